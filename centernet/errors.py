@@ -1,0 +1,29 @@
+"""The exceptions of the library: one small tree, so that `except CenterNetError` catches all of it."""
+
+
+class CenterNetError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+
+class ConfigError(CenterNetError, ValueError):
+    """A model description (name, YAML, argument) that can't be understood."""
+
+
+class CheckpointError(CenterNetError, ValueError):
+    """Weights that can't be read, or that don't fit the model."""
+
+
+class DownloadError(CenterNetError, OSError):
+    """A file that could not be fetched, verified or stored."""
+
+
+class ArchiveError(CenterNetError, ValueError):
+    """An archive that is damaged, too large, or would write outside its folder."""
+
+
+class SourceError(CenterNetError, ValueError):
+    """An image, video or folder that can't be read, or an array that is no image."""
+
+
+class MissingExtraError(CenterNetError, ImportError):
+    """An optional package is needed; the message names the extra that installs it."""
