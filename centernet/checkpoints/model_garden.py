@@ -92,7 +92,7 @@ def zoo_names(names: Iterable[str]) -> dict[str, str]:
     if twice:
         same = sorted(name for name, target in translated.items() if target == twice[0])
         raise CheckpointError(
-            f"Expected one model in the checkpoint. Received: {len(twice)} variables more than once, as {same}. "
+            f"Expected one model in the checkpoint. Received: {len(twice)} variables twice, as {same}. "
             "Save the model alone with tf.train.Checkpoint(model=model)."
         )
     return translated
