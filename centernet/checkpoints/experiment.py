@@ -82,6 +82,7 @@ SPECIFICATIONS: Mapping[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
 }
 NAMED = {(52, 128, 1): "hourglass52", (52, 128, 2): "hourglass104"}
 
+MOMENTUM = 0.1  # of its hourglasses, whatever norm_activation.norm_momentum says
 COCO_SLOTS = 90  # ids 1 to 90, of which 80 are categories
 
 
@@ -130,8 +131,8 @@ def read_experiment(path: Path | str) -> dict[str, Any]:
         path: `params.yaml` of a training run, or a file that overrides some values.
 
     Returns:
-        The preset: `name`, `family`, `task`, `backbone`, `heads`, `preprocessing`, `decoder`, `classes`
-        (`"coco90"` or the number of classes) and `published`.
+        The preset, as a YAML of `configs/` has it; `classes` is `"coco90"` or the number of classes, since
+        the file has no names.
 
     Raises:
         ConfigError: If it is no such file, has an unknown key in a part that matters here, or describes a
@@ -157,7 +158,7 @@ def read_experiment(path: Path | str) -> dict[str, Any]:
         "preprocessing": _preprocessing(model["input_size"], task.get("validation_data")),
         # Negative sizes become zero and nothing is masked: for boxes that is the rule set of 2021-02.
         "decoder": {"max_detections": generator["max_detections"], "rules": "2021-02"},
-        "classes": _classes(model["num_classes"], generator["class_offset"]),
+        **_classes(model["num_classes"], generator["class_offset"]),
         "published": {},
     }
 
@@ -212,11 +213,11 @@ def _hourglass(backbone: Any) -> dict[str, Any]:
 def _backbone(hourglass: Section) -> dict[str, Any]:
     kind, width, stacks = (hourglass[key] for key in ("model_id", "input_channel_dims", "num_hourglasses"))
     if (kind, width, stacks) in NAMED:
-        return {"name": NAMED[kind, width, stacks]}
+        return {"name": NAMED[kind, width, stacks], "momentum": MOMENTUM}
     blocks, multiples = SPECIFICATIONS[kind]
     filters = [multiple * width for multiple in multiples]
     sizes = {"filters": filters, "blocks": list(blocks), "stem_filters": width}
-    return {"name": "hourglass", "stacks": stacks, **sizes}
+    return {"name": "hourglass", "stacks": stacks, **sizes, "momentum": MOMENTUM}
 
 
 def _check_levels(head: Any, stacks: int) -> None:
@@ -248,9 +249,16 @@ def _preprocessing(input_size: Any, validation_data: Any) -> dict[str, Any]:
     }
 
 
-def _classes(count: Any, offset: Any) -> str | int:
+def _classes(count: Any, offset: Any) -> dict[str, Any]:
+    """Class `i` of the heatmap is class `i + offset` of the dataset."""
     count = _positive(count, "task.model.num_classes")
-    return "coco90" if (count, offset) == (COCO_SLOTS, 1) else count
+    if isinstance(offset, bool) or not isinstance(offset, int):
+        raise ConfigError(
+            f"Expected task.model.detection_generator.class_offset to be a whole number. Received: {offset!r}"
+        )
+    if offset != 1:
+        return {"classes": count, "dataset_ids": list(range(offset, offset + count))}
+    return {"classes": "coco90" if count == COCO_SLOTS else count}
 
 
 def _positive(value: Any, path: str) -> int:

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from centernet.checkpoints.experiment import is_experiment, read_experiment, read_yaml
+from centernet.config import ModelConfig
 from centernet.errors import ConfigError
 
 PARAMS = Path(__file__).parents[1] / "goldens" / "model_garden" / "params.yaml"
@@ -28,7 +29,7 @@ def test_the_file_that_a_trainer_writes_is_read():
         "name": "params",
         "family": "points",
         "task": "boxes",
-        "backbone": {"name": "hourglass104"},
+        "backbone": {"name": "hourglass104", "momentum": 0.1},
         "heads": {"filters": 256, "kernel_size": 3, "separable": False},
         "preprocessing": {
             "size": [512, 512],
@@ -61,7 +62,7 @@ def test_overrides_reach_the_preset(write):
     }
     preset = read_experiment(write(task))
     assert preset["name"] == "mine"
-    assert preset["backbone"] == {"name": "hourglass52"}
+    assert preset["backbone"] == {"name": "hourglass52", "momentum": 0.1}
     assert preset["decoder"]["max_detections"] == 20
     assert preset["classes"] == 3
     assert preset["preprocessing"] == {
@@ -81,12 +82,22 @@ def test_another_depth_or_width_becomes_a_backbone_by_parameters(write):
         "filters": [32, 32, 48],
         "blocks": [1, 2, 2],
         "stem_filters": 16,
+        "momentum": 0.1,
     }
     assert preset["heads"]["filters"] == 32
 
 
 def test_ninety_classes_counted_from_zero_are_not_the_ids_of_coco(write):
-    assert read_experiment(write(model(detection_generator={"class_offset": 0})))["classes"] == 90
+    preset = read_experiment(write(model(detection_generator={"class_offset": 0})))
+    assert preset["classes"] == 90
+    assert preset["dataset_ids"] == list(range(90))
+
+
+def test_the_preset_describes_a_model(write):
+    config = ModelConfig.from_dict(read_experiment(write(model(num_classes=3))))
+    assert config.classes == ("class_0", "class_1", "class_2")
+    assert config.dataset_ids == (1, 2, 3)
+    assert config.preprocessing.sampling == "half_pixel"
 
 
 def test_a_small_number_without_a_point_is_a_number(tmp_path):
@@ -118,6 +129,7 @@ def test_files_of_2021_that_switch_the_other_tasks_off_are_read(write):
         (model(detection_generator={"peak_error": "none"}), "peak_error to be 1e-06"),
         (model(norm_activation={"norm_epsilon": 1e-3}), "norm_epsilon to be 1e-05"),
         (model(num_classes="many"), "num_classes to be a positive whole number. Received: 'many'"),
+        (model(detection_generator={"class_offset": "one"}), "class_offset to be a whole number"),
         (model(input_size=None), r"input_size of \[height, width, 3\]. Received: None"),
         (model(input_size=[512, 512, 1]), "input_size"),
         ({}, "input_size"),
