@@ -1,0 +1,102 @@
+"""TF-Hub and Kaggle handles, through the resolver of `tensorflow_hub`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from centernet.checkpoints.cache import cache_dir, ensure_writable, is_offline
+from centernet.checkpoints.https import check_url
+from centernet.errors import DownloadError
+
+_HANDLE = re.compile(r"https://(tfhub\.dev/|(www\.)?kaggle\.com/models/)[^/]")
+_CACHE_VARIABLE = "TFHUB_CACHE_DIR"
+_STALL_SECONDS = 60.0  # tensorflow_hub itself would wait for ever
+
+
+def is_hub_handle(source: str) -> bool:
+    """Return whether a string is a TF-Hub or Kaggle model handle (an `https://` address of either)."""
+    return _HANDLE.match(source) is not None
+
+
+def resolve_handle(handle: str) -> Path:
+    """Return the local folder of a hub model, fetching it on first use.
+
+    The model is kept in `$TFHUB_CACHE_DIR`, or in `hub` of the cache folder if that is not set. A model that
+    is kept there already needs neither the network nor `tensorflow_hub`.
+
+    Args:
+        handle: `https://tfhub.dev/...`, `https://www.kaggle.com/models/...`, or anything else that
+            `tensorflow_hub.resolve` understands, such as a local folder.
+
+    Returns:
+        The folder that holds the model (`saved_model.pb`, `variables/`).
+
+    Raises:
+        DownloadError: The handle can't be resolved, or `CENTERNET_OFFLINE` is set and it isn't kept yet.
+    """
+    if "://" not in handle:
+        return _resolve(handle)
+    check_url(handle)
+    folder = _hub_cache() / hashlib.sha1(handle.encode(), usedforsecurity=False).hexdigest()
+    if folder.is_dir() and any(folder.iterdir()):
+        return folder
+    if is_offline():
+        raise DownloadError(
+            f"CENTERNET_OFFLINE is set and {handle} is not in the hub cache. Its folder would be {folder} "
+            f"({_CACHE_VARIABLE} moves that cache): put the unpacked model there, or unset CENTERNET_OFFLINE."
+        )
+    ensure_writable(folder.parent)
+    return _resolve(handle)
+
+
+def _hub_cache() -> Path:
+    return Path(os.environ.get(_CACHE_VARIABLE) or cache_dir() / "hub").expanduser()
+
+
+def _resolve(handle: str) -> Path:
+    try:
+        import tensorflow_hub
+    except ImportError as error:
+        raise DownloadError(
+            f"{handle} needs tensorflow_hub, which can't be imported: {error}. "
+            'Run: pip install "tensorflow-hub>=0.16" "setuptools<81"'
+        ) from error
+    try:
+        with _hub_settings():
+            found = os.fspath(tensorflow_hub.resolve(handle))
+    # The resolver, TensorFlow's file system and the archive reader each raise their own.
+    except Exception as error:
+        raise DownloadError(
+            f"tensorflow_hub could not resolve {handle}: {type(error).__name__}: {error}. Check that "
+            "the handle ends in a version and opens in a browser; or download the model there as .tar.gz and "
+            "pass its path."
+        ) from error
+    if "://" in found:
+        raise DownloadError(
+            f"tensorflow_hub resolved {handle} to {found}, which is not on this computer. "
+            "Unset TFHUB_MODEL_LOAD_FORMAT."
+        )
+    return Path(found)
+
+
+@contextmanager
+def _hub_settings() -> Iterator[None]:
+    """Give tensorflow_hub our cache folder and a time limit, and take both away again."""
+    before = os.environ.get(_CACHE_VARIABLE)
+    limit = socket.getdefaulttimeout()
+    os.environ[_CACHE_VARIABLE] = str(_hub_cache())
+    socket.setdefaulttimeout(limit or _STALL_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(limit)
+        if before is None:
+            del os.environ[_CACHE_VARIABLE]
+        else:
+            os.environ[_CACHE_VARIABLE] = before
