@@ -1,0 +1,59 @@
+"""CenterNet in Keras: load a published checkpoint by name, detect, fine-tune, evaluate, export.
+
+    import centernet
+
+    detector = centernet.load("centernet_mobilenetv2fpn_512x512_coco17_od")
+    found = detector.detect("street.jpg", min_score=0.3)
+    found.draw().save("street_found.jpg")
+
+Importing the package loads neither Keras nor TensorFlow: every public name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from centernet import backbones as backbones
+    from centernet.detector import Detector as Detector
+    from centernet.draw import draw_detections as draw_detections
+    from centernet.loader import load as load
+    from centernet.points.point_detector import PointDetector as PointDetector
+    from centernet.presets import list_models as list_models
+    from centernet.results import Detections as Detections
+
+# Public name → module that has it.
+_PUBLIC = {
+    "CenterNetError": "centernet.errors",
+    "Detections": "centernet.results",
+    "Detector": "centernet.detector",
+    "DecoderSettings": "centernet.points.settings",
+    "HeadSettings": "centernet.points.settings",
+    "KeypointTask": "centernet.points.settings",
+    "LoadReport": "centernet.checkpoints.report",
+    "ModelConfig": "centernet.config",
+    "PointDetector": "centernet.points.point_detector",
+    "Preprocessing": "centernet.preprocessing",
+    "draw_detections": "centernet.draw",
+    "draw_heatmap": "centernet.draw",
+    "list_models": "centernet.presets",
+    "load": "centernet.loader",
+}
+_MODULES = ("backbones",)
+
+__all__ = [*_PUBLIC, *_MODULES]  # noqa: PLE0604 - names, as strings
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"centernet.{name}")
+    raise AttributeError(f"module 'centernet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,169 @@
+"""Setting a detector's weights from a checkpoint, strictly: everything is used, everything is set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import ops
+
+from centernet.checkpoints.recognize import recognize
+from centernet.checkpoints.report import LoadReport
+from centernet.checkpoints.tf_checkpoint import TensorFlowCheckpoint
+from centernet.checkpoints.zoo_names import DEFAULT_TASK, UNUSED_LAYERS, head_paths, layer_paths
+from centernet.errors import CheckpointError
+
+NAMES_SHOWN = 8
+
+
+def load_checkpoint(detector: Any, prefix: Path) -> LoadReport:
+    """Set every variable of a detector from a checkpoint of the Detection Zoo or of Model Garden.
+
+    Args:
+        detector: A `PointDetector`.
+        prefix: Path of the checkpoint without `.index`.
+
+    Returns:
+        What was taken and what was left over.
+
+    Raises:
+        CheckpointError: If the file is damaged, or belongs to another architecture or number of classes, if a
+            variable would stay unset or a tensor of the model unused. The detector is unchanged then.
+    """
+    checkpoint = TensorFlowCheckpoint(prefix)
+    wanted = list(_wanted(detector, checkpoint.keypoint_task() or DEFAULT_TASK))
+    keys = {name: checkpoint.key((*path, leaf)) for name, path, leaf, _ in wanted}
+    _check_complete(detector, checkpoint, wanted, keys)
+    left_over = _left_over(detector, checkpoint, {key for key in keys.values() if key})
+    for name, _, _, variable in wanted:
+        variable.assign(checkpoint.read(keys[name]))
+    return LoadReport(str(prefix), checkpoint.form, tuple(keys[name] for name, *_ in wanted), left_over)
+
+
+def _wanted(detector: Any, task: str) -> Iterator[tuple[str, tuple[str, ...], str, Any]]:
+    """Every variable of the detector: our name, the path of its object, its name there, the variable."""
+    backbone = detector.backbone
+    paths = layer_paths(detector.config.backbone["name"], backbone)
+    heads = [layer for layer in detector.layers if layer is not backbone and layer.weights]
+    for layer, path in [
+        *((layer, paths[layer.name]) for layer in backbone.layers if layer.weights),
+        *((layer, head_paths(layer.name, task)) for layer in heads),
+    ]:
+        for variable in layer.weights:
+            depthwise = isinstance(layer, keras.layers.DepthwiseConv2D) and variable.name == "kernel"
+            leaf = "depthwise_kernel" if depthwise else variable.name  # renamed in Keras 3
+            yield f"{layer.name}/{variable.name}", path, leaf, variable
+
+
+def _check_complete(
+    detector: Any, checkpoint: TensorFlowCheckpoint, wanted: list[Any], keys: Mapping[str, str | None]
+) -> None:
+    missing = [name for name, key in keys.items() if key is None]
+    misfits = [
+        f"{name} is {tuple(variable.shape)} here and {checkpoint.shapes[keys[name]]} in the file"
+        for name, _, _, variable in wanted
+        if keys[name] and checkpoint.shapes[keys[name]] != tuple(variable.shape)
+    ]
+    if not missing and not misfits:
+        return
+    found = recognize(checkpoint)
+    problems = []
+    if missing:
+        problems.append(f"{len(missing)} of {len(wanted)} variables are not in it: {_some(missing)}")
+    if misfits:
+        problems.append(f"{len(misfits)} have another shape: {_some(misfits)}")
+    config = detector.config
+    raise CheckpointError(
+        f"The checkpoint {checkpoint.prefix} doesn't fit {config.name} ({config.backbone['name']}, "
+        f"{len(config.classes)} classes{', keypoints' if config.keypoints else ''}). It looks like {found}. "
+        f"{'. '.join(problems)}. Nothing was loaded; load it with a model description that fits."
+    )
+
+
+def _left_over(detector: Any, checkpoint: TensorFlowCheckpoint, used: set[str]) -> dict[str, str]:
+    """Why each tensor of the file that was not taken was left; one without a reason is an error."""
+    unused = {}
+    for layer, path in layer_paths(detector.config.backbone["name"], detector.backbone).items():
+        for leaf in ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"):
+            key = checkpoint.key((*path, leaf)) if layer in UNUSED_LAYERS else None
+            if key:
+                unused[key] = UNUSED_LAYERS[layer]
+    reasons = {
+        key: unused.get(key) or checkpoint.beside_the_model(key) for key in checkpoint.shapes if key not in used
+    }
+    unexplained = [key for key, reason in reasons.items() if reason is None]
+    if unexplained:
+        raise CheckpointError(
+            f"The checkpoint {checkpoint.prefix} holds {len(unexplained)} tensors that {detector.config.name} has "
+            f"no place for: {_some(unexplained)}. It looks like {recognize(checkpoint)}. Nothing was loaded; load "
+            "it with a model description that fits."
+        )
+    return {key: reason for key, reason in reasons.items() if reason}
+
+
+def transfer(source: Any, target: Any) -> LoadReport:
+    """Copy a detector's weights into one with other classes.
+
+    The trunk and all heads are kept, except the last layer of the class heatmap: its channels are kept for
+    class names that both have, and new for the others.
+
+    Args:
+        source: The detector with weights.
+        target: A detector of the same architecture with other classes.
+
+    Returns:
+        What was kept and what is new.
+    """
+    old, new = source.config.classes, target.config.classes
+    kept = {index: old.index(name) for index, name in enumerate(new) if name in old}
+    fresh = [name for name in new if name not in old]
+    layers = {layer.name: layer for layer in source.layers}
+    taken, made = [], {}
+    target.backbone.set_weights(source.backbone.get_weights())
+    for layer in target.layers:
+        if layer is target.backbone or not layer.weights:
+            continue
+        for variable, value in zip(layer.weights, layers[layer.name].get_weights(), strict=True):
+            name = f"{layer.name}/{variable.name}"
+            if variable.shape == value.shape and not _is_class_layer(layer.name):
+                variable.assign(value)
+                taken.append(name)
+                continue
+            channels = ops.convert_to_numpy(variable).copy()
+            for index, origin in kept.items():
+                channels[..., index] = value[..., origin]
+            variable.assign(channels)
+            if fresh:
+                made[name] = f"channels of new classes ({_some(fresh)})"
+            else:
+                taken.append(name)
+    taken += [f"backbone/{variable.path}" for variable in target.backbone.variables]
+    gone = {name: "class that is no longer there" for name in old if name not in new}
+    notes = (
+        f"classes: {len(kept)} kept by name ({_some([new[i] for i in kept]) or 'none'}), {len(fresh)} new "
+        f"({_some(fresh) or 'none'}), {len(gone)} dropped; trunk and all other heads are kept",
+    )
+    origin = source.report
+    return LoadReport(
+        origin.source if origin else source.name,
+        origin.form if origin else "detector",
+        tuple(taken),
+        {**(origin.left_over if origin else {}), **gone},
+        made,
+        notes,
+    )
+
+
+def _is_class_layer(name: str) -> bool:
+    """Whether a head's layer has one channel a class: `heatmap_0` and so on, not `heatmap_0_hidden`."""
+    return name.removeprefix("heatmap_").isdigit()
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more
+
+
+__all__ = ["load_checkpoint", "transfer"]

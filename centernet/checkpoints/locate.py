@@ -1,0 +1,222 @@
+"""Where the weights of a source are, and which model they belong to."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from centernet import presets, saving
+from centernet.checkpoints.cache import cache_dir
+from centernet.config import ModelConfig
+from centernet.errors import CheckpointError, ConfigError
+
+ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
+
+
+@dataclass(frozen=True)
+class Located:
+    """Weights on disk and the model that they belong to.
+
+    Attributes:
+        config: The model; None where only weights were asked for and they don't say.
+        form: `"checkpoint"` (TensorFlow), `"weights"` (a `.weights.h5`), or None without weights.
+        path: Prefix of the checkpoint, or the file.
+        convert_to: Folder where a converted copy is worth keeping.
+    """
+
+    config: ModelConfig
+    form: Literal["checkpoint", "weights"] | None = None
+    path: Path | None = None
+    convert_to: Path | None = None
+
+
+def locate(source: str) -> Located:
+    """Find the weights of a path, an address or a handle, and tell which model they are.
+
+    Args:
+        source: See `centernet.load`.
+
+    Returns:
+        The weights and the model's description.
+
+    Raises:
+        ConfigError: If it is neither a path nor the name of a model, or no model is to be found there.
+    """
+    place = _fetch(source)
+    saved = _saved(place)
+    if saved:
+        return saved
+    prefix = _checkpoint_prefix(place)
+    if prefix is None:
+        raise ConfigError(
+            f"Expected a saved detector, a checkpoint (ckpt-N.index), a folder of the Detection Zoo, a "
+            f"saved_model or an archive of these at {place}. Found: {_content(place)}"
+        )
+    return Located(_describe(place, prefix), "checkpoint", prefix)
+
+
+def locate_weights(source: str) -> Located:
+    """Find weights only; the `config` of the result is whatever is known, and may be wrong for them.
+
+    Raises:
+        ConfigError: If there is no such file.
+    """
+    place = _fetch(source)
+    unknown: ModelConfig = None  # type: ignore[assignment] # the caller has the description
+    if place.name.endswith(".weights.h5"):
+        return Located(unknown, "weights", place)
+    saved = _saved(place)
+    if saved:
+        return saved
+    prefix = _checkpoint_prefix(place)
+    if prefix is None:
+        raise CheckpointError(
+            f"Expected weights at {place}: a .weights.h5 file, a saved detector, a checkpoint (ckpt-N.index), a "
+            f"folder of the Detection Zoo or a saved_model. Found: {_content(place)}"
+        )
+    return Located(unknown, "checkpoint", prefix)
+
+
+def locate_published(config: ModelConfig) -> Located:
+    """The published weights of a model: shipped, already converted, in the cache, or downloaded.
+
+    Raises:
+        DownloadError: If they can't be fetched; offline, the message says which file is needed where.
+        CheckpointError: If a file is not the published one.
+    """
+    archive = config.archive
+    if archive.bundled:
+        return Located(config, "weights", presets.configs_dir() / archive.bundled)
+    converted = cache_dir() / "converted" / config.name
+    if saving.is_saved(converted) and saving.read_config(converted) == config:
+        return Located(config, "weights", converted / saving.WEIGHTS)
+    assert archive.url is not None
+    folder = _fetch_archive(archive.url)
+    known = folder / archive.checkpoint if archive.checkpoint else None
+    there = known is not None and Path(f"{known}.index").is_file()
+    prefix = known if there else _checkpoint_prefix(folder)
+    if prefix is None:
+        raise CheckpointError(f"Expected a checkpoint in {folder}. Found: {_content(folder)}")
+    _verify(config, folder, prefix)
+    return Located(config, "checkpoint", prefix, convert_to=converted)
+
+
+def _fetch(source: str) -> Path:
+    """A path on this machine for any source."""
+    from centernet.checkpoints import hub
+
+    if hub.is_hub_handle(source):
+        return hub.resolve_handle(source)
+    if urlsplit(source).scheme in ("http", "https"):
+        return _fetch_archive(source)
+    path = Path(source).expanduser()
+    if path.is_file() and path.name.endswith(ARCHIVES):
+        return _unpacked(path)
+    if not path.exists() and not Path(f"{path}.index").exists():
+        presets.find_model(source)  # not one of these: the error has the nearest names
+    return path
+
+
+def _fetch_archive(url: str) -> Path:
+    from centernet.checkpoints.download import download
+
+    name = Path(urlsplit(url).path).name
+    target = cache_dir() / "archives" / name
+    folder = target.with_name(_stem(name))
+    if folder.is_dir():
+        return folder
+    return _unpacked(download(url, target), folder)
+
+
+def _unpacked(archive: Path, folder: Path | None = None) -> Path:
+    """The folder that an archive unpacks to; one that lies elsewhere is unpacked in the cache."""
+    from centernet.checkpoints.archive import extract
+
+    if folder is None:
+        state = archive.stat()
+        key = hashlib.sha256(f"{archive.resolve()}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:12]
+        folder = cache_dir() / "unpacked" / f"{_stem(archive.name)}-{key}"
+    if not folder.is_dir():
+        extract(archive, folder)
+    inner = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return inner[0] if len(inner) == 1 and inner[0].is_dir() and not _is_place(folder) else folder
+
+
+def _is_place(folder: Path) -> bool:
+    """Whether a folder itself is a checkpoint's, rather than the wrapping of one."""
+    return saving.is_saved(folder) or _checkpoint_prefix(folder) is not None
+
+
+def _stem(name: str) -> str:
+    suffix = next((suffix for suffix in ARCHIVES if name.endswith(suffix)), "")
+    return name.removesuffix(suffix)
+
+
+def _saved(place: Path) -> Located | None:
+    if place.is_dir() and saving.is_saved(place):
+        return Located(saving.read_config(place), "weights", place / saving.WEIGHTS)
+    return None
+
+
+def _checkpoint_prefix(place: Path) -> Path | None:
+    """Prefix of the checkpoint in a folder of the zoo, a SavedModel or a folder of checkpoints; the latest one."""
+    if Path(f"{place}.index").is_file():
+        return place
+    if place.suffix == ".index" and place.is_file():
+        return place.with_suffix("")
+    for folder in (place / "checkpoint", place, place / "saved_model" / "variables", place / "variables"):
+        found = [path.with_suffix("") for path in folder.glob("*.index")]
+        if found:
+            return max(found, key=lambda prefix: (_step(prefix), prefix.name))
+    return None
+
+
+def _step(prefix: Path) -> int:
+    number = prefix.name.rpartition("-")[2]
+    return int(number) if number.isdigit() else -1
+
+
+def _describe(place: Path, prefix: Path) -> ModelConfig:
+    """Which model a checkpoint is: by its folder's name, its pipeline.config, or else its tensors."""
+    from centernet.checkpoints.inferred import infer_config
+    from centernet.checkpoints.pipeline_config import read_pipeline_config
+
+    names = presets.list_models().names
+    for folder in (place, *prefix.parents[:3]):
+        if folder.name in names:
+            return presets.find_model(folder.name)
+    for folder in prefix.parents[:3]:
+        for name in ("pipeline.config", "model.config"):
+            if (folder / name).is_file():
+                return infer_config(prefix, read_pipeline_config(folder / name))
+    return infer_config(prefix)
+
+
+def _verify(config: ModelConfig, folder: Path, prefix: Path) -> None:
+    """Compare the files that are about to be read with their known hashes."""
+    used = prefix.relative_to(folder).as_posix()
+    for name, expected in config.archive.sha256.items():
+        path = folder / name
+        if name.startswith(f"{used}.") and path.is_file():
+            with path.open("rb") as file:
+                actual = hashlib.file_digest(file, "sha256").hexdigest()
+            if actual != expected:
+                raise CheckpointError(
+                    f"{path} is not the published file: its sha256 is {actual}, expected {expected}. Remove "
+                    f"{folder} and its archive to fetch it again, or pass weights={str(prefix)!r} to use it."
+                )
+
+
+def _content(place: Path) -> str:
+    if not place.exists():
+        return "nothing"
+    if place.is_file():
+        return f"a file of {place.stat().st_size} bytes"
+    names = sorted(path.name for path in place.iterdir())
+    return ", ".join(names[:8]) or "an empty folder"
+
+
+__all__ = ["Located", "locate", "locate_published", "locate_weights"]

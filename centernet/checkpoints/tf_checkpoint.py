@@ -1,0 +1,160 @@
+"""Reading TensorFlow checkpoints: the names they hold, by the paths of their objects, and their tensors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from centernet.checkpoints import model_garden
+from centernet.errors import CheckpointError
+
+SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+# What training checkpoints hold beside the model, and what exported ones hold beside its variables.
+BESIDE_THE_MODEL = (
+    (re.compile(r"/\.OPTIMIZER_SLOT/"), "optimizer slot"),
+    (re.compile(r"^(model/)?_?optimizer/"), "optimizer state"),
+    (re.compile(r"^(save_counter|step|global_step)(/|$)"), "counter"),
+    (re.compile(rf"^{OBJECT_GRAPH}$"), "object graph"),
+)
+Shape = tuple[int, ...]
+
+
+class TensorFlowCheckpoint:
+    """One checkpoint of the Detection Zoo or of Model Garden, opened for reading.
+
+    Attributes:
+        prefix: Path without `.index` or `.data-...`.
+        shapes: Key in the file → shape.
+        form: What kind of checkpoint it is, in words.
+    """
+
+    def __init__(self, prefix: Path) -> None:
+        """Open the checkpoint.
+
+        Args:
+            prefix: Path without `.index` or `.data-...`.
+
+        Raises:
+            CheckpointError: If a file is missing, damaged or no TensorFlow checkpoint.
+        """
+        self.prefix = prefix
+        check_files(prefix)
+        import tensorflow as tf
+
+        with _reading(prefix):
+            self._reader = tf.train.load_checkpoint(str(prefix))
+            self.shapes: dict[str, Shape] = {
+                key: tuple(shape) for key, shape in self._reader.get_variable_to_shape_map().items()
+            }
+        self.form = "TensorFlow training checkpoint"
+        self._children: list[dict[str, int]] = []
+        self._keys: list[str | None] = []
+        self._translated: dict[str, str] = {}
+        if model_garden.looks_like_model_garden(self.shapes):
+            self.form = "Model Garden checkpoint"
+            self._translated = {zoo: key for key, zoo in model_garden.zoo_names(self.shapes).items()}
+        elif OBJECT_GRAPH in self.shapes:
+            self._read_object_graph()
+            if self._children and "_model" in self._children[0]:
+                self.form = "TensorFlow SavedModel variables"
+
+    def key(self, path: tuple[str, ...]) -> str | None:
+        """The key of a variable, from the path of objects that leads to it.
+
+        Keys of SavedModels are no guide (`_model/_feature_extractor/variables/17`), so the file's object graph
+        is followed where there is one.
+
+        Args:
+            path: For instance `("model", "_feature_extractor", ..., "kernel")`.
+
+        Returns:
+            The key in the file, or None if there is no such variable.
+        """
+        escaped = "/".join(part.replace(".", "..").replace("/", ".S") for part in path)
+        if self._translated:
+            return self._translated.get(escaped)
+        found = self._walk(path) if self._children else None
+        if found is None and f"{escaped}{SUFFIX}" in self.shapes:
+            found = f"{escaped}{SUFFIX}"
+        return found
+
+    def read(self, key: str) -> np.ndarray:
+        """The tensor of a key; a damaged one is a `CheckpointError`."""
+        with _reading(self.prefix):
+            return self._reader.get_tensor(key)
+
+    def keypoint_task(self) -> str | None:
+        """Name of the keypoint task whose heads the checkpoint holds."""
+        pattern = re.compile(r"_prediction_head_dict/([^/]+)\.Skeypoint\.Sheatmap/")
+        return next((match[1] for match in map(pattern.search, self.shapes) if match), None)
+
+    def beside_the_model(self, key: str) -> str | None:
+        """Why a key is no variable of the model, or None if it should be one."""
+        reason = next((why for pattern, why in BESIDE_THE_MODEL if pattern.search(key)), None)
+        return reason or (model_garden.leftover_reason(key) if self._translated else None)
+
+    def _read_object_graph(self) -> None:
+        from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+        graph = trackable_object_graph_pb2.TrackableObjectGraph()
+        try:
+            graph.ParseFromString(self._reader.get_tensor(OBJECT_GRAPH))
+        except Exception as error:  # the type of protobuf's error differs between its implementations
+            raise CheckpointError(f"The object graph of {self.prefix} can't be read: {error}.") from error
+        self._children = [{child.local_name: child.node_id for child in node.children} for node in graph.nodes]
+        self._keys = [
+            next((a.checkpoint_key for a in node.attributes if a.name == "VARIABLE_VALUE"), None)
+            for node in graph.nodes
+        ]
+
+    def _walk(self, path: Iterable[str]) -> str | None:
+        node = 0
+        for part in path:
+            children = self._children[node]
+            following = children.get(part, children.get(f"_{part}") if node == 0 else None)
+            if following is None or following >= len(self._children):
+                return None
+            node = following
+        key = self._keys[node]
+        return key if key in self.shapes else None
+
+
+def check_files(prefix: Path) -> None:
+    """Check that a checkpoint's files are there and not empty.
+
+    Raises:
+        CheckpointError: If not; the message names the files that were looked for.
+    """
+    index = Path(f"{prefix}.index")
+    data = sorted(prefix.parent.glob(f"{prefix.name}.data-*-of-*"))
+    missing = [name for name, there in ((index.name, index.is_file()), (f"{prefix.name}.data-*", data)) if not there]
+    if missing:
+        raise CheckpointError(
+            f"Expected a TensorFlow checkpoint {prefix} (files {index.name} and {prefix.name}.data-…-of-…). "
+            f"Missing in {prefix.parent}: {', '.join(missing)}."
+        )
+    empty = [file.name for file in (index, *data) if file.stat().st_size == 0]
+    total = int(data[0].name.rsplit("-of-", 1)[1])
+    if empty or len(data) != total:
+        problem = f"{', '.join(empty)} is empty" if empty else f"{len(data)} of {total} data files are there"
+        raise CheckpointError(f"Expected a complete checkpoint {prefix}, but {problem}. Download or copy it again.")
+
+
+@contextmanager
+def _reading(prefix: Path) -> Iterator[None]:
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+        detail: Any = getattr(error, "message", None) or error
+        raise CheckpointError(
+            f"The checkpoint {prefix} is damaged or truncated, or is no TensorFlow checkpoint: {detail}. "
+            "Download or copy it again."
+        ) from error

@@ -1,0 +1,186 @@
+"""The description of a model: what a YAML of `configs/` and the `config.json` of a saved model hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from centernet.errors import ConfigError
+from centernet.points.settings import KeypointTask
+from centernet.preprocessing import Preprocessing
+
+# Family → module with its HeadSettings and DecoderSettings, and the detector that is built from them.
+FAMILIES: Mapping[str, tuple[str, str]] = {
+    "points": ("centernet.points.settings", "centernet.points.point_detector:PointDetector"),
+}
+TASKS = ("boxes", "boxes+keypoints", "keypoints")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where the published weights are.
+
+    Attributes:
+        url: The archive.
+        checkpoint: Prefix of the checkpoint inside it.
+        sha256: File inside the archive → its hash, where it is known.
+        bundled: Path below `configs/` of weights that ship with the library (instead of an archive).
+    """
+
+    url: str | None = None
+    checkpoint: str | None = None
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    bundled: str | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """What its publisher measured: average precision on `dataset` (0–100), latency in milliseconds."""
+
+    box_ap: float | None = None
+    keypoint_ap: float | None = None
+    latency_ms: float | None = None
+    dataset: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that is needed to build a detector and to understand what it says.
+
+    Attributes:
+        name: Name of the model.
+        family: Key of `FAMILIES`.
+        task: One of `TASKS`.
+        backbone: `name` (key of `centernet.backbones.BACKBONES`) and arguments of its function.
+        heads: `HeadSettings` of the family.
+        preprocessing: How images become the network's input.
+        decoder: `DecoderSettings` of the family.
+        classes: Name of each class.
+        dataset_ids: Id of each class in the dataset; `class_id + 1` unless told otherwise.
+        keypoints: The keypoints of one class, if the model finds them.
+        archive: Where published weights are.
+        published: What was published about them.
+    """
+
+    name: str
+    backbone: Mapping[str, Any]
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    heads: Any
+    decoder: Any
+    family: str = "points"
+    task: str = "boxes"
+    dataset_ids: tuple[int, ...] = ()
+    keypoints: KeypointTask | None = None
+    archive: Archive = field(default_factory=Archive)
+    published: Published = field(default_factory=Published)
+
+    def __post_init__(self) -> None:
+        """Check that the parts agree with each other."""
+        if self.task not in TASKS:
+            raise ConfigError(f"Expected a task of {TASKS}. Received: task={self.task!r}")
+        object.__setattr__(self, "classes", class_names(self.classes))
+        ids = tuple(self.dataset_ids) or tuple(range(1, len(self.classes) + 1))
+        if len(ids) != len(self.classes):
+            raise ConfigError(f"Expected one dataset id a class ({len(self.classes)}). Received: {len(ids)}")
+        object.__setattr__(self, "dataset_ids", ids)
+        if (self.task != "boxes") != (self.keypoints is not None):
+            raise ConfigError(
+                "Expected keypoints exactly when the task names them. "
+                f"Received: task={self.task!r}, keypoints={self.keypoints and self.keypoints.names}"
+            )
+        if self.keypoints and self.keypoints.class_name not in self.classes:
+            raise ConfigError(
+                f"Expected the class with keypoints to be one of the classes. Received: "
+                f"{self.keypoints.class_name!r} and {_shorten(self.classes)}"
+            )
+
+    @property
+    def keypoint_class(self) -> int | None:
+        """Class id of the objects that have keypoints."""
+        return self.classes.index(self.keypoints.class_name) if self.keypoints else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description as plain data, as it stands in `config.json`."""
+        return _plain(dataclasses.asdict(self))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str = "the description") -> ModelConfig:
+        """Read a description.
+
+        Args:
+            data: As `to_dict` gives it or a YAML holds it.
+            where: What to call it in errors (a path, for instance).
+
+        Returns:
+            The validated description.
+
+        Raises:
+            ConfigError: If a key is unknown or missing, or a value can't be.
+        """
+        family = data.get("family", "points")
+        if family not in FAMILIES:
+            raise ConfigError(f"Expected a family of {sorted(FAMILIES)} in {where}. Received: family={family!r}")
+        settings = importlib.import_module(FAMILIES[family][0])
+        kinds = {
+            "heads": settings.HeadSettings,
+            "preprocessing": Preprocessing,
+            "decoder": settings.DecoderSettings,
+            "keypoints": KeypointTask,
+            "archive": Archive,
+            "published": Published,
+        }
+        values = dict(data)
+        for key, kind in kinds.items():
+            if isinstance(values.get(key), Mapping):
+                values[key] = read_fields(kind, values[key], f"{key} of {where}")
+        for key in ("heads", "decoder"):
+            values.setdefault(key, kinds[key]())
+        return read_fields(cls, values, where)
+
+
+def read_fields(kind: Any, data: Mapping[str, Any], where: str) -> Any:
+    """Build the dataclass `kind` from a mapping; a key that it doesn't have is an error with the nearest name."""
+    known = [f.name for f in dataclasses.fields(kind)]
+    for key in data:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"Unknown key {key!r} in {where}.{hint} Valid keys: {', '.join(known)}.")
+    try:
+        return kind(**data)
+    except TypeError as error:
+        raise ConfigError(f"Can't read {where}: {error}. Its keys: {', '.join(known)}.") from error
+
+
+def class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
+    """Names of classes from their names or their number.
+
+    Raises:
+        ConfigError: If there is no class, or two have the same name.
+    """
+    if isinstance(classes, int):
+        classes = [f"class_{index}" for index in range(classes)]
+    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+        raise ConfigError(f"Expected classes as a list of names or their number. Received: {classes!r}")
+    doubles = sorted({name for name in classes if list(classes).count(name) > 1})
+    if not len(classes) or doubles:
+        raise ConfigError(f"Expected at least one class and no name twice. Received: {len(classes)}, {doubles}")
+    return tuple(classes)
+
+
+def _shorten(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,100 @@
+"""From a source to its detections: read, run in batches, make results."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from centernet.errors import ConfigError, SourceError
+from centernet.results import Detections
+from centernet.sources import Frame, open_source
+
+logger = logging.getLogger("centernet")
+
+
+def detect(
+    detector: Any,
+    source: Any,
+    *,
+    min_score: float,
+    max_detections: int | None,
+    batch_size: int,
+    exact: bool,
+) -> Detections | list[Detections] | Iterator[Detections]:
+    """Find objects in any source; see `Detector.detect`."""
+    if not 0 <= min_score <= 1 or batch_size < 1 or (max_detections is not None and max_detections < 1):
+        raise ConfigError(
+            "Expected a min_score of 0–1 and a batch_size and max_detections of at least 1. Received: "
+            f"min_score={min_score}, batch_size={batch_size}, max_detections={max_detections}"
+        )
+    opened = open_source(source)
+    options = {"min_score": min_score, "max_detections": max_detections, "exact": exact}
+    if opened.kind == "single":
+        return next(detect_frames(detector, opened.frames(), batch_size=1, **options))
+    found = detect_frames(detector, opened.attempts(), batch_size=batch_size, **options)
+    return list(found) if opened.kind == "list" else found
+
+
+def detect_frames(
+    detector: Any, frames: Iterable[Frame | SourceError], *, batch_size: int, **options: Any
+) -> Iterator[Detections]:
+    """Detections of frames in their order, `batch_size` at a time.
+
+    Args:
+        detector: The detector.
+        frames: Images, or what went wrong instead of one (that gives empty `Detections` with its `error`).
+        batch_size: Images that go through the network together.
+        **options: `min_score`, `max_detections` and `exact` of `Detector.detect`.
+
+    Yields:
+        The detections of each.
+    """
+    frames = iter(frames)
+    while group := list(islice(frames, batch_size)):
+        good = [frame for frame in group if isinstance(frame, Frame)]
+        rows = iter(_detect_batch(detector, good, **options) if good else ())
+        for frame in group:
+            yield next(rows) if isinstance(frame, Frame) else _failed(detector, frame)
+
+
+def _detect_batch(
+    detector: Any, frames: list[Frame], *, min_score: float, max_detections: int | None, exact: bool
+) -> Iterator[Detections]:
+    found = detector.infer([frame.image for frame in frames], exact=exact)
+    limit = detector.config.decoder.max_detections
+    count = min(max_detections or limit, limit)
+    for row, frame in enumerate(frames):
+        # Scores are descending, so what is kept is the beginning. NaN scores compare false: they end it.
+        keep = found["scores"][row, :count] >= np.float32(max(min_score, np.finfo(np.float32).tiny))
+        kept = int(keep.argmin()) if not keep.all() else len(keep)
+        yield _result(detector, frame, {name: values[row, :kept] for name, values in found.items()})
+
+
+def _result(detector: Any, frame: Frame, arrays: dict[str, np.ndarray]) -> Detections:
+    task = detector.config.keypoints
+    names = {"keypoint_names": task.names, "skeleton": task.skeleton} if task else {}
+    return Detections(
+        **arrays,
+        image_size=frame.image.shape[:2],
+        source=frame.name,
+        image=frame.image,
+        **_common(detector),
+        **names,
+    )
+
+
+def _failed(detector: Any, error: SourceError) -> Detections:
+    return Detections.empty((1, 1), error=str(error), **_common(detector))
+
+
+def _common(detector: Any) -> dict[str, Any]:
+    config = detector.config
+    return {
+        "class_names": config.classes,
+        "dataset_ids": config.dataset_ids,
+        "max_detections": config.decoder.max_detections,
+    }

@@ -1,0 +1,211 @@
+"""What both detectors are: a network with its preprocessing, its decoder and its description."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from centernet import inference
+from centernet.config import ModelConfig
+from centernet.preprocessing import collate
+from centernet.results import Detections
+
+FINGERPRINT_VARIABLES = 8
+
+
+class Detector(keras.Model):
+    """Base of `PointDetector`: images in, `Detections` out.
+
+    Attributes:
+        config: The whole description of the model.
+        backbone: The network below the heads, a `keras.Model` of its own.
+        report: What was taken from which file when weights were loaded (a `LoadReport`), or None.
+    """
+
+    def __init__(self, config: ModelConfig, backbone: keras.Model, inputs: Any, outputs: Any) -> None:
+        super().__init__(inputs=inputs, outputs=outputs, name=config.name)
+        self.config = config
+        self.backbone = backbone
+        self.report: Any = None
+        self._compiled: dict[bool, Any] = {}
+        self._compiled_for: bytes = b""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class; `class_ids` index it."""
+        return self.config.classes
+
+    def preprocess(self, images: np.ndarray | Sequence[np.ndarray]) -> tuple[Any, np.ndarray]:
+        """The network's input from images of any sizes.
+
+        Args:
+            images: One uint8 RGB array `(height, width, 3)`, a batch of them, or a list of any sizes.
+
+        Returns:
+            float32 `(batch, *config.preprocessing.size, 3)`, and the height and width of each original
+            image in pixels, int32 `(batch, 2)`, which `decode` needs.
+
+        Raises:
+            SourceError: If an image is no such array.
+        """
+        if isinstance(images, np.ndarray) and images.ndim == 3:
+            images = [images]
+        batch, sizes = collate(list(images))
+        return self.config.preprocessing(ops.convert_to_tensor(batch), ops.convert_to_tensor(sizes))[0], sizes
+
+    def decode(self, maps: Mapping[str, Any], image_sizes: Any, *, exact: bool = False) -> dict[str, Any]:
+        """Detections from head maps, in pixels of the original images.
+
+        Args:
+            maps: What calling the model returned.
+            image_sizes: Height and width of the original images in pixels, int32 `(batch, 2)`.
+            exact: See `detect`.
+
+        Returns:
+            `boxes` float32 `(batch, k, 4)` as `x0 y0 x1 y1` in pixels, `scores` `(batch, k)` descending,
+            `class_ids` int32 `(batch, k)` and, if the model finds them, `keypoints` `(batch, k, n, 2)` as
+            `x y` in pixels and `keypoint_scores` `(batch, k, n)`; `k` is `config.decoder.max_detections`.
+        """
+        from centernet.ops.resize import fitted_sizes
+
+        image_sizes = ops.convert_to_tensor(image_sizes, dtype="int32")
+        fitted = fitted_sizes(image_sizes, self.config.preprocessing.size)
+        found = self.decode_maps(maps, fitted, exact=exact)
+        scale = ops.cast(image_sizes, "float32")[:, None, ::-1]
+        found["boxes"] = found["boxes"] * ops.concatenate([scale, scale], axis=-1)
+        if "keypoints" in found:
+            found["keypoints"] = found["keypoints"] * scale[:, :, None]
+        return found
+
+    def decode_maps(self, maps: Mapping[str, Any], fitted_sizes: Any, *, exact: bool = False) -> dict[str, Any]:
+        """The family's decoder: as `decode`, but in fractions of the image (0–1).
+
+        Args:
+            maps: What calling the model returned.
+            fitted_sizes: Height and width of the images on the network's input, int32 `(batch, 2)`.
+            exact: See `detect`.
+
+        Returns:
+            As `decode`, with positions normalized by the image.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no decoder.")
+
+    def detect(
+        self,
+        source: Any,
+        *,
+        min_score: float = 0.3,
+        max_detections: int | None = None,
+        batch_size: int = 1,
+        exact: bool = False,
+    ) -> Any:
+        """Find objects in images.
+
+        Args:
+            source: A path, URL, PIL image, uint8 RGB array `(height, width, 3)` or bytes: one image. A list
+                of these. A folder, glob pattern, video or camera number: a stream.
+            min_score: Objects that score less are left out; 0 keeps everything the decoder gives.
+            max_detections: At most this many objects an image; at most (and by default) the decoder's.
+            batch_size: Images that go through the network together (of a list or stream).
+            exact: Also reproduce accidents of the software that exported the published models
+                (see `centernet.points.rules`), to compare with such an export.
+
+        Returns:
+            `Detections` for one image, a list of them for a list, an iterator of them for a stream. An image
+            of a list or stream that can't be read gives empty `Detections` whose `error` says why; it is
+            logged, and the others are not lost.
+
+        Raises:
+            SourceError: If the one image, or the stream, can't be read.
+        """
+        from centernet.detecting import detect
+
+        return detect(
+            self,
+            source,
+            min_score=min_score,
+            max_detections=max_detections,
+            batch_size=batch_size,
+            exact=exact,
+        )
+
+    def infer(self, images: Sequence[np.ndarray], *, exact: bool = False) -> dict[str, np.ndarray]:
+        """Run the compiled detector on images; what `detect` does between reading and results.
+
+        The graph is compiled at the first call, and again after the weights have changed.
+
+        Args:
+            images: uint8 RGB arrays `(height, width, 3)` of any sizes.
+            exact: See `detect`.
+
+        Returns:
+            As `decode`, as NumPy arrays.
+        """
+        fingerprint = self._fingerprint()
+        if fingerprint != self._compiled_for:
+            self._compiled, self._compiled_for = {}, fingerprint
+        if exact not in self._compiled:
+            self._compiled[exact] = inference.compile_inference(self, exact=exact)
+        return self._compiled[exact](*collate(images, inference.shape_step()))
+
+    def heatmap(self, image: np.ndarray) -> np.ndarray:
+        """Probability that a cell is the center of an object of any class.
+
+        Args:
+            image: uint8 RGB `(height, width, 3)`.
+
+        Returns:
+            float32 `(rows, columns)`, 0–1, cropped to the image (without the padding of the canvas).
+        """
+        from centernet.ops.resize import fitted_sizes
+
+        batch, sizes = self.preprocess(image)
+        logits = self(batch, training=False)["heatmap"][-1]
+        cells = ops.convert_to_numpy(ops.max(ops.sigmoid(ops.cast(logits, "float32")), axis=-1))[0]
+        fitted = ops.convert_to_numpy(fitted_sizes(ops.convert_to_tensor(sizes), self.config.preprocessing.size))
+        stride = self.config.preprocessing.size[0] // cells.shape[0]
+        rows, columns = -(-fitted[0] // stride)
+        return cells[:rows, :columns]
+
+    def save(self, filepath: str | Path, overwrite: bool = True, **options: Any) -> None:
+        """Save to a folder that `centernet.load` reads: `config.json` and `model.weights.h5`.
+
+        Args:
+            filepath: The folder; or a path ending in `.zip` for one file, or in `.keras` for Keras's form.
+            overwrite: Whether an existing saved model may be replaced.
+            **options: `dtype="float16"` stores weights in half precision.
+
+        Raises:
+            ConfigError: If something that is no saved model is in the way.
+        """
+        from centernet import saving
+
+        if str(filepath).endswith(".keras"):
+            super().save(filepath, overwrite=overwrite, **options)
+        else:
+            saving.save(self, Path(filepath), overwrite=overwrite, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        """The description as plain data."""
+        return {"config": self.config.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Detector:
+        """Build the detector that `get_config` described."""
+        return cls(ModelConfig.from_dict(config["config"]))
+
+    def stream(self, frames: Iterator[Any], **options: Any) -> Iterator[Detections]:
+        """Detections of frames as they come; see `centernet.detecting.detect_frames`."""
+        from centernet.detecting import detect_frames
+
+        return detect_frames(self, frames, **options)
+
+    def _fingerprint(self) -> bytes:
+        """A few values of a few variables: they change when the model is trained or other weights are loaded."""
+        step = max(1, len(self.variables) // FINGERPRINT_VARIABLES)
+        return b"".join(ops.convert_to_numpy(v).tobytes()[:64] for v in self.variables[-1::-step])

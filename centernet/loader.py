@@ -1,0 +1,160 @@
+"""`centernet.load`: a detector with weights, from a name, a path, an address or a handle."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from centernet import presets
+from centernet.checkpoints.locate import Located, locate, locate_published, locate_weights
+from centernet.checkpoints.report import LoadReport
+from centernet.config import FAMILIES, ModelConfig, class_names
+from centernet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from centernet.detector import Detector
+
+PUBLISHED = "published"
+logger = logging.getLogger("centernet")
+
+
+def load(
+    source: str | Path,
+    weights: str | Path | None = PUBLISHED,
+    classes: int | Sequence[str] | None = None,
+) -> Detector:
+    """Load a detector.
+
+    Args:
+        source: A name of `centernet.list_models()`; a YAML (ours or an experiment of Model Garden); a folder
+            or `.zip` written by `Detector.save`; a `ckpt-N` prefix; a folder or `.tar.gz` of the Detection
+            Zoo; an exported `saved_model`; an `https://` address of such an archive; a handle of TF-Hub or
+            Kaggle.
+        weights: `"published"` for the weights that belong to the source, None for random ones, or where
+            others are: any of the forms above, or a `.weights.h5` file.
+        classes: Other classes than the weights have: names or a number. The trunk is kept, the last layer
+            of the class heatmap is new, except for names that the old classes have too. If the source has
+            no names of its own and as many classes, they are names for them.
+
+    Returns:
+        The detector; `detector.report` says what was taken from where, what was left over and what is new.
+
+    Raises:
+        ConfigError: If the source or a part of its description can't be understood.
+        CheckpointError: If the weights are damaged or don't fit.
+        DownloadError: If they can't be fetched.
+    """
+    found = _with_weights(_find(str(source), weights == PUBLISHED), weights)
+    config = found.config
+    if classes is not None and _names_only(config, classes):
+        config = rename(config, class_names(classes))
+    detector = build(config, initialize=found.form is None)
+    if found.form is not None:
+        detector.report = _set_weights(detector, found)
+    if classes is not None and class_names(classes) != config.classes:
+        detector = with_classes(detector, class_names(classes), has_weights=found.form is not None)
+    if detector.report:
+        logger.info("%s", detector.report)
+    return detector
+
+
+def build(config: ModelConfig, *, initialize: bool = True) -> Detector:
+    """Build a detector from its description.
+
+    Args:
+        config: The description.
+        initialize: False if weights are set next, so that random ones need not be drawn.
+
+    Returns:
+        The detector, without trained weights.
+    """
+    from centernet.backbones.build import without_initialization
+
+    module, name = FAMILIES[config.family][1].split(":")
+    kind = getattr(importlib.import_module(module), name)
+    if initialize:
+        return kind(config)
+    with without_initialization():
+        return kind(config)
+
+
+def with_classes(detector: Detector, classes: tuple[str, ...], *, has_weights: bool = True) -> Detector:
+    """A copy of a detector for other classes, and what was kept of its weights in the `report`."""
+    from centernet.checkpoints.loading import transfer
+
+    config = detector.config
+    keypoints = config.keypoints if config.keypoints and config.keypoints.class_name in classes else None
+    task = config.task if keypoints else "boxes"
+    config = dataclasses.replace(
+        config, classes=classes, dataset_ids=(), keypoints=keypoints, task=task, published=type(config.published)()
+    )
+    target = build(config)
+    if has_weights:
+        target.report = transfer(detector, target)
+    return target
+
+
+def rename(config: ModelConfig, classes: tuple[str, ...]) -> ModelConfig:
+    """The same description with names for its unnamed classes."""
+    return dataclasses.replace(config, classes=classes)
+
+
+def _names_only(config: ModelConfig, classes: int | Sequence[str]) -> bool:
+    names = class_names(classes)
+    return config.classes == class_names(len(config.classes)) and len(names) == len(config.classes)
+
+
+def _find(source: str, with_weights: bool) -> Located:
+    """The description that a source has or names and, if they are wanted, its weights."""
+    if source in presets.list_models().names:
+        config = presets.find_model(source)
+        return locate_published(config) if with_weights else Located(config)
+    if source.endswith((".yaml", ".yml")):
+        return Located(presets.read_model(source))
+    return locate(source)
+
+
+def _with_weights(found: Located, weights: str | Path | None) -> Located:
+    if weights is None:
+        return Located(found.config)
+    if weights != PUBLISHED:
+        return dataclasses.replace(locate_weights(str(weights)), config=found.config)
+    if found.form is None:
+        if found.config.archive.url or found.config.archive.bundled:
+            return locate_published(found.config)
+        raise ConfigError(
+            f"{found.config.name} has no published weights. Pass weights=None for random ones, or the path of "
+            "a checkpoint."
+        )
+    return found
+
+
+def _set_weights(detector: Detector, found: Located) -> LoadReport:
+    from centernet import saving
+
+    assert found.path is not None
+    if found.form == "checkpoint":
+        from centernet.checkpoints.loading import load_checkpoint
+
+        report = load_checkpoint(detector, found.path)
+        if found.convert_to is not None:
+            _keep(detector, report, found.convert_to)
+        return report
+    saving.load_weights(detector, found.path)
+    names = tuple(variable.path for variable in detector.variables)
+    return LoadReport(str(found.path), "weights of this library", names)
+
+
+def _keep(detector: Any, report: LoadReport, target: Path) -> None:
+    """Keep a converted copy in the cache; if that fails, the model is loaded all the same."""
+    try:
+        detector.save(target)
+    except OSError as error:
+        logger.warning("The converted weights could not be kept in %s (%s): the next load converts again.", target, error)
+
+
+__all__ = ["PUBLISHED", "build", "load", "with_classes"]

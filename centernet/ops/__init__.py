@@ -1,0 +1,1 @@
+"""Pure functions on keras.ops: arrays in, arrays out, no state."""

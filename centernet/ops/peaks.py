@@ -1,0 +1,104 @@
+"""Peaks of heatmaps (Zhou 2019, section 3: a peak is not smaller than its eight neighbours)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+PEAK_TOLERANCE = 1e-6  # a published constant: a value this close to its neighbourhood's maximum is a peak
+
+
+class Peaks(NamedTuple):
+    """The best peaks of a heatmap, best first; each field `(batch, k)`.
+
+    `scores` is float32; `rows`, `columns` and `channels` are int32 positions in the heatmap.
+    """
+
+    scores: Any
+    rows: Any
+    columns: Any
+    channels: Any
+
+
+def suppress_non_peaks(heatmap: Any) -> Any:
+    """Set every value to zero that is smaller than the maximum of its 3×3 neighbourhood.
+
+    Args:
+        heatmap: Probabilities `(batch, height, width, channels)`, float32.
+
+    Returns:
+        The heatmap, with zeros where there is no peak.
+    """
+    maxima = ops.max_pool(heatmap, 3, strides=1, padding="same", data_format="channels_last")
+    return ops.where(ops.abs(heatmap - maxima) < PEAK_TOLERANCE, heatmap, 0.0)
+
+
+def best_peaks(heatmap: Any, k: int) -> Peaks:
+    """The `k` highest peaks over all positions and channels; equal scores are ordered by position.
+
+    The cells are ranked by their best channel first: the `k` best values lie in the `k` best cells, and
+    ranking those is several times faster than ranking every value.
+
+    Args:
+        heatmap: Probabilities `(batch, height, width, channels)`, float32.
+        k: Number of peaks, at most `height * width`.
+
+    Returns:
+        The peaks; where there are fewer than `k`, the rest have score 0.
+    """
+    channels = heatmap.shape[-1]
+    width = ops.shape(heatmap)[2]
+    cells = ops.reshape(suppress_non_peaks(heatmap), (ops.shape(heatmap)[0], -1, channels))
+    _, best = ops.top_k(ops.max(cells, axis=-1), k)
+    best = ops.sort(ops.cast(best, "int32"), axis=-1)  # so that equal scores stay in the order of position
+    scores, index = ops.top_k(ops.reshape(gather_cells(cells, best), (-1, k * channels)), k)
+    index = ops.cast(index, "int32")
+    cell = ops.take_along_axis(best, index // channels, axis=1)
+    return Peaks(scores, cell // width, cell % width, index % channels)
+
+
+def best_peaks_per_channel(heatmap: Any, k: int) -> Peaks:
+    """The `k` highest peaks of every channel; equal scores are ordered by position.
+
+    Args:
+        heatmap: Probabilities `(batch, height, width, channels)`, float32.
+        k: Number of peaks of a channel, at most `height * width`.
+
+    Returns:
+        The peaks, each field `(batch, channels, k)`.
+    """
+    batch, _, width, channels = ops.shape(heatmap)
+    peaks = ops.transpose(suppress_non_peaks(heatmap), (0, 3, 1, 2))
+    scores, cell = ops.top_k(ops.reshape(peaks, (batch, channels, -1)), k)
+    cell = ops.cast(cell, "int32")
+    channel = ops.broadcast_to(ops.arange(channels, dtype="int32")[None, :, None], ops.shape(cell))
+    return Peaks(scores, cell // width, cell % width, channel)
+
+
+def gather_cells(cells: Any, index: Any) -> Any:
+    """Rows of each batch item: `cells` `(batch, n, channels)` at `index` `(batch, ...)`.
+
+    Returns:
+        Values `(batch, ..., channels)`.
+    """
+    batch, count = ops.shape(cells)[:2]
+    shape = ops.shape(index)
+    flat = ops.reshape(index, (batch, -1)) + ops.arange(batch, dtype="int32")[:, None] * count
+    values = ops.take(ops.reshape(cells, (-1, cells.shape[-1])), ops.reshape(flat, (-1,)), axis=0)
+    return ops.reshape(values, (*shape, cells.shape[-1]))
+
+
+def gather_at(features: Any, rows: Any, columns: Any) -> Any:
+    """Values of a map at positions.
+
+    Args:
+        features: `(batch, height, width, channels)`.
+        rows: Row of each position, int32 `(batch, ...)`.
+        columns: Column of each position, int32, same shape.
+
+    Returns:
+        Values `(batch, ..., channels)`.
+    """
+    batch, _, width, _ = ops.shape(features)
+    return gather_cells(ops.reshape(features, (batch, -1, features.shape[-1])), rows * width + columns)

@@ -1,0 +1,98 @@
+"""Boxes from head maps (Zhou 2019, section 3, "From points to bounding boxes")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from centernet.ops.boxes import from_center
+from centernet.ops.peaks import Peaks, best_peaks, gather_at
+from centernet.points.keypoints import decode_keypoints
+from centernet.points.rules import RULES, DecodeRules
+from centernet.points.settings import DecoderSettings
+
+STRIDE = 4  # pixels of the input to a cell of the output grid
+
+
+class Centers(NamedTuple):
+    """The best centers of each image and their boxes in output cells.
+
+    `peaks` has fields `(batch, k)`; `boxes` is `(batch, k, 4)` as `x0 y0 x1 y1`.
+    """
+
+    peaks: Peaks
+    boxes: Any
+
+
+def decode(
+    maps: Mapping[str, Any],
+    image_sizes: Any,
+    settings: DecoderSettings,
+    *,
+    keypoint_class: int | None = None,
+    exact: bool = False,
+) -> dict[str, Any]:
+    """Detections of a batch, best first.
+
+    Args:
+        maps: Head name → map of the last stack `(batch, height, width, channels)`; see `head_channels`.
+        image_sizes: Height and width of each image on the network's input, without padding, in pixels,
+            int32 `(batch, 2)`.
+        settings: Counts, thresholds and rules.
+        keypoint_class: Class whose objects have keypoints; needed when `maps` has keypoint maps.
+        exact: Also reproduce what newer runtimes make of the rules (`DecodeRules.ignore_search_radius`).
+
+    Returns:
+        `boxes` float32 `(batch, k, 4)` as `x0 y0 x1 y1`, normalized to 0–1 of the unpadded image;
+        `scores` float32 `(batch, k)`, descending; `class_ids` int32 `(batch, k)`; and with keypoints
+        `keypoints` float32 `(batch, k, n, 2)` as `x y`, normalized likewise, and `keypoint_scores` float32
+        `(batch, k, n)`.
+    """
+    rules = RULES[settings.rules]
+    centers = _find_centers(maps, image_sizes, settings.max_detections, rules)
+    # Cells to fractions of the image, in x y order.
+    scale = STRIDE / ops.cast(image_sizes, "float32")[:, None, ::-1]
+    found = {
+        "boxes": ops.clip(centers.boxes * ops.concatenate([scale, scale], axis=-1), 0.0, 1.0),
+        "scores": centers.peaks.scores,
+        "class_ids": centers.peaks.channels,
+    }
+    if "keypoint_heatmap" in maps:
+        single_class = maps["heatmap"].shape[-1] == 1
+        cells, scores = decode_keypoints(maps, centers.peaks, centers.boxes, settings, exact=exact)
+        if not single_class:
+            belongs = ops.logical_and(centers.peaks.channels == keypoint_class, centers.peaks.scores > 0)
+            cells = ops.where(belongs[..., None, None], cells, 0.0)
+            scores = ops.where(belongs[..., None], scores, 0.0)
+        keypoints = cells * scale[:, :, None]
+        if rules.drop_keypoints_outside and not single_class:
+            inside = ops.all(ops.logical_and(keypoints >= 0, keypoints <= 1), axis=-1)
+            keypoints, scores = ops.clip(keypoints, 0.0, 1.0), ops.where(inside, scores, 0.0)
+        found |= {"keypoints": keypoints, "keypoint_scores": scores}
+    return found
+
+
+def _find_centers(maps: Mapping[str, Any], image_sizes: Any, count: int, rules: DecodeRules) -> Centers:
+    probability = ops.sigmoid(ops.cast(maps["heatmap"], "float32"))
+    _, height, width, _ = ops.shape(probability)
+    if rules.mask_beyond_image:
+        probability = probability * _beyond_image_mask(height, width, image_sizes)
+    peaks = best_peaks(probability, count)
+    size = ops.cast(gather_at(maps["size"], peaks.rows, peaks.columns), "float32")
+    offset = ops.cast(gather_at(maps["offset"], peaks.rows, peaks.columns), "float32")
+    if rules.clamp_sizes:
+        size = ops.maximum(size, 0.0)
+    index = ops.cast(ops.stack([peaks.rows, peaks.columns], axis=-1), "float32")
+    boxes = from_center(index + offset, size)
+    if rules.clip_search_boxes:
+        limit = ops.cast(ops.stack([width, height, width, height]), "float32")
+        boxes = ops.clip(boxes, 0.0, limit)
+    return Centers(peaks, boxes)
+
+
+def _beyond_image_mask(height: Any, width: Any, image_sizes: Any) -> Any:
+    rows = ops.arange(height, dtype="int32")[None, :] < image_sizes[:, :1]
+    columns = ops.arange(width, dtype="int32")[None, :] < image_sizes[:, 1:]
+    return ops.cast(ops.logical_and(rows[:, :, None], columns[:, None, :]), "float32")[..., None]

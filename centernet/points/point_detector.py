@@ -1,0 +1,77 @@
+"""The Objects as Points detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from centernet.backbones import build_backbone, default_preprocessing
+from centernet.config import ModelConfig
+from centernet.detector import Detector
+from centernet.points.decode import decode
+from centernet.points.heads import apply_heads, head_channels
+from centernet.points.settings import DecoderSettings, HeadSettings, KeypointTask
+from centernet.preprocessing import Preprocessing
+
+
+@keras.saving.register_keras_serializable(package="centernet")
+class PointDetector(Detector):
+    """An object is its center, with a size, an offset and optionally keypoints (Zhou 2019).
+
+    Calling it on a preprocessed float32 batch `(batch, height, width, 3)` returns the head maps of every
+    stack: a dict from head name (see `head_channels`) to a list over stacks of
+    `(batch, height / 4, width / 4, channels)`; `size` and `offset` are in output cells, y before x.
+
+    Args:
+        backbone: Name of a backbone, a mapping of `name` and its arguments, or the `ModelConfig` of the
+            whole model (then nothing else is given).
+        classes: Names of the classes, or their number.
+        image_size: Height and width of the network's input; None for the preprocessing's.
+        heads: Shape of the heads.
+        preprocessing: How images become the input; by default what the backbone's trunk expects, at 512×512.
+        decoder: Counts, thresholds and rules of decoding.
+        keypoints: The keypoints of one class, to find them as well.
+        name: Name of the model.
+    """
+
+    def __init__(
+        self,
+        backbone: str | Mapping[str, Any] | ModelConfig = "resnet50_v1_fpn",
+        classes: int | Sequence[str] = 80,
+        *,
+        image_size: tuple[int, int] | None = None,
+        heads: HeadSettings | None = None,
+        preprocessing: Preprocessing | None = None,
+        decoder: DecoderSettings | None = None,
+        keypoints: KeypointTask | None = None,
+        name: str = "point_detector",
+    ) -> None:
+        if not isinstance(backbone, ModelConfig):
+            options = {"name": backbone} if isinstance(backbone, str) else dict(backbone)
+            backbone = ModelConfig(
+                name=name,
+                backbone=options,
+                preprocessing=default_preprocessing(options["name"], preprocessing, image_size),
+                classes=classes,  # type: ignore[arg-type] # made a tuple of names by ModelConfig
+                heads=heads or HeadSettings(),
+                decoder=decoder or DecoderSettings(),
+                task="boxes+keypoints" if keypoints else "boxes",
+                keypoints=keypoints,
+            )
+        config = backbone
+        options = dict(config.backbone)
+        network = build_backbone(options.pop("name"), **options)
+        inputs = keras.Input((None, None, 3), name="images")
+        features = network(inputs)
+        count = len(config.keypoints.names) if config.keypoints else None
+        maps = apply_heads(features, head_channels(len(config.classes), count), config.heads)
+        super().__init__(config, network, inputs=inputs, outputs=maps)
+
+    def decode_maps(self, maps: Mapping[str, Any], fitted_sizes: Any, *, exact: bool = False) -> dict[str, Any]:
+        """See `Detector.decode_maps`; the last stack is the one that is read."""
+        last = {name: stacks[-1] for name, stacks in maps.items()}
+        return decode(
+            last, fitted_sizes, self.config.decoder, keypoint_class=self.config.keypoint_class, exact=exact
+        )

@@ -1,0 +1,52 @@
+"""The decoding rules of the three exporters that the published archives came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class DecodeRules:
+    """What changed between exporters; everything else is common to all of them.
+
+    Attributes:
+        clamp_sizes: Negative predicted sizes become zero (otherwise the box comes out inverted).
+        clip_search_boxes: The box that keypoints are searched in is clipped to the output grid.
+        drop_keypoints_outside: Keypoints outside the image are moved to its border and get score 0
+            (models of several classes only).
+        mask_beyond_image: Centers whose cell index exceeds the image's size in pixels are ignored. The
+            comparison mixes units, as the exporter did, so it acts on very thin images only.
+        ignore_search_radius: What newer runtimes make of this exporter's NaN distances: a keypoint type
+            with an invalid candidate has no search radius. Reproduced only on request (`exact=True`).
+    """
+
+    clamp_sizes: bool
+    clip_search_boxes: bool
+    drop_keypoints_outside: bool
+    mask_beyond_image: bool
+    ignore_search_radius: bool
+
+
+RULES: Mapping[str, DecodeRules] = {
+    "2020-07": DecodeRules(
+        clamp_sizes=False,
+        clip_search_boxes=False,
+        drop_keypoints_outside=True,
+        mask_beyond_image=False,
+        ignore_search_radius=True,
+    ),
+    "2021-02": DecodeRules(
+        clamp_sizes=True,
+        clip_search_boxes=False,
+        drop_keypoints_outside=True,
+        mask_beyond_image=False,
+        ignore_search_radius=False,
+    ),
+    "2021-07": DecodeRules(
+        clamp_sizes=True,
+        clip_search_boxes=True,
+        drop_keypoints_outside=False,
+        mask_beyond_image=True,
+        ignore_search_radius=False,
+    ),
+}

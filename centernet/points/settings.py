@@ -1,0 +1,104 @@
+"""What describes an Objects as Points detector beside its backbone (plain data, no Keras)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from centernet.errors import ConfigError
+from centernet.points.rules import RULES
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """Shape of every head: one hidden 3×3 convolution, ReLU, and a 1×1 convolution.
+
+    Attributes:
+        filters: Channels of the hidden convolution.
+        kernel_size: Side of its kernel.
+        separable: Whether it is depthwise separable.
+    """
+
+    filters: int = 256
+    kernel_size: int = 3
+    separable: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the numbers can describe a convolution."""
+        if self.filters < 1 or self.kernel_size < 1 or self.kernel_size % 2 == 0:
+            raise ConfigError(
+                "Expected heads with at least one filter and an odd kernel size. "
+                f"Received: filters={self.filters}, kernel_size={self.kernel_size}"
+            )
+
+
+@dataclass(frozen=True)
+class DecoderSettings:
+    """How head maps become detections.
+
+    Attributes:
+        max_detections: Number of boxes that are read from a heatmap.
+        rules: Key of `RULES`.
+        candidates: Peaks of a keypoint heatmap that are considered for each keypoint type.
+        candidate_min_score: A peak below it is no candidate.
+        unmatched_score: Score of a keypoint that found no candidate and stays at its regressed position.
+        box_scale: A candidate must lie inside the object's box scaled by this about its center.
+        search_scale: A candidate must be nearer to the regressed position than this times the longer side
+            of the scaled box.
+    """
+
+    max_detections: int = 100
+    rules: str = "2021-07"
+    candidates: int = 100
+    candidate_min_score: float = 0.1
+    unmatched_score: float = 0.1
+    box_scale: float = 1.2
+    search_scale: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Check the name of the rules and the counts."""
+        if self.rules not in RULES:
+            raise ConfigError(f"Expected decoder rules of {sorted(RULES)}. Received: rules={self.rules!r}")
+        if self.max_detections < 1 or self.candidates < 1:
+            raise ConfigError(
+                "Expected max_detections and candidates of at least 1. Received: "
+                f"max_detections={self.max_detections}, candidates={self.candidates}"
+            )
+
+
+@dataclass(frozen=True)
+class KeypointTask:
+    """The keypoints of one class.
+
+    Attributes:
+        class_name: Class whose objects have them.
+        names: Name of each keypoint.
+        skeleton: Pairs of indices that are joined by a line when drawn.
+        flip: Index of the keypoint that each becomes when the image is mirrored.
+        deviations: Standard deviation of each keypoint's annotation, as a part of the object's scale
+            (COCO's keypoint evaluation doubles COCO's `sigmas`).
+    """
+
+    class_name: str
+    names: tuple[str, ...]
+    skeleton: tuple[tuple[int, int], ...] = ()
+    flip: tuple[int, ...] = ()
+    deviations: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the lengths and make the sequences tuples."""
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "skeleton", tuple((int(a), int(b)) for a, b in self.skeleton))
+        for field in ("flip", "deviations"):
+            values = tuple(getattr(self, field))
+            object.__setattr__(self, field, values)
+            if values and len(values) != len(self.names):
+                raise ConfigError(
+                    f"Expected one entry a keypoint ({len(self.names)}) in keypoints {field}. "
+                    f"Received: {len(values)}"
+                )
+        indices = {index for pair in self.skeleton for index in pair} | set(self.flip)
+        if indices - set(range(len(self.names))):
+            raise ConfigError(
+                f"Expected keypoint indices of 0–{len(self.names) - 1} in skeleton and flip. "
+                f"Received: {sorted(indices)}"
+            )

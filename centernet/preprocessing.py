@@ -1,0 +1,101 @@
+"""From uint8 images of any size to the float32 batch that a network was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from centernet.errors import ConfigError, SourceError
+
+Sampling = Literal["legacy", "half_pixel"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How images become the input of a network; it belongs to the weights and is saved with them.
+
+    An image is scaled to fit the canvas and keep its aspect ratio, put at its top left, padded with zeros at
+    the bottom and right, and then normalized (so the padding is not zero afterwards).
+
+    Attributes:
+        size: Height and width of the canvas in pixels.
+        channels: Order of the channels that the network expects; images come as RGB.
+        mean: Subtracted from each channel, in that order.
+        std: Divides each channel after that.
+        sampling: Where the bilinear resize reads its pixels; see `centernet.ops.resize.sample_positions`.
+    """
+
+    size: tuple[int, int]
+    channels: Literal["rgb", "bgr"] = "rgb"
+    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    std: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    sampling: Sampling = "legacy"
+
+    def __post_init__(self) -> None:
+        """Check the values and make the sequences tuples."""
+        for field, count in (("size", 2), ("mean", 3), ("std", 3)):
+            values = tuple(getattr(self, field))
+            if len(values) != count:
+                raise ConfigError(f"Expected {count} numbers for preprocessing {field}. Received: {values}")
+            object.__setattr__(self, field, values)
+        for field, known in (("channels", ("rgb", "bgr")), ("sampling", ("legacy", "half_pixel"))):
+            if getattr(self, field) not in known:
+                value = getattr(self, field)
+                raise ConfigError(f"Expected preprocessing {field} to be one of {known}. Received: {value!r}")
+        if min(self.size) < 1 or min(self.std) <= 0:
+            raise ConfigError(
+                f"Expected a positive size and std of preprocessing. Received: size={self.size}, std={self.std}"
+            )
+
+    def __call__(self, images: Any, sizes: Any) -> tuple[Any, Any]:
+        """Resize, pad and normalize a padded batch (pure keras.ops, so it can be compiled and exported).
+
+        Args:
+            images: uint8 RGB `(batch, height, width, 3)`; image `i` is its first `sizes[i]` rows and columns.
+            sizes: Height and width of each image in pixels, int32 `(batch, 2)`.
+
+        Returns:
+            The network's input, float32 `(batch, *size, 3)`, and the height and width that each image has
+            on the canvas, int32 `(batch, 2)`.
+        """
+        from centernet.ops.resize import resize_to_canvas
+
+        pixels, fitted = resize_to_canvas(images, sizes, self.size, self.sampling)
+        if self.channels == "bgr":
+            pixels = pixels[..., ::-1]
+        return (pixels - np.float32(self.mean)) / np.float32(self.std), fitted
+
+
+def collate(images: Sequence[np.ndarray], multiple: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Put images of any sizes into one zero-padded batch.
+
+    Args:
+        images: uint8 RGB arrays `(height, width, 3)`.
+        multiple: The batch's height and width are rounded up to it, so that a compiler which specializes on
+            shapes sees few of them.
+
+    Returns:
+        uint8 `(batch, height, width, 3)` and the sizes, int32 `(batch, 2)`.
+
+    Raises:
+        SourceError: If there is no image, or one is not a uint8 array of that shape.
+    """
+    if not len(images):
+        raise SourceError("Expected at least one image. Received: an empty batch.")
+    for image in images:
+        if getattr(image, "dtype", None) != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise SourceError(
+                "Expected uint8 RGB images of shape (height, width, 3) with values 0–255. Received: "
+                f"dtype {getattr(image, 'dtype', type(image).__name__)}, shape {np.shape(image)}."
+            )
+    sizes = np.array([image.shape[:2] for image in images], np.int32)
+    height, width = (-(-side // multiple) * multiple for side in sizes.max(axis=0))
+    if len(images) == 1 and images[0].shape[:2] == (height, width):
+        return images[0][None], sizes
+    batch = np.zeros((len(images), height, width, 3), np.uint8)
+    for row, image in zip(batch, images, strict=True):
+        row[: image.shape[0], : image.shape[1]] = image
+    return batch, sizes

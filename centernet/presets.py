@@ -1,0 +1,137 @@
+"""The models that the library knows by name: the YAML files of `configs/`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from centernet.config import ModelConfig
+from centernet.errors import ConfigError
+
+COLUMNS = ("name", "network", "task", "size", "box AP", "keypoint AP", "ms")
+
+
+def configs_dir() -> Path:
+    """Folder of the descriptions: inside an installed package, or at the top of a checkout."""
+    package = Path(__file__).parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+class ModelList(tuple[ModelConfig, ...]):
+    """Descriptions that print as a table."""
+
+    def __repr__(self) -> str:
+        """One line a model: name, network, task, input size, published figures."""
+        rows = [COLUMNS, *(_row(model) for model in self)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Name of each model."""
+        return [model.name for model in self]
+
+
+@cache
+def list_models() -> ModelList:
+    """The models that `centernet.load` knows by name.
+
+    Returns:
+        Their descriptions; printing it gives a table with the published figures.
+    """
+    return ModelList(read_model(path) for path in sorted(configs_dir().glob("*.yaml")))
+
+
+def find_model(name: str) -> ModelConfig:
+    """The description of a model by its name.
+
+    Raises:
+        ConfigError: If there is no such model; the message has the nearest names.
+    """
+    models = list_models()
+    if name in models.names:
+        return models[models.names.index(name)]
+    near = difflib.get_close_matches(name, models.names, n=3, cutoff=0.4)
+    raise ConfigError(
+        f"Expected the name of a model or an existing path. Received: {name!r}. "
+        + (f"Did you mean {' or '.join(map(repr, near))}? " if near else "")
+        + "`centernet models` lists all names."
+    )
+
+
+def read_model(path: str | Path) -> ModelConfig:
+    """Read the YAML of a model: one of ours, or an experiment of Model Garden's CenterNet.
+
+    Args:
+        path: The file. `classes` and `keypoints` may name a table of `configs/labels` and
+            `configs/keypoints`.
+
+    Returns:
+        The description.
+
+    Raises:
+        ConfigError: If the file is no YAML, or has an unknown key or value.
+    """
+    from centernet.checkpoints import experiment
+
+    data = read_yaml(path)
+    if experiment.is_experiment(data):
+        data = experiment.read_experiment(path)
+    return complete(data, str(path))
+
+
+def complete(data: dict[str, Any], where: str) -> ModelConfig:
+    """A description from plain data, with the tables that it names put in."""
+    data = dict(data)
+    for key, folder in (("classes", "labels"), ("keypoints", "keypoints")):
+        if isinstance(data.get(key), str):
+            data[key] = _table(folder, data[key], where)
+    return ModelConfig.from_dict(data, where)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A mapping from a YAML file.
+
+    Raises:
+        ConfigError: If it can't be read or is no mapping.
+    """
+    data = _parse(Path(path))
+    if not isinstance(data, dict):
+        raise ConfigError(f"Expected a YAML with keys and values in {path}. Received: {type(data).__name__}")
+    return data
+
+
+def _parse(path: Path) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"Expected a YAML file at {path}. {error}") from error
+
+
+def _table(folder: str, name: str, where: str) -> Any:
+    path = configs_dir() / folder / f"{name}.yaml"
+    if not path.is_file():
+        known = _names((configs_dir() / folder).glob("*.yaml"))
+        raise ConfigError(f"Expected {folder} of {where} to be given or to be one of {known}. Received: {name!r}")
+    return _parse(path)
+
+
+def _names(paths: Iterable[Path]) -> list[str]:
+    return sorted(path.stem for path in paths)
+
+
+def _row(model: ModelConfig) -> tuple[str, ...]:
+    def figures() -> Iterator[str]:
+        for value in (model.published.box_ap, model.published.keypoint_ap, model.published.latency_ms):
+            yield "–" if value is None else f"{value:g}"
+
+    height, width = model.preprocessing.size
+    return (model.name, model.backbone["name"], model.task, f"{height}x{width}", *figures())
