@@ -219,12 +219,15 @@ def annotate(boxes, classes, path):
     path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
 
 
-def evaluate(annotation_file, boxes, scores, classes):
-    """What its COCO evaluator says about detections in original pixels, `y0 x0 y1 x1`."""
+def evaluate(annotation_file, boxes, scores, classes, info=None):
+    """What its COCO evaluator says about detections `y0 x0 y1 x1`.
+
+    They are in original pixels or, with the parser's `image_info`, in pixels of the canvas.
+    """
     import tensorflow as tf
     from official.vision.evaluation.coco_evaluator import COCOEvaluator
 
-    evaluator = COCOEvaluator(str(annotation_file), include_mask=False, need_rescale_bboxes=False)
+    evaluator = COCOEvaluator(str(annotation_file), include_mask=False, need_rescale_bboxes=info is not None)
     predictions = {
         "source_id": np.arange(len(boxes)),
         "num_detections": np.full(len(boxes), boxes.shape[1]),
@@ -232,23 +235,44 @@ def evaluate(annotation_file, boxes, scores, classes):
         "detection_scores": scores,
         "detection_classes": classes,
     }
+    if info is not None:
+        predictions["image_info"] = info
     evaluator.update_state({}, tf.nest.map_structure(tf.constant, predictions))
     return evaluator.result()
 
 
-def test_its_coco_evaluator_gives_both_the_same_average_precision(reference, detector, tmp_path):
-    theirs, annotation_file = in_original_pixels(reference), tmp_path / "instances.json"
-    annotate(theirs, reference.found["classes"], annotation_file)
-    yx = [1, 0, 3, 2]
-    expected = evaluate(
-        annotation_file, theirs[..., yx], reference.found["confidence"], reference.found["classes"]
-    )
+@pytest.fixture(scope="module")
+def annotation_file(reference, tmp_path_factory):
+    path = tmp_path_factory.mktemp("annotations") / "instances.json"
+    annotate(in_original_pixels(reference), reference.found["classes"], path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def detections(detector):
+    """What `detect` finds, in the form of its evaluator."""
     found = detector.detect(list(photos()), min_score=0)
-    ours = evaluate(
-        annotation_file,
-        np.stack([image.boxes[:, yx] for image in found]),
+    boxes = np.stack([image.boxes[:, [1, 0, 3, 2]] for image in found])
+    return (
+        boxes,
         np.stack([image.scores for image in found]),
         np.stack([image.class_ids + 1 for image in found]),
     )
+
+
+def test_its_coco_evaluator_gives_both_the_same_average_precision(reference, detections, annotation_file):
+    theirs = in_original_pixels(reference)[..., [1, 0, 3, 2]]
+    expected = evaluate(annotation_file, theirs, reference.found["confidence"], reference.found["classes"])
     assert 0.05 < expected["AP"] < 0.95
-    assert ours == pytest.approx(expected, abs=1e-3)
+    assert evaluate(annotation_file, *detections) == pytest.approx(expected, abs=1e-3)
+
+
+def test_without_padding_its_untouched_detections_have_the_same_average_precision(
+    reference, detections, annotation_file
+):
+    theirs = (reference.found[key][:1] for key in ("boxes", "confidence", "classes"))
+    expected = evaluate(annotation_file, *theirs, info=reference.info[:1])
+    assert 0.05 < expected["AP"] < 0.95
+    assert evaluate(annotation_file, *(values[:1] for values in detections)) == pytest.approx(
+        expected, abs=1e-3
+    )
