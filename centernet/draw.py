@@ -1,0 +1,142 @@
+"""Pictures of what was found: boxes with labels, keypoints with their skeleton, heatmaps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from centernet.colors import HEAT, Color, class_color, contrast_color
+from centernet.draw_labels import Label, Rectangle, draw_labels
+from centernet.draw_pose import draw_pose
+from centernet.errors import ConfigError
+from centernet.images import read_image
+
+if TYPE_CHECKING:
+    from centernet.results import Detections
+
+
+def draw_detections(
+    image: np.ndarray | Image.Image,
+    detections: Detections,
+    *,
+    min_score: float = 0.0,
+    labels: bool = True,
+    scores: bool = True,
+    keypoints: bool = True,
+    keypoint_min_score: float = 0.2,
+    line_width: int | None = None,
+    font_size: float | None = None,
+) -> Image.Image:
+    """Draws boxes, labels and keypoints; the best detection lies on top.
+
+    Args:
+        image: The original image, uint8 `(height, width, 3)` RGB or PIL; it is not changed.
+        detections: What was found in it.
+        min_score: Least score of a box to draw.
+        labels: Whether to write class names.
+        scores: Whether to write scores.
+        keypoints: Whether to draw keypoints, and the skeleton between those that score enough.
+        keypoint_min_score: Least score of a keypoint to draw.
+        line_width: Of boxes, in pixels; by default after the image's size.
+        font_size: In pixels; by default after the image's size.
+
+    Returns:
+        A new RGB picture of the image's size.
+
+    Raises:
+        ConfigError: The image is not of the size that the detections are for.
+        SourceError: The image can't be read.
+    """
+    picture = Image.fromarray(read_image(image).image)
+    height, width = detections.image_size
+    if picture.size != (width, height):
+        raise ConfigError(
+            f"draw_detections expected the image that was searched, {width}x{height}. "
+            f"Received: {picture.size[0]}x{picture.size[1]}."
+        )
+    line_width = line_width or max(1, round((height * width) ** 0.5 / 320))
+    shown = detections.filter(min_score=min_score)
+    for found in reversed(list(shown)):
+        _draw_box(picture, found.box, class_color(found.class_id), line_width)
+        if keypoints and found.keypoints is not None and found.keypoint_scores is not None:
+            visible = found.keypoint_scores >= np.float32(keypoint_min_score)
+            skeleton, names = shown.skeleton or (), shown.keypoint_names
+            draw_pose(picture, found.keypoints, visible, skeleton, names, line_width)
+    if labels or scores:
+        draw_labels(picture, _labels(shown, labels, scores, font_size))
+    return picture
+
+
+def draw_heatmap(image: np.ndarray | Image.Image, heatmap: np.ndarray, alpha: float = 0.5) -> Image.Image:
+    """Lays a heatmap over an image.
+
+    Args:
+        image: uint8 `(height, width, 3)` RGB or PIL; it is not changed.
+        heatmap: `(h, w)` of any size, probabilities 0–1, covering the whole image; of several classes the
+            maximum, for instance.
+        alpha: Weight of the heatmap's colours where it is cold, 0–1; where it is hot, `alpha * (2 - alpha)`.
+
+    Returns:
+        A new RGB picture of the image's size.
+
+    Raises:
+        ConfigError: The heatmap is not `(h, w)`, or values or `alpha` are not 0–1.
+        SourceError: The image can't be read.
+    """
+    heat = np.asarray(heatmap, np.float32)
+    # Resampled probabilities may be off by rounding.
+    if heat.ndim != 2 or not heat.size or not (heat.min() >= -1e-3 and heat.max() <= 1 + 1e-3):
+        span = f", values {heat.min():.4g} to {heat.max():.4g}" if heat.size else ""
+        raise ConfigError(
+            "draw_heatmap expected probabilities 0–1 of shape (h, w): sigmoid(logits).max(-1), for instance. "
+            f"Received: shape {heat.shape}{span}."
+        )
+    if not 0 <= alpha <= 1:
+        raise ConfigError(f"draw_heatmap expected alpha from 0 to 1. Received: {alpha!r}.")
+    photo = Image.fromarray(read_image(image).image)
+    resized = np.asarray(Image.fromarray(heat).resize(photo.size, Image.Resampling.BILINEAR))
+    level = np.rint(resized.clip(0, 1) * 255).astype(np.uint8)
+    steps = np.linspace(0, 1, 256)
+    palette = [np.interp(steps, np.linspace(0, 1, len(HEAT)), channel) for channel in np.transpose(HEAT)]
+    colors = np.rint(np.stack(palette, axis=-1)).astype(np.uint8)
+    weights = np.rint(255 * alpha * (1 + (1 - alpha) * steps)).astype(np.uint8)
+    return Image.composite(Image.fromarray(colors[level]), photo, Image.fromarray(weights[level]))
+
+
+def _draw_box(picture: Image.Image, box: np.ndarray, color: Color, line_width: int) -> None:
+    area = _pixels(box, picture.size)
+    if area is None:
+        return
+    # In this mode what lies under a translucent outline shines through.
+    draw, (left, top, right, bottom) = ImageDraw.Draw(picture, "RGBA"), area
+    halo = max(1, line_width // 2)
+    outer = (left - halo, top - halo, right + halo, bottom + halo)
+    draw.rectangle(outer, outline=(*contrast_color(color), 130), width=line_width + 2 * halo)
+    draw.rectangle(area, outline=color, width=line_width)
+
+
+def _labels(shown: Detections, labels: bool, scores: bool, font_size: float | None) -> list[Label]:
+    largest = max(11.0, (shown.image_size[0] * shown.image_size[1]) ** 0.5 / 42)
+    size = (shown.image_size[1], shown.image_size[0])
+    made = []
+    for found in shown:
+        area = _pixels(found.box, size)
+        text = " ".join([found.class_name] * labels + [f"{found.score:.2f}"] * scores)
+        if area is not None:
+            # Labels of small objects are smaller, so that a crowd stays visible behind them.
+            side = ((area[2] - area[0]) * (area[3] - area[1])) ** 0.5
+            fitting = round(min(max(side / 5, 0.75 * largest, 10.0), largest))
+            made.append(Label(text, area, class_color(found.class_id), font_size or fitting))
+    return made
+
+
+def _pixels(box: np.ndarray, size: tuple[int, int]) -> Rectangle | None:
+    """Gives the first and last column and row that a box covers inside the image, or None outside."""
+    (width, height), (x1, y1, x2, y2) = size, box.tolist()
+    left, right = max(0, round(min(x1, x2))), min(width, round(max(x1, x2))) - 1
+    top, bottom = max(0, round(min(y1, y2))), min(height, round(max(y1, y2))) - 1
+    if left >= width or top >= height or right < 0 or bottom < 0:
+        return None
+    return left, top, max(left, right), max(top, bottom)

@@ -1,0 +1,217 @@
+"""Reads one image, wherever it is: path, URL, bytes, file object, PIL image or array."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from centernet.errors import ConfigError, SourceError
+from centernet.image_url import fetch_image, is_url
+from centernet.rgb import rgb_from_array, rgb_from_pil
+
+MAX_PIXELS = 178_956_970
+ACCEPTED = "a path, a URL, a PIL image, a uint8 array, bytes or a file opened in binary mode"
+
+_TRUSTED = "If it is to be trusted, raise max_pixels or CENTERNET_MAX_PIXELS."
+logger = logging.getLogger("centernet")
+_pillow_limit_lock = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One image and where it came from.
+
+    Attributes:
+        image: uint8 `(height, width, 3)` RGB, upright; may be read-only.
+        name: Path, URL or a number in the list, as messages and results show it.
+    """
+
+    image: np.ndarray
+    name: str
+
+
+def read_image(source: Any, *, name: str | None = None, max_pixels: int | None = None) -> Frame:
+    """Reads one image.
+
+    EXIF orientation is applied, every mode becomes RGB (see `centernet.rgb`), and of an animation the first
+    frame is taken, with a warning.
+
+    Args:
+        source: A path, an http(s) URL, a PIL image, a uint8 array (see `rgb_from_array`), bytes of an image
+            file, a file opened in binary mode, or an object with `__array__`.
+        name: What to call it; by default its path or URL.
+        max_pixels: Most pixels to decode; by default `CENTERNET_MAX_PIXELS` or 178,956,970.
+
+    Returns:
+        The image as uint8 RGB, with its name.
+
+    Raises:
+        SourceError: There is no such image, or it is damaged, or too large.
+    """
+    name = name or name_of(source) or "image"
+    try:
+        return Frame(_Reader(name, _limit(max_pixels)).pixels(source), name)
+    except SourceError as error:
+        if str(error).startswith(name):
+            raise
+        raise SourceError(f"{name}: {error}") from error.__cause__
+
+
+def name_of(source: Any) -> str | None:
+    """Gives a source's own name: path, URL or file name; None for an array, bytes and the like."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fsdecode(source)
+    label = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)
+    return os.fsdecode(label) if isinstance(label, (str, bytes, os.PathLike)) and label else None
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads one source to `(height, width, 3)` RGB; `name` is for warnings, `limit` in pixels."""
+
+    name: str
+    limit: int
+
+    def pixels(self, source: Any) -> np.ndarray:
+        if isinstance(source, np.ndarray):
+            return rgb_from_array(source)
+        if isinstance(source, Image.Image):
+            with _readable():
+                return self._decoded(source)
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return self._from_bytes(bytes(source))
+        if isinstance(source, str) and is_url(source):
+            return self._from_url(source)
+        if isinstance(source, (str, os.PathLike)):
+            return self._from_path(os.path.expanduser(os.fsdecode(source)))
+        if hasattr(source, "read"):
+            return self._from_bytes(_contents(source))
+        if hasattr(source, "__array__"):
+            return rgb_from_array(np.asarray(source))
+        raise SourceError(f"expected {ACCEPTED}. Received: {type(source).__name__} {str(source)[:60]!r}.")
+
+    def _from_url(self, url: str) -> np.ndarray:
+        data, content_type = fetch_image(url)
+        try:
+            return self._from_bytes(data)
+        except SourceError as error:
+            raise SourceError(f"{error} The server called it {content_type}.") from error.__cause__
+
+    def _from_path(self, path: str) -> np.ndarray:
+        if os.path.isdir(path):
+            raise SourceError("expected an image file. Received a folder: give it by itself, outside a list.")
+        if not os.path.exists(path):
+            raise SourceError(missing_file(Path(path)))
+        if os.path.isfile(path) and not os.path.getsize(path):
+            raise SourceError("expected an image. Received: an empty file (0 bytes). Get it again.")
+        return self._opened(path)
+
+    def _from_bytes(self, data: bytes) -> np.ndarray:
+        if not data:
+            raise SourceError("expected an image. Received: 0 bytes.")
+        return self._opened(io.BytesIO(data))
+
+    def _opened(self, file: str | BinaryIO) -> np.ndarray:
+        with _readable(), _pillow_allows(self.limit):
+            image = Image.open(file)
+        with image, _readable():
+            return self._decoded(image)
+
+    def _decoded(self, image: Image.Image) -> np.ndarray:
+        width, height = image.size
+        if width * height > self.limit:
+            raise SourceError(
+                f"expected at most {self.limit:,} pixels. Received: {width}x{height} = {width * height:,}, "
+                f"perhaps a decompression bomb. {_TRUSTED}"
+            )
+        if width * height == 0:
+            raise SourceError(f"expected at least one pixel. Received: {width}x{height}.")
+        # A phone's multi-picture JPEG (MPO) is a photo with its preview, not an animation.
+        if getattr(image, "is_animated", False) and image.format != "MPO":
+            logger.warning("%s: has several frames or pages; only the first is read.", self.name)
+        image.load()
+        return rgb_from_pil(self._upright(image))
+
+    def _upright(self, image: Image.Image) -> Image.Image:
+        try:
+            upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+            return image if upright else ImageOps.exif_transpose(image)
+        # Cameras and editors write broken EXIF in many ways; the pixels are sound all the same.
+        except Exception as error:
+            logger.warning("%s: unreadable EXIF orientation ignored: %s", self.name, error)
+            return image
+
+
+def _contents(file: Any) -> bytes:
+    data = file.read()
+    if not isinstance(data, bytes):
+        raise SourceError(
+            f"expected a file opened in binary mode. Received {type(data).__name__}: open(path, 'rb')."
+        )
+    return data
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Turns whatever Pillow raises into a SourceError."""
+    try:
+        yield
+    except (SourceError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise SourceError(f"{error} {_TRUSTED}") from error
+    except UnidentifiedImageError as error:
+        raise SourceError(
+            "expected an image (JPEG, PNG, WebP, GIF, TIFF, BMP and others that Pillow reads). "
+            "Received: a file of another kind. Convert it to one of those."
+        ) from error
+    # Damaged files make Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others.
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise SourceError(
+            f"expected a whole image. Received a damaged one: {reason}. Get it again."
+        ) from error
+
+
+@contextlib.contextmanager
+def _pillow_allows(limit: int) -> Iterator[None]:
+    """Lifts Pillow's own limit, a global, where the caller's is higher, while a header is read."""
+    if Image.MAX_IMAGE_PIXELS is None or limit <= 2 * Image.MAX_IMAGE_PIXELS:
+        yield
+        return
+    with _pillow_limit_lock:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limit
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _limit(max_pixels: int | None) -> int:
+    value = os.environ.get("CENTERNET_MAX_PIXELS") or MAX_PIXELS if max_pixels is None else max_pixels
+    try:
+        return int(value)
+    except ValueError as error:
+        raise ConfigError(
+            f"CENTERNET_MAX_PIXELS expected a whole number of pixels. Received: {value!r}."
+        ) from error
+
+
+def missing_file(path: Path) -> str:
+    """Says that a file is missing, and which files near it have a similar name."""
+    folder = path.parent
+    if not os.path.isdir(folder):
+        return f"no such file, nor its folder {folder}. Check the path."
+    near = difflib.get_close_matches(path.name, os.listdir(folder), n=3)
+    return f"no such file. {'Did you mean ' + ', '.join(near) + '?' if near else 'Check the path.'}"
