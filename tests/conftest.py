@@ -1,0 +1,56 @@
+"""What all tests share: tolerances of the backend, and data that is too large for the repository."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a backend may be from the reference.
+
+    `heads` is the absolute error of raw head maps and features, `score` that of probabilities, `pixels` that
+    of positions in the image, `resized` that of pixels (0–255) after resizing.
+    """
+
+    heads: float
+    score: float
+    pixels: float = 0.05
+    resized: float = 1e-3
+
+
+TOLERANCES = {
+    "tensorflow": Tolerance(heads=1e-4, score=1e-5),
+    "jax": Tolerance(heads=1e-3, score=1e-5),
+    "torch": Tolerance(heads=1e-3, score=1e-5),
+}
+
+
+def backend() -> str:
+    """The backend that Keras uses, without importing it before a test needs it."""
+    import keras
+
+    return keras.backend.backend()
+
+
+@pytest.fixture(scope="session")
+def tolerance() -> Tolerance:
+    return TOLERANCES[backend()]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with photos and checkpoints that are not part of the repository."""
+    repository = Path(__file__).parents[1]
+    folder = Path(os.environ.get("CENTERNET_SHARED", repository.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(
+            f"needs data that is not in the repository; {folder} is not there (CENTERNET_SHARED names it)"
+        )
+    return folder
