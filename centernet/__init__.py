@@ -42,7 +42,7 @@ _PUBLIC = {
 }
 _MODULES = ("backbones",)
 
-__all__ = [*_PUBLIC, *_MODULES]  # noqa: PLE0604 - names, as strings
+__all__ = [*_PUBLIC, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

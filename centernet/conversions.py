@@ -81,9 +81,7 @@ def from_dict(values: Mapping[str, Any]) -> dict[str, Any]:
     return arguments | {name: values[name] for name in _HEADER if values.get(name) is not None}
 
 
-def to_json(
-    detections: Detections, path: str | os.PathLike[str] | None = None, *, indent: int | None = None
-) -> str:
+def to_json(detections: Detections, path: str | os.PathLike[str] | None = None, *, indent: int | None = None) -> str:
     """Gives `to_dict` as JSON.
 
     Args:
@@ -116,9 +114,7 @@ def to_coco(detections: Detections, image_id: int) -> list[dict[str, Any]]:
     boxes[:, 2:] -= boxes[:, :2]
     rows: list[dict[str, Any]] = [
         {"image_id": image_id, "category_id": ids[i] if ids else i + 1, "bbox": box, "score": score}
-        for i, box, score in zip(
-            detections.class_ids.tolist(), boxes.tolist(), detections.scores.tolist(), strict=True
-        )
+        for i, box, score in zip(detections.class_ids.tolist(), boxes.tolist(), detections.scores.tolist(), strict=True)
     ]
     points = _keypoint_rows(detections)
     if points is not None:
@@ -236,6 +232,5 @@ def _padded(rows: np.ndarray, total: int) -> np.ndarray:
 def _missing(method: str, extra: str) -> MissingExtraError:
     package = {"dataframe": "pandas"}.get(extra, extra)
     return MissingExtraError(
-        f"Detections.{method} needs {package}, which is not installed. "
-        f"Install it: pip install centernet[{extra}]"
+        f"Detections.{method} needs {package}, which is not installed. Install it: pip install centernet[{extra}]"
     )

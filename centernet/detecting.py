@@ -69,14 +69,14 @@ def _detect_batch(
     count = min(max_detections or limit, limit)
     for row, frame in enumerate(frames):
         # Scores are descending, so what is kept is the beginning. NaN scores compare false: they end it.
-        keep = found["scores"][row, :count] >= np.float32(max(min_score, np.finfo(np.float32).tiny))
+        keep = found["scores"][row, :count] >= np.float32(min_score or np.finfo(np.float32).tiny)
         kept = int(keep.argmin()) if not keep.all() else len(keep)
         yield _result(detector, frame, {name: values[row, :kept] for name, values in found.items()})
 
 
-def _result(detector: Any, frame: Frame, arrays: dict[str, np.ndarray]) -> Detections:
+def _result(detector: Any, frame: Frame, arrays: dict[str, Any]) -> Detections:
     task = detector.config.keypoints
-    names = {"keypoint_names": task.names, "skeleton": task.skeleton} if task else {}
+    names: dict[str, Any] = {"keypoint_names": task.names, "skeleton": task.skeleton} if task else {}
     return Detections(
         **arrays,
         image_size=frame.image.shape[:2],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,6 @@ from keras import ops
 from centernet import inference
 from centernet.config import ModelConfig
 from centernet.preprocessing import collate
-from centernet.results import Detections
-
-FINGERPRINT_VARIABLES = 8
 
 
 class Detector(keras.Model):
@@ -32,8 +29,7 @@ class Detector(keras.Model):
         self.config = config
         self.backbone = backbone
         self.report: Any = None
-        self._compiled: dict[bool, Any] = {}
-        self._compiled_for: bytes = b""
+        self._inference: inference.Inference | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -137,7 +133,9 @@ class Detector(keras.Model):
     def infer(self, images: Sequence[np.ndarray], *, exact: bool = False) -> dict[str, np.ndarray]:
         """Run the compiled detector on images; what `detect` does between reading and results.
 
-        The graph is compiled at the first call, and again after the weights have changed.
+        The graph is compiled at the first call, and again after training or loading has changed the weights.
+        (To be quick, only a few small variables are compared: after setting single layers by hand, call
+        `refresh`.)
 
         Args:
             images: uint8 RGB arrays `(height, width, 3)` of any sizes.
@@ -146,12 +144,14 @@ class Detector(keras.Model):
         Returns:
             As `decode`, as NumPy arrays.
         """
-        fingerprint = self._fingerprint()
-        if fingerprint != self._compiled_for:
-            self._compiled, self._compiled_for = {}, fingerprint
-        if exact not in self._compiled:
-            self._compiled[exact] = inference.compile_inference(self, exact=exact)
-        return self._compiled[exact](*collate(images, inference.shape_step()))
+        if self._inference is None:
+            self._inference = inference.Inference(self)
+        return self._inference(images, exact)
+
+    def refresh(self) -> None:
+        """Make the next `detect` use the present weights and description, whatever was changed by hand."""
+        if self._inference is not None:
+            self._inference.reset()
 
     def heatmap(self, image: np.ndarray) -> np.ndarray:
         """Probability that a cell is the center of an object of any class.
@@ -197,15 +197,4 @@ class Detector(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Detector:
         """Build the detector that `get_config` described."""
-        return cls(ModelConfig.from_dict(config["config"]))
-
-    def stream(self, frames: Iterator[Any], **options: Any) -> Iterator[Detections]:
-        """Detections of frames as they come; see `centernet.detecting.detect_frames`."""
-        from centernet.detecting import detect_frames
-
-        return detect_frames(self, frames, **options)
-
-    def _fingerprint(self) -> bytes:
-        """A few values of a few variables: they change when the model is trained or other weights are loaded."""
-        step = max(1, len(self.variables) // FINGERPRINT_VARIABLES)
-        return b"".join(ops.convert_to_numpy(v).tobytes()[:64] for v in self.variables[-1::-step])
+        return cls(ModelConfig.from_dict(config["config"]))  # type: ignore[call-arg] # as subclasses take it

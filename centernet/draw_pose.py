@@ -58,9 +58,7 @@ def _sides(names: tuple[str, ...] | None, count: int) -> np.ndarray:
     """Gives −1 for keypoints of the left side, 1 for the right, 0 for the others."""
     if names is None:
         return np.zeros(count, int)
-    return np.array(
-        [name.lower().startswith("right") * 1 - name.lower().startswith("left") for name in names]
-    )
+    return np.array([name.lower().startswith("right") * 1 - name.lower().startswith("left") for name in names])
 
 
 def _draw_edges(

@@ -60,7 +60,8 @@ def fold_batch_normalization(model: keras.Model) -> keras.Model:
 
 def _foldable(model: keras.Model) -> dict[str, tuple[Any, Any]]:
     """Name of each convolution that can take in a normalization → (convolution, normalization)."""
-    producers, consumers = {}, {}
+    producers: dict[int, Any] = {}
+    consumers: dict[int, list[Any]] = {}
     for layer in model.layers:
         if type(layer) in CONVOLUTIONS and layer.activation is keras.activations.linear:
             producers[id(layer.output)] = layer

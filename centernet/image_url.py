@@ -59,9 +59,7 @@ def fetch_image(
                 raise SourceError(f"{url}: expected {promised} bytes. Received: {len(data)}. Try again.")
             return data, response.headers.get_content_type()
     except urllib.error.HTTPError as error:
-        raise SourceError(
-            f"{url}: the server answered {error.code} {error.reason}. Check the address."
-        ) from error
+        raise SourceError(f"{url}: the server answered {error.code} {error.reason}. Check the address.") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         if isinstance(error, SourceError):
             raise
@@ -95,9 +93,7 @@ def _read(url: str, response: http.client.HTTPResponse, max_bytes: int, total_ti
         data += chunk
         _check_size(url, len(data), max_bytes)
         if time.monotonic() > deadline:
-            raise SourceError(
-                f"{url}: {len(data)} bytes in {total_timeout_s:g} seconds. Download it by hand."
-            )
+            raise SourceError(f"{url}: {len(data)} bytes in {total_timeout_s:g} seconds. Download it by hand.")
     return bytes(data)
 
 

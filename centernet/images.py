@@ -156,9 +156,7 @@ class _Reader:
 def _contents(file: Any) -> bytes:
     data = file.read()
     if not isinstance(data, bytes):
-        raise SourceError(
-            f"expected a file opened in binary mode. Received {type(data).__name__}: open(path, 'rb')."
-        )
+        raise SourceError(f"expected a file opened in binary mode. Received {type(data).__name__}: open(path, 'rb').")
     return data
 
 
@@ -179,9 +177,7 @@ def _readable() -> Iterator[None]:
     # Damaged files make Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others.
     except Exception as error:
         reason = str(error) or type(error).__name__
-        raise SourceError(
-            f"expected a whole image. Received a damaged one: {reason}. Get it again."
-        ) from error
+        raise SourceError(f"expected a whole image. Received a damaged one: {reason}. Get it again.") from error
 
 
 @contextlib.contextmanager
@@ -203,9 +199,7 @@ def _limit(max_pixels: int | None) -> int:
     try:
         return int(value)
     except ValueError as error:
-        raise ConfigError(
-            f"CENTERNET_MAX_PIXELS expected a whole number of pixels. Received: {value!r}."
-        ) from error
+        raise ConfigError(f"CENTERNET_MAX_PIXELS expected a whole number of pixels. Received: {value!r}.") from error
 
 
 def missing_file(path: Path) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from centernet.folding import fold_batch_normalization
+from centernet.preprocessing import collate
 
 Arrays = dict[str, np.ndarray]
 Step = Callable[[Any, Any], dict[str, Any]]
@@ -19,6 +20,35 @@ Step = Callable[[Any, Any], dict[str, Any]]
 FROZEN_BYTES = 256 * 2**20
 # Compilers that specialize on shapes see image batches in steps of this many pixels.
 SHAPE_STEP = 128
+WATCHED_VARIABLES = 3
+WATCHED_VALUES = 4096  # larger variables are not watched
+
+
+class Inference:
+    """The compiled forms of one detector, made when they are first needed and again when weights have changed."""
+
+    def __init__(self, detector: Any) -> None:
+        """Remember the detector; nothing is compiled yet."""
+        self._detector = detector
+        variables = [v for v in detector.variables if math.prod(v.shape) <= WATCHED_VALUES]
+        # A few values tell whether the model was trained or other weights were loaded in between.
+        self._watched = variables[-1 :: -max(1, len(variables) // WATCHED_VARIABLES)]
+        self._state = b""
+        self._compiled: dict[bool, Callable[[np.ndarray, np.ndarray], Arrays]] = {}
+
+    def __call__(self, images: Sequence[np.ndarray], exact: bool) -> Arrays:
+        """Run the detector on images; see `Detector.infer`."""
+        state = b"".join(keras.ops.convert_to_numpy(variable).tobytes() for variable in self._watched)
+        if state != self._state:
+            self.reset()
+            self._state = state
+        if exact not in self._compiled:
+            self._compiled[exact] = compile_inference(self._detector, exact=exact)
+        return self._compiled[exact](*collate(images, shape_step()))
+
+    def reset(self) -> None:
+        """Forget what was compiled, so that changed weights or settings are used."""
+        self._compiled = {}
 
 
 def compile_inference(detector: Any, *, exact: bool = False) -> Callable[[np.ndarray, np.ndarray], Arrays]:
@@ -76,7 +106,9 @@ def _compile_tensorflow(detector: Any, network: keras.Model, exact: bool) -> Cal
 def _compile_jax(detector: Any, network: keras.Model, exact: bool) -> Callable[..., Arrays]:
     import jax
 
-    trainable, fixed = ([v.value for v in part] for part in (network.trainable_variables, network.non_trainable_variables))
+    trainable, fixed = (
+        [v.value for v in part] for part in (network.trainable_variables, network.non_trainable_variables)
+    )
 
     @jax.jit
     def step(trainable: Any, fixed: Any, images: Any, sizes: Any) -> dict[str, Any]:

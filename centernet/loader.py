@@ -154,7 +154,9 @@ def _keep(detector: Any, report: LoadReport, target: Path) -> None:
     try:
         detector.save(target)
     except OSError as error:
-        logger.warning("The converted weights could not be kept in %s (%s): the next load converts again.", target, error)
+        logger.warning(
+            "The converted weights could not be kept in %s (%s): the next load converts again.", target, error
+        )
 
 
 __all__ = ["PUBLISHED", "build", "load", "with_classes"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from centernet.config import ModelConfig
 from centernet.errors import ConfigError
+from centernet.yaml_files import read_yaml
 
 COLUMNS = ("name", "network", "task", "size", "box AP", "keypoint AP", "ms")
 
@@ -81,6 +82,8 @@ def read_model(path: str | Path) -> ModelConfig:
     from centernet.checkpoints import experiment
 
     data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise ConfigError(f"Expected a YAML with keys and values in {path}. Received: {type(data).__name__}")
     if experiment.is_experiment(data):
         data = experiment.read_experiment(path)
     return complete(data, str(path))
@@ -95,33 +98,12 @@ def complete(data: dict[str, Any], where: str) -> ModelConfig:
     return ModelConfig.from_dict(data, where)
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """A mapping from a YAML file.
-
-    Raises:
-        ConfigError: If it can't be read or is no mapping.
-    """
-    data = _parse(Path(path))
-    if not isinstance(data, dict):
-        raise ConfigError(f"Expected a YAML with keys and values in {path}. Received: {type(data).__name__}")
-    return data
-
-
-def _parse(path: Path) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"Expected a YAML file at {path}. {error}") from error
-
-
 def _table(folder: str, name: str, where: str) -> Any:
     path = configs_dir() / folder / f"{name}.yaml"
     if not path.is_file():
         known = _names((configs_dir() / folder).glob("*.yaml"))
         raise ConfigError(f"Expected {folder} of {where} to be given or to be one of {known}. Received: {name!r}")
-    return _parse(path)
+    return read_yaml(path)
 
 
 def _names(paths: Iterable[Path]) -> list[str]:

@@ -128,9 +128,7 @@ class Detections:
         _same([None if part.keypoints is None else part.keypoints.shape[1] for part in parts], "keypoints")
         order = np.argsort(-np.concatenate([part.scores for part in parts]), kind="stable")
         names = [name for name in ROWS if getattr(first, name) is not None]
-        rows: dict[str, Any] = {
-            name: np.concatenate([getattr(part, name) for part in parts])[order] for name in names
-        }
+        rows: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in names}
         source = next((part.source for part in parts if part.source is not None), None)
         image = next((part.image for part in parts if part.image is not None), None)
         return replace(first, **rows, source=source, image=image, max_detections=None)
@@ -145,9 +143,7 @@ class Detections:
 
     def __iter__(self) -> Iterator[Detection]:
         points: Iterable[Any] = self.keypoints if self.keypoints is not None else [None] * len(self)
-        confidences: Iterable[Any] = (
-            self.keypoint_scores if self.keypoint_scores is not None else [None] * len(self)
-        )
+        confidences: Iterable[Any] = self.keypoint_scores if self.keypoint_scores is not None else [None] * len(self)
         columns = (self.boxes, self.scores.tolist(), self.class_ids.tolist(), self.names, points, confidences)
         return (Detection(*row) for row in zip(*columns, strict=True))
 

@@ -65,9 +65,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _bytes_from_gray(gray: np.ndarray) -> np.ndarray:
     if gray.dtype.kind == "f" and not np.isfinite(gray).all():
-        raise SourceError(
-            "expected finite pixels. Received: NaN or infinity. Replace them: np.nan_to_num(...)"
-        )
+        raise SourceError("expected finite pixels. Received: NaN or infinity. Replace them: np.nan_to_num(...)")
     low, high = _gray_range(gray)
     scaled = (gray.astype(np.float64) - low) * (255 / ((high - low) or 1))
     return (scaled + 0.5).astype(np.uint8)

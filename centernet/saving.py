@@ -26,8 +26,8 @@ def save(
     """Save a detector; see `Detector.save`. An existing saved model is replaced in one step or not at all."""
     _check_target(target, overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
-        folder = Path(folder) / "model"
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
+        folder = Path(temporary) / "model"
         folder.mkdir()
         detector.save_weights(folder / WEIGHTS)
         if dtype != "float32":
@@ -80,9 +80,7 @@ def load_weights(detector: Any, path: Path) -> None:
     try:
         detector.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"The weights {path} are damaged or don't fit {detector.config.name}: {error}"
-        ) from error
+        raise CheckpointError(f"The weights {path} are damaged or don't fit {detector.config.name}: {error}") from error
 
 
 def convert_weights(path: Path, dtype: str) -> None:

@@ -207,11 +207,7 @@ def _open_stream(text: str) -> Source:
     found = glob.glob(path, recursive=True) if form == "glob" else _listed(path)
     images = sorted(filter(_is_image, found), key=_natural)
     if not images:
-        advice = (
-            f"For subfolders: {os.path.join(text, '**', '*.jpg')}"
-            if form == "folder"
-            else "Check the pattern"
-        )
+        advice = f"For subfolders: {os.path.join(text, '**', '*.jpg')}" if form == "folder" else "Check the pattern"
         raise SourceError(
             f"{text}: expected a {form} with images (.jpg, .png, .webp, …). "
             f"Received: {len(found) or 'no'} other files. {advice}."
@@ -230,19 +226,13 @@ def _listed(folder: str) -> list[str]:
     try:
         return [os.path.join(folder, name) for name in os.listdir(folder)]
     except OSError as error:
-        raise SourceError(
-            f"{folder}: the folder can't be listed: {error.strerror}. Check its permissions."
-        ) from error
+        raise SourceError(f"{folder}: the folder can't be listed: {error.strerror}. Check its permissions.") from error
 
 
 def _is_image(path: str) -> bool:
     name = os.path.basename(path)
     # Hidden files next to photos are thumbnails and resource forks.
-    return (
-        os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-        and not name.startswith(".")
-        and os.path.isfile(path)
-    )
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".") and os.path.isfile(path)
 
 
 def _natural(path: str) -> list[Any]:

@@ -120,9 +120,7 @@ class VideoWriter:
     ) -> None:
         _require_av("Writing video")
         if not 0 < fps < 1e4:
-            raise ConfigError(
-                f"VideoWriter expected a positive number of frames a second. Received: {fps!r}."
-            )
+            raise ConfigError(f"VideoWriter expected a positive number of frames a second. Received: {fps!r}.")
         self.path = os.fspath(path)
         self.fps = Fraction(fps).limit_denominator(1001)
         self.size = size

@@ -51,7 +51,7 @@ def Hourglass(  # noqa: N802 - named like a class, as the models of keras.applic
             f"Expected filters and blocks of one length, at least 2. Received: filters={tuple(filters)}, "
             f"blocks={tuple(blocks)}"
         )
-    norm = {"epsilon": EPSILON, "momentum": momentum}
+    norm: dict[str, Any] = {"epsilon": EPSILON, "momentum": momentum}
     inputs = keras.Input(input_shape, name="images")
     x = normalize(padded_conv(inputs, stem_filters, 7, 2, name="stem_conv"), "stem", **norm)
     x = _residual(x, filters[0], "stem_residual", norm, strides=2)
@@ -76,7 +76,7 @@ def Hourglass52(**options: Any) -> keras.Model:  # noqa: N802
     return Hourglass(**{"stacks": 1, "name": "hourglass52", **options})
 
 
-def _residual(x: Any, filters: int, prefix: str, norm: dict[str, float], strides: int = 1) -> Any:
+def _residual(x: Any, filters: int, prefix: str, norm: dict[str, Any], strides: int = 1) -> Any:
     """Two 3×3 convolutions and a shortcut, which is projected when the size or the width changes."""
     shortcut = x
     if strides != 1 or x.shape[-1] != filters:
@@ -87,15 +87,13 @@ def _residual(x: Any, filters: int, prefix: str, norm: dict[str, float], strides
     return layers.ReLU(name=f"{prefix}_relu")(layers.Add(name=f"{prefix}_add")([x, shortcut]))
 
 
-def _residuals(x: Any, filters: int, count: int, prefix: str, norm: dict[str, float], strides: int = 1) -> Any:
+def _residuals(x: Any, filters: int, count: int, prefix: str, norm: dict[str, Any], strides: int = 1) -> Any:
     for index in range(count):
         x = _residual(x, filters, f"{prefix}_{index}", norm, strides if index == 0 else 1)
     return x
 
 
-def _level(
-    x: Any, filters: list[int], blocks: list[int], prefix: str, level: int, norm: dict[str, float]
-) -> Any:
+def _level(x: Any, filters: list[int], blocks: list[int], prefix: str, level: int, norm: dict[str, Any]) -> Any:
     """One size of the hourglass: a skip branch, and a branch through half the size and back."""
     here = f"{prefix}{level}"
     outer, inner = filters[0], filters[1]
@@ -111,7 +109,7 @@ def _level(
     return layers.Add(name=f"{here}_add")([skip, y])
 
 
-def _merge(x: Any, y: Any, filters: int, prefix: str, norm: dict[str, float]) -> Any:
+def _merge(x: Any, y: Any, filters: int, prefix: str, norm: dict[str, Any]) -> Any:
     """What the next stack sees: the input and the output of this one, each through a 1×1 convolution."""
     x = normalize(padded_conv(x, filters, 1, name=f"{prefix}_in_conv"), f"{prefix}_in", **norm, relu=False)
     y = normalize(padded_conv(y, filters, 1, name=f"{prefix}_out_conv"), f"{prefix}_out", **norm, relu=False)

@@ -12,9 +12,7 @@ NECK_EPSILON = 1e-3  # batch normalization of every published neck
 NECK_MOMENTUM = 0.99
 
 
-def padded_conv(
-    x: Any, filters: int, kernel_size: int, strides: int = 1, *, name: str, use_bias: bool = False
-) -> Any:
+def padded_conv(x: Any, filters: int, kernel_size: int, strides: int = 1, *, name: str, use_bias: bool = False) -> Any:
     """Convolution with `(kernel_size - 1) // 2` zeros on every side, whatever the stride.
 
     Keras's `padding="same"` puts all the padding at the bottom and right of a stride-2 convolution; the

@@ -77,9 +77,7 @@ def _is_filled(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def _unpack(
-    archive: Path, folder: Path, names: dict[str, tuple[str, bool]], max_bytes: int, max_members: int
-) -> None:
+def _unpack(archive: Path, folder: Path, names: dict[str, tuple[str, bool]], max_bytes: int, max_members: int) -> None:
     left = max_bytes
     for count, member in enumerate(members(archive, folder), start=1):
         if count > max_members:

@@ -87,9 +87,7 @@ class _Forwards:
             raise tarfile.ReadError("a header points backwards")
         self.last = self._stream.read(min(size, self.allowance + 1))
         if len(self.last) > self.allowance:
-            raise tarfile.ReadError(
-                f"a header is longer than {_MAX_HEADER_BYTES:,} bytes, or junk follows the end"
-            )
+            raise tarfile.ReadError(f"a header is longer than {_MAX_HEADER_BYTES:,} bytes, or junk follows the end")
         self.allowance -= len(self.last)
         self._position += len(self.last)
         return self.last

@@ -78,6 +78,4 @@ def storage_errors(target: Path) -> Iterator[None]:
             )
         else:
             advice = "Make the folder usable, or set CENTERNET_HOME to a folder elsewhere."
-        raise DownloadError(
-            f"{target} can't be stored or read: {error.strerror or error}. {advice}"
-        ) from error
+        raise DownloadError(f"{target} can't be stored or read: {error.strerror or error}. {advice}") from error

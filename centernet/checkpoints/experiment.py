@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from centernet.errors import ConfigError
+from centernet.yaml_files import read_yaml
 
 Section = Mapping[str, Any]
 
@@ -86,35 +85,6 @@ MOMENTUM = 0.1  # of its hourglasses, whatever norm_activation.norm_momentum say
 COCO_SLOTS = 90  # ids 1 to 90, of which 80 are categories
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads plain data only, and the tuples that Model Garden's trainer writes as lists."""
-
-
-def _read_tuple(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
-    return loader.construct_sequence(node, deep=True)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _read_tuple)
-
-
-def read_yaml(path: Path | str) -> Any:
-    """Read a YAML file, plain or as Model Garden writes it (`!!python/tuple`); nothing in it is executed.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its content.
-
-    Raises:
-        ConfigError: If the file can't be read or is no YAML.
-    """
-    try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"Expected a YAML file. {path} can't be read as one: {error}") from error
-
-
 def is_experiment(data: Any) -> bool:
     """Whether the content of a YAML file is a Model Garden experiment (and no preset of ours).
 
@@ -166,9 +136,7 @@ def read_experiment(path: Path | str) -> dict[str, Any]:
 def _section(values: Any, path: str, defaults: Section) -> dict[str, Any]:
     """The defaults, overridden by a section of the file."""
     if values is not None and not isinstance(values, Mapping):
-        raise ConfigError(
-            f"Expected {path} to be a section with keys of {sorted(defaults)}. Received: {values!r}"
-        )
+        raise ConfigError(f"Expected {path} to be a section with keys of {sorted(defaults)}. Received: {values!r}")
     unknown = sorted(str(key) for key in values or () if key not in defaults)
     if unknown:
         raise ConfigError(f"Expected keys of {sorted(defaults)} in {path}. Received: {unknown}")
@@ -232,11 +200,7 @@ def _check_levels(head: Any, stacks: int) -> None:
 
 
 def _preprocessing(input_size: Any, validation_data: Any) -> dict[str, Any]:
-    if (
-        not isinstance(input_size, list)
-        or len(input_size) not in (2, 3)
-        or list(input_size[2:]) not in ([], [3])
-    ):
+    if not isinstance(input_size, list) or len(input_size) not in (2, 3) or list(input_size[2:]) not in ([], [3]):
         raise ConfigError(f"Expected task.model.input_size of [height, width, 3]. Received: {input_size!r}")
     parser = validation_data.get("parser") if isinstance(validation_data, Mapping) else None
     values = _section(parser, "task.validation_data.parser", PARSER)

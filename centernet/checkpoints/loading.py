@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +34,15 @@ def load_checkpoint(detector: Any, prefix: Path) -> LoadReport:
     """
     checkpoint = TensorFlowCheckpoint(prefix)
     wanted = list(_wanted(detector, checkpoint.keypoint_task() or DEFAULT_TASK))
-    keys = {name: checkpoint.key((*path, leaf)) for name, path, leaf, _ in wanted}
-    _check_complete(detector, checkpoint, wanted, keys)
-    left_over = _left_over(detector, checkpoint, {key for key in keys.values() if key})
-    for name, _, _, variable in wanted:
-        variable.assign(checkpoint.read(keys[name]))
-    return LoadReport(str(prefix), checkpoint.form, tuple(keys[name] for name, *_ in wanted), left_over)
+    keys = _matching_keys(detector, checkpoint, wanted)
+    left_over = _left_over(detector, checkpoint, set(keys))
+    for key, (_, _, variable) in zip(keys, wanted, strict=True):
+        variable.assign(checkpoint.read(key))
+    return LoadReport(str(prefix), checkpoint.form, tuple(keys), left_over)
 
 
-def _wanted(detector: Any, task: str) -> Iterator[tuple[str, tuple[str, ...], str, Any]]:
-    """Every variable of the detector: our name, the path of its object, its name there, the variable."""
+def _wanted(detector: Any, task: str) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+    """Every variable of the detector: our name, its path in the checkpoint, the variable."""
     backbone = detector.backbone
     paths = layer_paths(detector.config.backbone["name"], backbone)
     heads = [layer for layer in detector.layers if layer is not backbone and layer.weights]
@@ -54,28 +53,35 @@ def _wanted(detector: Any, task: str) -> Iterator[tuple[str, tuple[str, ...], st
         for variable in layer.weights:
             depthwise = isinstance(layer, keras.layers.DepthwiseConv2D) and variable.name == "kernel"
             leaf = "depthwise_kernel" if depthwise else variable.name  # renamed in Keras 3
-            yield f"{layer.name}/{variable.name}", path, leaf, variable
+            yield f"{layer.name}/{variable.name}", (*path, leaf), variable
 
 
-def _check_complete(
-    detector: Any, checkpoint: TensorFlowCheckpoint, wanted: list[Any], keys: Mapping[str, str | None]
-) -> None:
-    missing = [name for name, key in keys.items() if key is None]
+def _matching_keys(detector: Any, checkpoint: TensorFlowCheckpoint, wanted: list[Any]) -> list[str]:
+    """The key of each wanted variable; if one is missing or has another shape, the error names it."""
+    found_keys = [checkpoint.key(path) for _, path, _ in wanted]
+    keys = [key for key in found_keys if key is not None]
+    missing = [name for (name, _, _), key in zip(wanted, found_keys, strict=True) if key is None]
     misfits = [
-        f"{name} is {tuple(variable.shape)} here and {checkpoint.shapes[keys[name]]} in the file"
-        for name, _, _, variable in wanted
-        if keys[name] and checkpoint.shapes[keys[name]] != tuple(variable.shape)
+        f"{name} is {tuple(variable.shape)} here and {checkpoint.shapes[key]} in the file"
+        for (name, _, variable), key in zip(wanted, found_keys, strict=True)
+        if key is not None and checkpoint.shapes[key] != tuple(variable.shape)
     ]
-    if not missing and not misfits:
-        return
+    if missing or misfits:
+        raise _mismatch(detector, checkpoint, len(wanted), missing, misfits)
+    return keys
+
+
+def _mismatch(
+    detector: Any, checkpoint: TensorFlowCheckpoint, count: int, missing: list[str], misfits: list[str]
+) -> CheckpointError:
     found = recognize(checkpoint)
     problems = []
     if missing:
-        problems.append(f"{len(missing)} of {len(wanted)} variables are not in it: {_some(missing)}")
+        problems.append(f"{len(missing)} of {count} variables are not in it: {_some(missing)}")
     if misfits:
         problems.append(f"{len(misfits)} have another shape: {_some(misfits)}")
     config = detector.config
-    raise CheckpointError(
+    return CheckpointError(
         f"The checkpoint {checkpoint.prefix} doesn't fit {config.name} ({config.backbone['name']}, "
         f"{len(config.classes)} classes{', keypoints' if config.keypoints else ''}). It looks like {found}. "
         f"{'. '.join(problems)}. Nothing was loaded; load it with a model description that fits."
@@ -90,9 +96,7 @@ def _left_over(detector: Any, checkpoint: TensorFlowCheckpoint, used: set[str]) 
             key = checkpoint.key((*path, leaf)) if layer in UNUSED_LAYERS else None
             if key:
                 unused[key] = UNUSED_LAYERS[layer]
-    reasons = {
-        key: unused.get(key) or checkpoint.beside_the_model(key) for key in checkpoint.shapes if key not in used
-    }
+    reasons = {key: unused.get(key) or checkpoint.beside_the_model(key) for key in checkpoint.shapes if key not in used}
     unexplained = [key for key, reason in reasons.items() if reason is None]
     if unexplained:
         raise CheckpointError(
@@ -164,6 +168,3 @@ def _is_class_layer(name: str) -> bool:
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     return ", ".join(names[:NAMES_SHOWN]) + more
-
-
-__all__ = ["load_checkpoint", "transfer"]

@@ -9,8 +9,11 @@ from typing import Any
 
 from centernet.errors import ConfigError
 
-_TOKEN = re.compile(r"""\s+|\#[^\n]*|(?P<brace>[{}<>\[\],;])|(?P<colon>:)|
-    (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<word>[^\s{}<>\[\],;:\#"']+)""", re.VERBOSE)
+_TOKEN = re.compile(
+    r"""\s+|\#[^\n]*|(?P<brace>[{}<>\[\],;])|(?P<colon>:)|
+    (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<word>[^\s{}<>\[\],;:\#"']+)""",
+    re.VERBOSE,
+)
 
 # Type of the feature extractor → our backbone and its arguments.
 EXTRACTORS: Mapping[str, dict[str, Any]] = {
@@ -51,9 +54,7 @@ def _describe(net: dict[str, Any], path: Path) -> dict[str, Any]:
     extractor = net.get("feature_extractor", {})
     kind = extractor.get("type")
     if kind not in EXTRACTORS:
-        raise ConfigError(
-            f"Expected a feature extractor of {sorted(EXTRACTORS)} in {path}. Received: {kind!r}"
-        )
+        raise ConfigError(f"Expected a feature extractor of {sorted(EXTRACTORS)} in {path}. Received: {kind!r}")
     backbone = dict(EXTRACTORS[kind])
     if "depth_multiplier" in extractor and backbone["name"] == "mobilenetv2_fpn":
         backbone["alpha"] = float(extractor["depth_multiplier"])

@@ -93,5 +93,3 @@ def _backbone(checkpoint: TensorFlowCheckpoint) -> str | None:
         return "mobilenetv2_fpn" if count == MOBILENET_LAYERS else None
     # An ImageNet classifier is one layer more.
     return TRUNK_LAYERS.get(count) or TRUNK_LAYERS.get(count - 1)
-
-

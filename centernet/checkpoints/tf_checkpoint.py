@@ -96,8 +96,9 @@ class TensorFlowCheckpoint:
 
     def beside_the_model(self, key: str) -> str | None:
         """Why a key is no variable of the model, or None if it should be one."""
-        reason = next((why for pattern, why in BESIDE_THE_MODEL if pattern.search(key)), None)
-        return reason or (model_garden.leftover_reason(key) if self._translated else None)
+        if self._translated:
+            return model_garden.leftover_reason(key)
+        return next((why for pattern, why in BESIDE_THE_MODEL if pattern.search(key)), None)
 
     def _read_object_graph(self) -> None:
         from tensorflow.core.protobuf import trackable_object_graph_pb2

@@ -61,7 +61,7 @@ def layer_paths(backbone_name: str, backbone: Any) -> dict[str, Path]:
     depth = re.search(r"\d+", backbone_name.removeprefix("mobilenetv2"))
     trunk = _TRUNKS[version](_BLOCKS[depth.group()] if depth else ())
     neck = _deconvolution_layers() if version == "v2" and "resnet" in backbone_name else _pyramid_layers()
-    paths = {name: (*TRUNK, f"layer_with_weights-{i}") for i, name in enumerate(trunk)}
+    paths: dict[str, Path] = {name: (*TRUNK, f"layer_with_weights-{i}") for i, name in enumerate(trunk)}
     # Number 0 of the neck's model is the trunk itself.
     return paths | {name: (*NECK, f"layer_with_weights-{i}") for i, name in enumerate(neck, 1)}
 

@@ -31,7 +31,7 @@ def suppress_non_peaks(heatmap: Any) -> Any:
         The heatmap, with zeros where there is no peak.
     """
     maxima = ops.max_pool(heatmap, 3, strides=1, padding="same", data_format="channels_last")
-    return ops.where(ops.abs(heatmap - maxima) < PEAK_TOLERANCE, heatmap, 0.0)
+    return heatmap * ops.cast(maxima - heatmap < PEAK_TOLERANCE, heatmap.dtype)
 
 
 def best_peaks(heatmap: Any, k: int) -> Peaks:

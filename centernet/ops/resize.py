@@ -68,17 +68,23 @@ def resize_to_canvas(
     new_sizes = fitted_sizes(sizes, canvas)
     # Columns first, then rows: the order of the reference, and so its rounding. Both are read as rows of
     # a transposed image, because copying whole rows is several times faster than copying single pixels.
-    columns_first = ops.transpose(images, (0, 2, 1, 3))
-    x = _interpolate(columns_first, sizes[:, 1], new_sizes[:, 1], canvas[1], sampling)
+    # What lies beyond an image on the canvas is read from one more row and column of zeros.
+    x = ops.transpose(ops.pad(images, ((0, 0), (0, 1), (0, 1), (0, 0))), (0, 2, 1, 3))
+    x = _interpolate(x, sizes[:, 1], new_sizes[:, 1], canvas[1], sampling)
     x = _interpolate(ops.transpose(x, (0, 2, 1, 3)), sizes[:, 0], new_sizes[:, 0], canvas[0], sampling)
-    return ops.where(_inside(new_sizes, canvas), x, 0.0), new_sizes
+    return ops.reshape(x, (-1, *canvas, 3)), new_sizes
 
 
 def _interpolate(images: Any, size: Any, new_size: Any, length: int, sampling: Sampling) -> Any:
-    """Linear interpolation along axis 1 of `(batch, n, m, 3)`, as float32."""
+    """Linear interpolation along axis 1 of `(batch, n + 1, m, 3)` to `length`, as float32.
+
+    Beyond `new_size` it gives the last row, which is zero.
+    """
     before, after, weight = sample_positions(size, new_size, length, sampling)
-    low = ops.cast(_take_rows(images, before), "float32")
-    high = ops.cast(_take_rows(images, after), "float32")
+    last = ops.shape(images)[1] - 1
+    beyond = ops.arange(length, dtype="int32")[None] >= new_size[:, None]
+    low = ops.cast(_take_rows(images, ops.where(beyond, last, before)), "float32")
+    high = ops.cast(_take_rows(images, ops.where(beyond, last, after)), "float32")
     return low + (high - low) * weight[:, :, None, None]
 
 
@@ -87,9 +93,3 @@ def _take_rows(images: Any, index: Any) -> Any:
     flat = index + ops.arange(batch, dtype="int32")[:, None] * count
     rows = ops.take(ops.reshape(images, (-1, other, channels)), ops.reshape(flat, (-1,)), axis=0)
     return ops.reshape(rows, (batch, -1, other, channels))
-
-
-def _inside(new_sizes: Any, canvas: tuple[int, int]) -> Any:
-    rows = ops.arange(canvas[0], dtype="int32")[None, :, None, None] < new_sizes[:, 0, None, None, None]
-    columns = ops.arange(canvas[1], dtype="int32")[None, None, :, None] < new_sizes[:, 1, None, None, None]
-    return ops.logical_and(rows, columns)

@@ -33,9 +33,7 @@ def head_channels(num_classes: int, num_keypoints: int | None) -> dict[str, int]
     return channels
 
 
-def apply_heads(
-    features: Sequence[Any], channels: Mapping[str, int], settings: HeadSettings
-) -> dict[str, list[Any]]:
+def apply_heads(features: Sequence[Any], channels: Mapping[str, int], settings: HeadSettings) -> dict[str, list[Any]]:
     """Put one head a name and stack on the features.
 
     Args:

@@ -72,6 +72,4 @@ class PointDetector(Detector):
     def decode_maps(self, maps: Mapping[str, Any], fitted_sizes: Any, *, exact: bool = False) -> dict[str, Any]:
         """See `Detector.decode_maps`; the last stack is the one that is read."""
         last = {name: stacks[-1] for name, stacks in maps.items()}
-        return decode(
-            last, fitted_sizes, self.config.decoder, keypoint_class=self.config.keypoint_class, exact=exact
-        )
+        return decode(last, fitted_sizes, self.config.decoder, keypoint_class=self.config.keypoint_class, exact=exact)

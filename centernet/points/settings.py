@@ -93,8 +93,7 @@ class KeypointTask:
             object.__setattr__(self, field, values)
             if values and len(values) != len(self.names):
                 raise ConfigError(
-                    f"Expected one entry a keypoint ({len(self.names)}) in keypoints {field}. "
-                    f"Received: {len(values)}"
+                    f"Expected one entry a keypoint ({len(self.names)}) in keypoints {field}. Received: {len(values)}"
                 )
         indices = {index for pair in self.skeleton for index in pair} | set(self.flip)
         if indices - set(range(len(self.names))):
