@@ -31,7 +31,7 @@ def read_json(path: Path) -> Any:
 
 @cache
 def manifests() -> dict[str, Any]:
-    """Model → `training`, `published_extra` (name → shape), `saved_model` (name → training name), `layers`."""
+    """Model → what `README.md` says of `manifests.json.gz`."""
     return read_json(POINTS / "manifests.json.gz")
 
 
