@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import keras
 
@@ -13,6 +14,16 @@ from centernet.errors import ConfigError
 _KERNEL_INITIALIZER: ContextVar[str] = ContextVar("kernel_initializer", default="glorot_uniform")
 InputShape = tuple[int | None, int | None, int]
 IMAGENET = "imagenet"
+
+
+@keras.saving.register_keras_serializable(package="centernet")
+class Backbone(keras.Model):
+    """A functional model that returns a list of one map a stack, for a single stack as well."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> list[Any]:
+        """Run the network; Keras itself would return a list of one as its element."""
+        outputs = super().call(inputs, training=training, mask=mask)
+        return outputs if isinstance(outputs, list) else [outputs]
 
 
 def trunk_weights(weights: str | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from centernet.backbones.build import InputShape, finish
+from centernet.backbones.build import Backbone, InputShape, finish
 from centernet.backbones.layers import normalize, padded_conv
 
 EPSILON = 1e-5
@@ -62,7 +62,7 @@ def Hourglass(  # noqa: N802 - named like a class, as the models of keras.applic
         outputs.append(y)
         if stack < stacks - 1:
             x = _merge(x, y, filters[0], f"merge{stack}", norm)
-    model = keras.Model(inputs, outputs, name=name)
+    model = Backbone(inputs, outputs, name=name)
     return finish(model, weights, stride=4 * 2 ** (len(filters) - 1))
 
 

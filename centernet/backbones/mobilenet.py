@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
-from centernet.backbones.build import InputShape, finish, trunk_weights
+from centernet.backbones.build import Backbone, InputShape, finish, trunk_weights
 from centernet.backbones.pyramid import feature_pyramid
 
 STRIDE = 32
@@ -49,4 +49,4 @@ def MobileNetV2FPN(  # noqa: N802 - named like a class, as the models of keras.a
             layer.momentum = momentum
     taps = [trunk.get_layer(tap).output for tap in TAPS]
     features = feature_pyramid(taps, widths, separable=separable)
-    return finish(keras.Model(trunk.inputs[0], [features], name=name), weights, stride=STRIDE)
+    return finish(Backbone(trunk.inputs[0], [features], name=name), weights, stride=STRIDE)

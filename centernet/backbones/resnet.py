@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from centernet.backbones.build import InputShape, finish, trunk_weights
+from centernet.backbones.build import Backbone, InputShape, finish, trunk_weights
 from centernet.backbones.pyramid import deconvolutions, feature_pyramid
 
 STRIDE = 32
@@ -45,7 +45,7 @@ def ResNetV1FPN(  # noqa: N802 - named like a class, as the models of keras.appl
     """
     trunk = _trunk(f"ResNet{depth}", input_shape, weights)
     taps = [trunk.get_layer(tap).output for tap in V1_TAPS[depth]]
-    model = keras.Model(trunk.inputs[0], [feature_pyramid(taps, widths)], name=name or f"resnet{depth}_v1_fpn")
+    model = Backbone(trunk.inputs[0], [feature_pyramid(taps, widths)], name=name or f"resnet{depth}_v1_fpn")
     return finish(model, weights, stride=STRIDE)
 
 
@@ -74,7 +74,7 @@ def ResNetV2Deconv(  # noqa: N802
     """
     trunk = _trunk(f"ResNet{depth}V2", input_shape, weights)
     features = deconvolutions(trunk.get_layer(V2_OUTPUT).output, widths)
-    model = keras.Model(trunk.inputs[0], [features], name=name or f"resnet{depth}_v2")
+    model = Backbone(trunk.inputs[0], [features], name=name or f"resnet{depth}_v2")
     return finish(model, weights, stride=STRIDE)
 
 
