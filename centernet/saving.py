@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,9 +79,14 @@ def load_weights(detector: Any, path: Path) -> None:
         CheckpointError: If the file is damaged or belongs to another network.
     """
     try:
-        detector.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras warns of each part that is missing, and then fails
+            detector.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"The weights {path} are damaged or don't fit {detector.config.name}: {error}") from error
+        reason = str(error).partition("List of objects")[0].strip()
+        raise CheckpointError(
+            f"The weights {path} are damaged or don't fit {detector.config.name}. Keras says: {reason}"
+        ) from error
 
 
 def convert_weights(path: Path, dtype: str) -> None:
