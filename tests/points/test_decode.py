@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Tolerance
+from goldens.compare import check, reference_form
 from goldens.images import SMALL_SIZE
 from goldens.reference import KEYPOINT_MODELS, MODELS, group, last_maps, unit
 from keras import ops
@@ -34,23 +35,6 @@ def decoded(config: ModelConfig, era: str, maps: dict[str, np.ndarray]) -> dict[
     return run(maps, [SMALL_SIZE], settings, keypoint_class=config.keypoint_class, exact=exact)
 
 
-def check(found: dict[str, np.ndarray], expected: dict[str, np.ndarray], tolerance: Tolerance) -> None:
-    """Compare with arrays of the reference; positions in fractions of the image, classes from 0."""
-    pixels = tolerance.pixels / max(SMALL_SIZE)
-    if "detection_classes" in expected:
-        np.testing.assert_array_equal(found["class_ids"], expected["detection_classes"])
-        np.testing.assert_allclose(found["scores"], expected["detection_scores"], atol=tolerance.score, rtol=0)
-        boxes = found["boxes"][..., [1, 0, 3, 2]]
-        np.testing.assert_allclose(boxes, expected["detection_boxes"], atol=pixels, rtol=0)
-        assert (found["scores"] > 0).sum() == expected["num_detections"][0]
-    assert ("keypoints" in found) == ("detection_keypoints" in expected)
-    if "keypoints" in found:
-        points = found["keypoints"][..., ::-1]
-        np.testing.assert_allclose(points, expected["detection_keypoints"], atol=pixels, rtol=0)
-        scores = expected["detection_keypoint_scores"]
-        np.testing.assert_allclose(found["keypoint_scores"], scores, atol=tolerance.score, rtol=0)
-
-
 def cases() -> list[tuple[str, str]]:
     return [(model, era) for model in MODELS for era in ERAS if group(model, era)]
 
@@ -58,7 +42,9 @@ def cases() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("model", "era"), cases())
 def test_detections_are_those_of_the_reference(model: str, era: str, tolerance: Tolerance) -> None:
     found = decoded(find_model(model), era, last_maps(model))
-    check(found, group(model, era), dataclasses.replace(tolerance, pixels=1e-3))
+    expected = group(model, era)
+    check(reference_form(found), expected, size=SMALL_SIZE, pixels=1e-3, score=tolerance.score)
+    assert ("keypoints" in found) == (model in KEYPOINT_MODELS)
 
 
 def test_every_model_is_decoded_under_both_rules_and_old_keypoints_under_new_runtimes_too() -> None:
