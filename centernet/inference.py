@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ from centernet.folding import fold_batch_normalization
 from centernet.preprocessing import collate
 
 Arrays = dict[str, np.ndarray]
-Step = Callable[[Any, Any], dict[str, Any]]
+Forward = Callable[[Any], Any]
 
 # TensorFlow runs a graph whose weights are constants about a tenth faster, but holds them twice; beyond this
 # size the convolutions themselves take so long that it no longer shows.
@@ -64,9 +65,33 @@ def compile_inference(detector: Any, *, exact: bool = False) -> Callable[[np.nda
         A function from a uint8 batch `(batch, height, width, 3)` and the int32 `(batch, 2)` sizes of its
         images to the arrays that `Detector.decode` returns.
     """
-    network = fold_batch_normalization(detector)
+
+    def step(forward: Forward, images: Any, sizes: Any) -> dict[str, Any]:
+        batch, _ = detector.config.preprocessing(images, sizes)
+        return detector.decode(forward(batch), sizes, exact=exact)
+
+    run = compile_with_network(detector, step, [("uint8", (None, None, None, 3)), ("int32", (None, 2))])
+    return lambda images, sizes: {
+        name: keras.ops.convert_to_numpy(value) for name, value in run(images, sizes).items()
+    }
+
+
+def compile_with_network(
+    model: keras.Model, step: Callable[..., Any], signature: Sequence[tuple[str, tuple[int | None, ...]]]
+) -> Callable[..., Any]:
+    """Compile a function that uses a model, for the current backend, with batch normalization folded.
+
+    Args:
+        model: The model; its weights are copied.
+        step: `step(forward, *arguments)`, where `forward` is the model as a function of a batch.
+        signature: Dtype and shape of each argument; None for a dimension that varies.
+
+    Returns:
+        A function of the arguments (NumPy arrays or tensors).
+    """
+    network = fold_batch_normalization(model)
     compilers = {"tensorflow": _compile_tensorflow, "jax": _compile_jax, "torch": _compile_torch}
-    return compilers[keras.backend.backend()](detector, network, exact)
+    return compilers[keras.backend.backend()](network, step, signature)
 
 
 def shape_step() -> int:
@@ -74,17 +99,7 @@ def shape_step() -> int:
     return SHAPE_STEP if keras.backend.backend() == "jax" else 1
 
 
-def _step(detector: Any, forward: Callable[[Any], Any], exact: bool) -> Step:
-    """The whole way of one batch, as a function of tensors."""
-
-    def step(images: Any, sizes: Any) -> dict[str, Any]:
-        batch, _ = detector.config.preprocessing(images, sizes)
-        return detector.decode(forward(batch), sizes, exact=exact)
-
-    return step
-
-
-def _compile_tensorflow(detector: Any, network: keras.Model, exact: bool) -> Callable[..., Arrays]:
+def _compile_tensorflow(network: keras.Model, step: Callable[..., Any], signature: Any) -> Callable[..., Any]:
     import tensorflow as tf
 
     values = []
@@ -96,42 +111,34 @@ def _compile_tensorflow(detector: Any, network: keras.Model, exact: bool) -> Cal
         with keras.StatelessScope(state_mapping=constants):
             return network(batch, training=False)
 
-    signature = [tf.TensorSpec((None, None, None, 3), tf.uint8), tf.TensorSpec((None, 2), tf.int32)]
+    specification = [tf.TensorSpec(shape, dtype) for dtype, shape in signature]
     # No XLA: on a CPU it makes these networks several times slower.
-    step = tf.function(_step(detector, forward, exact), input_signature=signature, autograph=False)
-    function = step.get_concrete_function()
-    return lambda images, sizes: _to_numpy(function(tf.constant(images), tf.constant(sizes)))
+    function = tf.function(partial(step, forward), input_signature=specification, autograph=False)
+    compiled = function.get_concrete_function()
+    return lambda *arguments: compiled(*map(tf.constant, arguments))
 
 
-def _compile_jax(detector: Any, network: keras.Model, exact: bool) -> Callable[..., Arrays]:
+def _compile_jax(network: keras.Model, step: Callable[..., Any], signature: Any) -> Callable[..., Any]:
     import jax
 
-    trainable, fixed = (
-        [v.value for v in part] for part in (network.trainable_variables, network.non_trainable_variables)
-    )
+    trainable = [variable.value for variable in network.trainable_variables]
+    fixed = [variable.value for variable in network.non_trainable_variables]
 
     @jax.jit
-    def step(trainable: Any, fixed: Any, images: Any, sizes: Any) -> dict[str, Any]:
+    def compiled(trainable: Any, fixed: Any, *arguments: Any) -> Any:
         def forward(batch: Any) -> Any:
             return network.stateless_call(trainable, fixed, batch, training=False)[0]
 
-        return _step(detector, forward, exact)(images, sizes)
+        return step(forward, *arguments)
 
-    return lambda images, sizes: _to_numpy(step(trainable, fixed, images, sizes))
+    return lambda *arguments: jax.block_until_ready(compiled(trainable, fixed, *arguments))
 
 
-def _compile_torch(detector: Any, network: keras.Model, exact: bool) -> Callable[..., Arrays]:
+def _compile_torch(network: keras.Model, step: Callable[..., Any], signature: Any) -> Callable[..., Any]:
     import torch
 
-    step = _step(detector, lambda batch: network(batch, training=False), exact)
-
-    def run(images: np.ndarray, sizes: np.ndarray) -> Arrays:
-        tensors = (keras.ops.convert_to_tensor(array) for array in (images, sizes))
+    def run(*arguments: Any) -> Any:
         with torch.no_grad():
-            return _to_numpy(step(*tensors))
+            return step(partial(network, training=False), *map(keras.ops.convert_to_tensor, arguments))
 
     return run
-
-
-def _to_numpy(found: dict[str, Any]) -> Arrays:
-    return {name: keras.ops.convert_to_numpy(value) for name, value in found.items()}

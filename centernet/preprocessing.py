@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from centernet.errors import ConfigError, SourceError
 
-Sampling = Literal["legacy", "half_pixel"]
+if TYPE_CHECKING:
+    from centernet.ops.resize import Sampling
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from keras import ops
 
-from centernet.preprocessing import Sampling
+Sampling = Literal["legacy", "half_pixel"]
 
 
 def fitted_sizes(sizes: Any, canvas: tuple[int, int]) -> Any:
