@@ -25,7 +25,7 @@ class Detector(keras.Model):
     """
 
     def __init__(self, config: ModelConfig, backbone: keras.Model, inputs: Any, outputs: Any) -> None:
-        super().__init__(inputs=inputs, outputs=outputs, name=config.name)
+        super().__init__(inputs=inputs, outputs=outputs, name=config.identifier)
         self.config = config
         self.backbone = backbone
         self.report: Any = None
@@ -72,7 +72,7 @@ class Detector(keras.Model):
         image_sizes = ops.convert_to_tensor(image_sizes, dtype="int32")
         fitted = fitted_sizes(image_sizes, self.config.preprocessing.size)
         found = self.decode_maps(maps, fitted, exact=exact)
-        scale = ops.cast(image_sizes, "float32")[:, None, ::-1]
+        scale = ops.flip(ops.cast(image_sizes, "float32"), axis=-1)[:, None]
         found["boxes"] = found["boxes"] * ops.concatenate([scale, scale], axis=-1)
         if "keypoints" in found:
             found["keypoints"] = found["keypoints"] * scale[:, :, None]

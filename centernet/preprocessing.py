@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from centernet.errors import ConfigError, SourceError
-
-if TYPE_CHECKING:
-    from centernet.ops.resize import Sampling
+from centernet.fields import check_fields, plain
 
 
 @dataclass(frozen=True)
@@ -33,19 +31,13 @@ class Preprocessing:
     channels: Literal["rgb", "bgr"] = "rgb"
     mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
     std: tuple[float, float, float] = (127.5, 127.5, 127.5)
-    sampling: Sampling = "legacy"
+    sampling: Literal["legacy", "half_pixel"] = "legacy"
 
     def __post_init__(self) -> None:
         """Check the values and make the sequences tuples."""
-        for field, count in (("size", 2), ("mean", 3), ("std", 3)):
-            values = tuple(getattr(self, field))
-            if len(values) != count:
-                raise ConfigError(f"Expected {count} numbers for preprocessing {field}. Received: {values}")
-            object.__setattr__(self, field, values)
-        for field, known in (("channels", ("rgb", "bgr")), ("sampling", ("legacy", "half_pixel"))):
-            if getattr(self, field) not in known:
-                value = getattr(self, field)
-                raise ConfigError(f"Expected preprocessing {field} to be one of {known}. Received: {value!r}")
+        check_fields(self)
+        for field in ("size", "mean", "std"):
+            object.__setattr__(self, field, tuple(plain(list(getattr(self, field)))))
         if min(self.size) < 1 or min(self.std) <= 0:
             raise ConfigError(
                 f"Expected a positive size and std of preprocessing. Received: size={self.size}, std={self.std}"
@@ -68,7 +60,7 @@ class Preprocessing:
 
         pixels, fitted = resize_to_canvas(images, sizes, self.size, self.sampling)
         if self.channels == "bgr":
-            pixels = pixels[..., ::-1]
+            pixels = ops.flip(pixels, axis=-1)
         # Whole rows at a time: broadcasting along three channels is several times slower.
         height, width = self.size
         mean, std = (np.tile(np.asarray(values, np.float32), width) for values in (self.mean, self.std))

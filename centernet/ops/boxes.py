@@ -18,7 +18,7 @@ def from_center(center: Any, size: Any) -> Any:
         Boxes `(..., 4)` as `x0 y0 x1 y1` in the same unit.
     """
     top_left, bottom_right = center - size / 2, center + size / 2
-    return ops.concatenate([top_left[..., ::-1], bottom_right[..., ::-1]], axis=-1)
+    return ops.concatenate([ops.flip(top_left, axis=-1), ops.flip(bottom_right, axis=-1)], axis=-1)
 
 
 def enlarge(boxes: Any, factor: float) -> Any:

@@ -53,7 +53,7 @@ def decode(
     rules = RULES[settings.rules]
     centers = _find_centers(maps, image_sizes, settings.max_detections, rules)
     # Cells to fractions of the image, in x y order.
-    scale = STRIDE / ops.cast(image_sizes, "float32")[:, None, ::-1]
+    scale = STRIDE / ops.flip(ops.cast(image_sizes, "float32"), axis=-1)[:, None]
     found = {
         "boxes": ops.clip(centers.boxes * ops.concatenate([scale, scale], axis=-1), 0.0, 1.0),
         "scores": centers.peaks.scores,

@@ -63,7 +63,7 @@ def _candidates(maps: Mapping[str, Any], count: int) -> tuple[Any, Any]:
     index = cell * pairs + peaks.channels if pairs > 1 else cell
     offset = ops.cast(gather_cells(ops.reshape(offsets, (batch, -1, 2)), index), "float32")
     position = ops.cast(ops.stack([peaks.rows, peaks.columns], axis=-1), "float32") + offset
-    return position[..., ::-1], peaks.scores
+    return ops.flip(position, axis=-1), peaks.scores
 
 
 def _pick(candidates: Any, scores: Any, index: Any) -> tuple[Any, Any]:
@@ -79,4 +79,4 @@ def _regressed(regression: Any, centers: Peaks) -> Any:
     values = ops.cast(gather_at(regression, centers.rows, centers.columns), "float32")
     vectors = ops.reshape(values, (*ops.shape(values)[:2], regression.shape[-1] // 2, 2))
     index = ops.cast(ops.stack([centers.rows, centers.columns], axis=-1), "float32")
-    return (index[:, :, None] + vectors)[..., ::-1]
+    return ops.flip(index[:, :, None] + vectors, axis=-1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from centernet.errors import ConfigError
+from centernet.fields import check_fields, plain
 from centernet.points.rules import RULES
 
 
@@ -24,6 +25,7 @@ class HeadSettings:
 
     def __post_init__(self) -> None:
         """Check that the numbers can describe a convolution."""
+        check_fields(self)
         if self.filters < 1 or self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ConfigError(
                 "Expected heads with at least one filter and an odd kernel size. "
@@ -56,6 +58,7 @@ class DecoderSettings:
 
     def __post_init__(self) -> None:
         """Check the name of the rules and the counts."""
+        check_fields(self)
         if self.rules not in RULES:
             raise ConfigError(f"Expected decoder rules of {sorted(RULES)}. Received: rules={self.rules!r}")
         if self.max_detections < 1 or self.candidates < 1:
@@ -86,10 +89,11 @@ class KeypointTask:
 
     def __post_init__(self) -> None:
         """Check the lengths and make the sequences tuples."""
+        check_fields(self)
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "skeleton", tuple((int(a), int(b)) for a, b in self.skeleton))
         for field in ("flip", "deviations"):
-            values = tuple(getattr(self, field))
+            values = tuple(plain(list(getattr(self, field))))
             object.__setattr__(self, field, values)
             if values and len(values) != len(self.names):
                 raise ConfigError(
