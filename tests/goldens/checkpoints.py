@@ -19,15 +19,15 @@ def write_training(model: str, prefix: Path, extra: Mapping[str, np.ndarray] | N
     Args:
         model: Published name.
         prefix: Path without `.index`.
-        extra: Further tensors.
+        extra: Further tensors, which the object graph doesn't have.
 
     Returns:
         The prefix.
     """
     manifest = manifests()[model]
     shapes = {**manifest["training"], **manifest["published_extra"]}
-    tensors = {name: make(name, shape) for name, shape in shapes.items()} | dict(extra or {})
-    return write(prefix, tensors, {name: name for name in tensors})
+    tensors = {name: make(name, shape) for name, shape in shapes.items()}
+    return write(prefix, tensors | dict(extra or {}), {name: name for name in tensors})
 
 
 def write_saved_model(model: str, folder: Path) -> Path:
