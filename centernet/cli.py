@@ -9,7 +9,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from centernet.commands import benchmark, console, convert, detect, models
+from centernet.commands import console
+from centernet.commands.benchmark import benchmark
+from centernet.commands.convert import convert
+from centernet.commands.detect import detect
+from centernet.commands.models import models
+from centernet.commands.quiet import silence_libraries
 from centernet.errors import CenterNetError, ConfigError
 
 DEBUG = "CENTERNET_DEBUG"
@@ -23,10 +28,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(models.models)
-app.command()(detect.detect)
-app.command()(convert.convert)
-app.command()(benchmark.benchmark)
+app.command()(models)
+app.command()(detect)
+app.command()(convert)
+app.command()(benchmark)
 
 
 def _print_version(wanted: bool) -> None:
@@ -53,7 +58,7 @@ def options(
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 fine, 1 something failed, 2 a mistake in the call, 130 interrupted."""
-    console.silence_libraries()
+    silence_libraries()
     try:
         app()
     except (CenterNetError, OSError) as error:

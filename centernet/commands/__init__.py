@@ -1,0 +1,1 @@
+"""The commands of `centernet`, one module each, and what they print and write."""
