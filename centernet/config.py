@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 from centernet.errors import ConfigError
+from centernet.fields import check_fields, plain, read_fields
 from centernet.points.settings import KeypointTask
 from centernet.preprocessing import Preprocessing
 
@@ -18,6 +21,8 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "points": ("centernet.points.settings", "centernet.points.point_detector:PointDetector"),
 }
 TASKS = ("boxes", "boxes+keypoints", "keypoints")
+# Sections that may be left empty.
+DEFAULTED = ("heads", "decoder", "archive", "published", "dataset_ids")
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,10 @@ class Archive:
     sha256: Mapping[str, str] = field(default_factory=dict)
     bundled: str | None = None
 
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
+
 
 @dataclass(frozen=True)
 class Published:
@@ -46,6 +55,10 @@ class Published:
     latency_ms: float | None = None
     dataset: str | None = None
     source: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -81,11 +94,19 @@ class ModelConfig:
     published: Published = field(default_factory=Published)
 
     def __post_init__(self) -> None:
-        """Check that the parts agree with each other."""
+        """Check the parts, and that they agree with each other."""
+        object.__setattr__(self, "classes", class_names(self.classes))
+        object.__setattr__(self, "backbone", plain(self.backbone))
+        check_fields(self)
+        if not self.name.strip():
+            raise ConfigError(f"Expected a name for the model. Received: {self.name!r}")
+        if self.family not in FAMILIES:
+            raise ConfigError(f"Expected a family of {sorted(FAMILIES)}. Received: family={self.family!r}")
         if self.task not in TASKS:
             raise ConfigError(f"Expected a task of {TASKS}. Received: task={self.task!r}")
-        object.__setattr__(self, "classes", class_names(self.classes))
-        ids = tuple(self.dataset_ids) or tuple(range(1, len(self.classes) + 1))
+        if not isinstance(self.backbone.get("name"), str):
+            raise ConfigError(f"Expected a backbone with its name. Received: backbone={dict(self.backbone)}")
+        ids = tuple(plain(list(self.dataset_ids))) or tuple(range(1, len(self.classes) + 1))
         if len(ids) != len(self.classes):
             raise ConfigError(f"Expected one dataset id a class ({len(self.classes)}). Received: {len(ids)}")
         object.__setattr__(self, "dataset_ids", ids)
@@ -105,9 +126,14 @@ class ModelConfig:
         """Class id of the objects that have keypoints."""
         return self.classes.index(self.keypoints.class_name) if self.keypoints else None
 
+    @property
+    def identifier(self) -> str:
+        """The name with nothing but letters, digits, `_`, `.` and `-`, as graphs and folders need it."""
+        return re.sub(r"[^A-Za-z0-9_.-]+", "_", self.name).lstrip("_.-") or "detector"
+
     def to_dict(self) -> dict[str, Any]:
         """The description as plain data, as it stands in `config.json`."""
-        return _plain(dataclasses.asdict(self))
+        return plain(dataclasses.asdict(self))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "the description") -> ModelConfig:
@@ -123,8 +149,11 @@ class ModelConfig:
         Raises:
             ConfigError: If a key is unknown or missing, or a value can't be.
         """
-        family = data.get("family", "points")
-        if family not in FAMILIES:
+        if not isinstance(data, Mapping):
+            raise ConfigError(f"Expected keys and values in {where}. Received: {data!r}")
+        values = {key: value for key, value in data.items() if value is not None or key not in DEFAULTED}
+        family = values.get("family", "points")
+        if not isinstance(family, str) or family not in FAMILIES:
             raise ConfigError(f"Expected a family of {sorted(FAMILIES)} in {where}. Received: family={family!r}")
         settings = importlib.import_module(FAMILIES[family][0])
         kinds = {
@@ -135,27 +164,12 @@ class ModelConfig:
             "archive": Archive,
             "published": Published,
         }
-        values = dict(data)
-        for key, kind in kinds.items():
-            if isinstance(values.get(key), Mapping):
-                values[key] = read_fields(kind, values[key], f"{key} of {where}")
         for key in ("heads", "decoder"):
-            values.setdefault(key, kinds[key]())
+            values.setdefault(key, {})
+        for key, kind in kinds.items():
+            if key in values and values[key] is not None and not isinstance(values[key], kind):
+                values[key] = read_fields(kind, values[key], f"{key} of {where}")
         return read_fields(cls, values, where)
-
-
-def read_fields(kind: Any, data: Mapping[str, Any], where: str) -> Any:
-    """Build the dataclass `kind` from a mapping; a key that it doesn't have is an error with the nearest name."""
-    known = [f.name for f in dataclasses.fields(kind)]
-    for key in data:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"Unknown key {key!r} in {where}.{hint} Valid keys: {', '.join(known)}.")
-    try:
-        return kind(**data)
-    except TypeError as error:
-        raise ConfigError(f"Can't read {where}: {error}. Its keys: {', '.join(known)}.") from error
 
 
 def class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
@@ -164,23 +178,17 @@ def class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: If there is no class, or two have the same name.
     """
-    if isinstance(classes, int):
-        classes = [f"class_{index}" for index in range(classes)]
-    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+    if isinstance(classes, Integral) and not isinstance(classes, bool):
+        classes = [f"class_{index}" for index in range(int(classes))]
+    listed = isinstance(classes, Iterable) and not isinstance(classes, str | Mapping | Set)
+    names: list[Any] = list(classes) if listed else [None]
+    if not all(isinstance(name, str) and name for name in names):
         raise ConfigError(f"Expected classes as a list of names or their number. Received: {classes!r}")
-    doubles = sorted({name for name in classes if list(classes).count(name) > 1})
-    if not len(classes) or doubles:
-        raise ConfigError(f"Expected at least one class and no name twice. Received: {len(classes)}, {doubles}")
-    return tuple(classes)
+    doubles = sorted(name for name, count in Counter(names).items() if count > 1)
+    if not names or doubles:
+        raise ConfigError(f"Expected at least one class and no name twice. Received: {len(names)}, {doubles}")
+    return tuple(map(str, names))
 
 
 def _shorten(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

@@ -35,5 +35,6 @@ def read_yaml(path: Path | str) -> Any:
     """
     try:
         return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    # ValueError: bytes that are no text, and values such as the date 2021-13-45.
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"Expected a YAML file. {path} can't be read as one: {error}") from error
