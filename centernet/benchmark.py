@@ -85,21 +85,20 @@ def compile_network(detector: Detector) -> Callable[[Any], Any]:
     return compile_with_network(detector, last_stack, signature)
 
 
-def table(detector: Detector, times: Mapping[str, float], size: tuple[int, int]) -> Table:
-    """A table of `measure`'s medians and their ratio to the network.
-
-    Args:
-        detector: What was measured.
-        times: Its medians in milliseconds.
-        size: Height and width of the image in pixels.
-    """
+def title(detector: Detector, size: tuple[int, int]) -> str:
+    """What was measured, and on what: model, image (height and width in pixels), machine, backend, date."""
     import keras
+
+    machine = f"{os.cpu_count()} × {platform.machine()}, {keras.backend.backend()}, {date.today().isoformat()}"
+    return f"{detector.name}, one {size[1]}x{size[0]} image; {machine}"
+
+
+def table(times: Mapping[str, float]) -> Table:
+    """A table of `measure`'s medians and their ratio to the network."""
     from rich import box
     from rich.table import Table
 
-    height, width = size
-    machine = f"{os.cpu_count()} × {platform.machine()}, {keras.backend.backend()}, {date.today().isoformat()}"
-    made = Table(title=f"{detector.name}, one {width}x{height} image\n{machine}", box=box.SIMPLE_HEAD)
+    made = Table(box=box.SIMPLE_HEAD)
     made.add_column("what")
     for column in ("median ms", "ratio"):
         made.add_column(column, justify="right")

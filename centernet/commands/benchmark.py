@@ -16,10 +16,12 @@ def benchmark(
     runs: Annotated[int, typer.Option(min=3, help="Rounds; each measures every row once.")] = 20,
 ) -> None:
     """Time the detection of one image: the whole of it, and the network alone."""
-    from centernet.benchmark import measure, parse_size, table
+    from centernet.benchmark import measure, parse_size, table, title
     from centernet.commands import console
     from centernet.loader import load
 
     width, height = parse_size(size)
     detector = load(model, weights)
-    console.stdout().print(table(detector, measure(detector, (height, width), runs), (height, width)))
+    times = measure(detector, (height, width), runs)
+    console.stdout().print(title(detector, (height, width)), soft_wrap=True)
+    console.stdout().print(table(times))

@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -32,7 +31,7 @@ def silence_libraries() -> None:
     sys.meta_path.insert(0, _QuietTensorFlow())
 
 
-class _QuietTensorFlow(MetaPathFinder):
+class _QuietTensorFlow:
     """Imports TensorFlow with its notices held back: some are written before it reads its log level."""
 
     def find_spec(

@@ -1,0 +1,153 @@
+import http.server
+import json
+import os
+import shutil
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from centernet import Detections
+from centernet.sources import iterate
+from centernet.video import Video, VideoWriter
+
+
+def make_video(path, frames=5):
+    pytest.importorskip("av")
+    with VideoWriter(path, 10) as writer:
+        for number in range(frames):
+            writer.write(np.full((48, 64, 3), 40 * number, np.uint8))
+    return path
+
+
+def test_an_image_gives_a_picture_a_table_and_results(run, tiny, compiled, photo):
+    done = run("detect", photo, "--model", tiny, "--min-score", 0, "--max-detections", 7, "--json", "all.json")
+    assert (done.code, done.err) == (0, "")
+    (values,) = json.loads(Path("all.json").read_text())
+    expected = compiled.detect(str(photo), min_score=0, max_detections=7)
+    assert Detections.from_dict(values) == expected
+    drawn = np.asarray(Image.open("found/photo.jpg"), np.int16)
+    assert drawn.shape == (48, 80, 3)
+    assert np.abs(drawn - np.asarray(Image.open(photo))).max() > 100
+    assert "photo.jpg" in done.out
+    assert sum(int(word) for word in done.out.split("photo.jpg")[1].split() if word.isdigit()) >= 7
+
+
+def test_min_score_is_a_third_by_default_so_that_nothing_is_found_here(run, tiny, photo):
+    assert run("detect", photo, "--model", tiny, "--json", "all.json").code == 0
+    assert json.loads(Path("all.json").read_text())[0]["objects"] == []
+
+
+def test_heatmaps_are_written_next_to_pictures(run, tiny, photo):
+    run("detect", photo, "--model", tiny, "--show-heatmap", "-o", "out")
+    assert sorted(os.listdir("out")) == ["photo.jpg", "photo_heatmap.png"]
+    assert Image.open("out/photo_heatmap.png").size == (80, 48)
+    assert np.ptp(np.asarray(Image.open("out/photo_heatmap.png"))) > 0
+
+
+def test_without_drawing_no_folder_is_made(run, tiny, photo):
+    assert run("detect", photo, "--model", tiny, "--no-draw").code == 0
+    assert not Path("found").exists()
+
+
+def test_equal_names_from_two_folders_don_t_overwrite_each_other(run, tiny, tmp_path, make_photo):
+    for number, folder in enumerate(("a", "b", "c")):
+        make_photo(tmp_path / folder / "same.png", seed=number, size=(40 + number, 40))
+    run("detect", "a", "b/*.png", "c/same.png", "--model", tiny)
+    assert sorted(os.listdir("found")) == ["same-2.png", "same-3.png", "same.png"]
+    sizes = [Image.open(f"found/{name}.png").height for name in ("same", "same-2", "same-3")]
+    assert sizes == [40, 41, 42]
+
+
+def test_sources_are_not_overwritten_by_their_pictures(run, tiny, tmp_path, make_photo):
+    paths = [make_photo(tmp_path / "photos" / name, seed) for seed, name in enumerate(("x.jpg", "x-2.jpg"))]
+    before = [path.read_bytes() for path in paths]
+    assert run("detect", "photos", "--model", tiny, "-o", "photos").code == 0
+    assert [path.read_bytes() for path in paths] == before
+    assert len(os.listdir("photos")) == 4
+
+
+def test_batches_give_what_single_images_give(run, tiny, tmp_path, make_photo):
+    for seed in range(5):
+        make_photo(tmp_path / "photos" / f"{seed}.png", seed, size=(40 + 8 * seed, 64))
+    results = []
+    for batch_size in (1, 3):
+        options = ["--batch-size", batch_size, "--json", "all.json", "--no-draw", "--min-score", 0.05]
+        assert run("detect", "photos", "--model", tiny, *options).code == 0
+        results.append([Detections.from_dict(row) for row in json.loads(Path("all.json").read_text())])
+    for single, batched in zip(*results, strict=True):
+        assert single.source == batched.source
+        np.testing.assert_allclose(single.scores, batched.scores, atol=1e-5)
+
+
+def test_coco_rows_are_numbered_by_the_files(run, tiny, tmp_path, make_photo):
+    for name in ("000000000139.jpg", "other.jpg"):
+        make_photo(tmp_path / "photos" / name)
+    options = ["--coco", "rows/coco.json", "--no-draw", "--min-score", 0, "--max-detections", 2]
+    run("detect", "photos", "--model", tiny, *options)
+    rows = json.loads(Path("rows/coco.json").read_text())
+    assert [row["image_id"] for row in rows] == [139, 139, 2, 2]
+    assert all(row["category_id"] in (1, 2) and len(row["bbox"]) == 4 for row in rows)
+
+
+def test_a_video_gives_a_video(run, tiny, tmp_path, photo):
+    video = make_video(tmp_path / "walk.mp4")
+    options = ["--min-score", 0, "--json", "all.json", "--show-heatmap", "--batch-size", 2]
+    done = run("detect", video, photo, "--model", tiny, *options)
+    assert (done.code, done.err) == (0, "")
+    names = ["photo.jpg", "photo_heatmap.png", "walk.mp4", "walk_heatmap.mp4"]
+    assert sorted(os.listdir("found")) == names
+    written = list(iterate("found/walk.mp4"))
+    assert len(written) == 5
+    assert written[0].image.shape == (48, 64, 3)
+    assert Video("found/walk.mp4").fps == 10
+    rows = json.loads(Path("all.json").read_text())
+    assert len(rows) == 6
+    assert rows[1]["source"].endswith("walk.mp4[1]")
+    assert "walk.mp4 (5 frames)" in done.out
+
+
+def test_a_camera_runs_until_it_is_interrupted(run, tiny, monkeypatch):
+    pytest.importorskip("av")
+
+    def frames(self):
+        yield from np.zeros((3, 48, 64, 3), np.uint8)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Video, "__iter__", frames)
+        done = run("detect", "0", "--model", tiny)
+    assert (done.code, done.err) == (0, "")
+    assert "3 frames" in done.out
+    assert len(list(iterate("found/camera-0.mp4"))) == 3
+
+
+def test_an_address_is_a_source(run, tiny, tmp_path, make_photo):
+    make_photo(tmp_path / "served" / "a b.png")
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "served")
+    handler.log_message = lambda *_: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/a%20b.png?token=1"
+        done = run("detect", url, "--model", tiny)
+        server.shutdown()
+    assert done.code == 0
+    assert os.listdir("found") == ["a_b.png"]
+
+
+def test_verbose_says_what_was_loaded(run, tiny, photo):
+    shutil.copytree(tiny, "copy")
+    quiet, verbose = (run("detect", photo, "--model", "copy", *more) for more in ([], ["-v"]))
+    assert quiet.err == ""
+    assert "copy/model.weights.h5" in verbose.err
+    assert "taken: " in verbose.err
+
+
+def test_classes_may_be_some_of_those_of_the_weights(run, tiny, photo):
+    options = ["--classes", "dog", "--min-score", 0, "--json", "all.json"]
+    assert run("detect", photo, "--model", tiny, *options).code == 0
+    (values,) = json.loads(Path("all.json").read_text())
+    assert {one["class_name"] for one in values["objects"]} == {"dog"}
