@@ -61,7 +61,7 @@ def fold_batch_normalization(model: keras.Model) -> keras.Model:
 def _foldable(model: keras.Model) -> dict[str, tuple[Any, Any]]:
     """Name of each convolution that can take in a normalization → (convolution, normalization)."""
     producers: dict[int, Any] = {}
-    consumers: dict[int, list[Any]] = {}
+    consumers: dict[int, list[Any]] = {id(tensor): [model] for tensor in keras.tree.flatten(model.outputs)}
     for layer in model.layers:
         if type(layer) in CONVOLUTIONS and layer.activation is keras.activations.linear:
             producers[id(layer.output)] = layer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -31,8 +32,34 @@ def trunk_weights(weights: str | None) -> str | None:
     return IMAGENET if weights == IMAGENET else None
 
 
+def check_arguments(input_shape: InputShape, weights: str | None, *, stride: int, imagenet: bool = True) -> None:
+    """Check what a backbone is asked for, before it is built.
+
+    Args:
+        input_shape: `(height, width, 3)`; None for a size that varies.
+        weights: None, `"imagenet"` or the path of a `.weights.h5` file.
+        stride: Height and width of the input must be multiples of it.
+        imagenet: Whether the trunk has ImageNet weights.
+
+    Raises:
+        ConfigError: If the input size is fixed and no multiple of the stride, or there are no such weights.
+    """
+    if any(side is not None and side % stride for side in input_shape[:2]):
+        raise ConfigError(
+            f"Expected an input whose height and width are multiples of {stride}. Received: input_shape={input_shape}"
+        )
+    if weights is None or (imagenet and weights == IMAGENET):
+        return
+    if not str(weights).endswith(".weights.h5") or not Path(weights).is_file():
+        known = "None, 'imagenet'" if imagenet else "None"
+        raise ConfigError(
+            f"Expected weights={known} or the path of an existing .weights.h5 file. Received: {weights!r}. "
+            "Published checkpoints hold whole detectors: centernet.load(name).backbone has their backbone."
+        )
+
+
 def finish(model: keras.Model, weights: str | None, *, stride: int) -> keras.Model:
-    """Check the input size against the network's stride and load a file of weights, if one is named.
+    """Load a file of weights, if one is named, and note the stride.
 
     Args:
         model: The backbone.
@@ -41,22 +68,8 @@ def finish(model: keras.Model, weights: str | None, *, stride: int) -> keras.Mod
 
     Returns:
         The model, which now has the attribute `input_multiple`.
-
-    Raises:
-        ConfigError: If the input size is fixed and no multiple of the stride, or `weights` is no such file.
     """
-    for side in model.input_shape[1:3]:
-        if side is not None and side % stride:
-            raise ConfigError(
-                f"Expected an input of {model.name} whose height and width are multiples of {stride}. "
-                f"Received: input_shape={model.input_shape[1:]}"
-            )
     if weights not in (None, IMAGENET):
-        if not str(weights).endswith(".weights.h5"):
-            raise ConfigError(
-                f"Expected weights=None, 'imagenet' or the path of a .weights.h5 file. Received: {weights!r}. "
-                "Published checkpoints hold whole detectors: centernet.load(name).backbone has their backbone."
-            )
         model.load_weights(weights)
     model.input_multiple = stride
     return model

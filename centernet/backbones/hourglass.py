@@ -8,8 +8,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from centernet.backbones.build import Backbone, InputShape, finish
+from centernet.backbones.build import Backbone, InputShape, check_arguments, finish
 from centernet.backbones.layers import normalize, padded_conv
+from centernet.errors import ConfigError
 
 EPSILON = 1e-5
 
@@ -44,13 +45,16 @@ def Hourglass(  # noqa: N802 - named like a class, as the models of keras.applic
         `(batch, height / 4, width / 4, filters[0])` a stack.
 
     Raises:
-        ValueError: If `filters` and `blocks` don't have the same length.
+        ConfigError: If `filters` and `blocks` don't have the same length, the input size is no such multiple, or
+            there are no such weights.
     """
     if len(filters) != len(blocks) or len(filters) < 2:
-        raise ValueError(
+        raise ConfigError(
             f"Expected filters and blocks of one length, at least 2. Received: filters={tuple(filters)}, "
             f"blocks={tuple(blocks)}"
         )
+    stride = 4 * 2 ** (len(filters) - 1)
+    check_arguments(input_shape, weights, stride=stride, imagenet=False)
     norm: dict[str, Any] = {"epsilon": EPSILON, "momentum": momentum}
     inputs = keras.Input(input_shape, name="images")
     x = normalize(padded_conv(inputs, stem_filters, 7, 2, name="stem_conv"), "stem", **norm)
@@ -62,8 +66,7 @@ def Hourglass(  # noqa: N802 - named like a class, as the models of keras.applic
         outputs.append(y)
         if stack < stacks - 1:
             x = _merge(x, y, filters[0], f"merge{stack}", norm)
-    model = Backbone(inputs, outputs, name=name)
-    return finish(model, weights, stride=4 * 2 ** (len(filters) - 1))
+    return finish(Backbone(inputs, outputs, name=name), weights, stride=stride)
 
 
 def Hourglass104(**options: Any) -> keras.Model:  # noqa: N802

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
-from centernet.backbones.build import Backbone, InputShape, finish, trunk_weights
+from centernet.backbones.build import Backbone, InputShape, check_arguments, finish, trunk_weights
 from centernet.backbones.pyramid import feature_pyramid
 
 STRIDE = 32
@@ -41,6 +41,7 @@ def MobileNetV2FPN(  # noqa: N802 - named like a class, as the models of keras.a
         A model from preprocessed images `(batch, height, width, 3)` float32 to a list of one feature map
         `(batch, height / 4, width / 4, widths[-1])`.
     """
+    check_arguments(input_shape, weights, stride=STRIDE)
     trunk = keras.applications.MobileNetV2(
         include_top=False, weights=trunk_weights(weights), input_shape=input_shape, alpha=alpha
     )

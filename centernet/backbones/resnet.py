@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from centernet.backbones.build import Backbone, InputShape, finish, trunk_weights
+from centernet.backbones.build import Backbone, InputShape, check_arguments, finish, trunk_weights
 from centernet.backbones.pyramid import deconvolutions, feature_pyramid
 
 STRIDE = 32
@@ -99,5 +99,6 @@ def ResNet101V2(**options: Any) -> keras.Model:  # noqa: N802
 
 
 def _trunk(network: str, input_shape: InputShape, weights: str | None) -> keras.Model:
+    check_arguments(input_shape, weights, stride=STRIDE)
     build = getattr(keras.applications, network)
     return build(include_top=False, weights=trunk_weights(weights), input_shape=input_shape)
