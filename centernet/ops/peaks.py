@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-PEAK_TOLERANCE = 1e-6  # a published constant: a value this close to its neighbourhood's maximum is a peak
+PEAK_TOLERANCE = 1e-6  # of the published Objects as Points: a value this close to its neighbours' maximum is a peak
+EQUAL = 1e-30  # less than any difference of two probabilities: only the maximum itself is a peak
 
 
 class Peaks(NamedTuple):
@@ -21,20 +22,21 @@ class Peaks(NamedTuple):
     channels: Any
 
 
-def suppress_non_peaks(heatmap: Any) -> Any:
+def suppress_non_peaks(heatmap: Any, tolerance: float = PEAK_TOLERANCE) -> Any:
     """Set every value to zero that is smaller than the maximum of its 3×3 neighbourhood.
 
     Args:
         heatmap: Probabilities `(batch, height, width, channels)`, float32.
+        tolerance: A value that is less than this below the maximum counts as the maximum.
 
     Returns:
         The heatmap, with zeros where there is no peak.
     """
     maxima = ops.max_pool(heatmap, 3, strides=1, padding="same", data_format="channels_last")
-    return heatmap * ops.cast(maxima - heatmap < PEAK_TOLERANCE, heatmap.dtype)
+    return heatmap * ops.cast(maxima - heatmap < tolerance, heatmap.dtype)
 
 
-def best_peaks(heatmap: Any, k: int) -> Peaks:
+def best_peaks(heatmap: Any, k: int, tolerance: float = PEAK_TOLERANCE) -> Peaks:
     """The `k` highest peaks over all positions and channels; equal scores are ordered by position.
 
     The cells are ranked by their best channel first: the `k` best values lie in the `k` best cells, and
@@ -43,13 +45,14 @@ def best_peaks(heatmap: Any, k: int) -> Peaks:
     Args:
         heatmap: Probabilities `(batch, height, width, channels)`, float32.
         k: Number of peaks, at most `height * width`.
+        tolerance: See `suppress_non_peaks`.
 
     Returns:
         The peaks; where there are fewer than `k`, the rest have score 0.
     """
     channels = heatmap.shape[-1]
     width = ops.shape(heatmap)[2]
-    cells = ops.reshape(suppress_non_peaks(heatmap), (ops.shape(heatmap)[0], -1, channels))
+    cells = ops.reshape(suppress_non_peaks(heatmap, tolerance), (ops.shape(heatmap)[0], -1, channels))
     _, best = ops.top_k(ops.max(cells, axis=-1), k)
     best = ops.sort(ops.cast(best, "int32"), axis=-1)  # so that equal scores stay in the order of position
     scores, index = ops.top_k(ops.reshape(gather_cells(cells, best), (-1, k * channels)), k)

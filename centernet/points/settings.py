@@ -6,31 +6,10 @@ from dataclasses import dataclass
 
 from centernet.errors import ConfigError
 from centernet.fields import check_fields, plain
+from centernet.heads import HeadSettings
 from centernet.points.rules import RULES
 
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """Shape of every head: one hidden 3×3 convolution, ReLU, and a 1×1 convolution.
-
-    Attributes:
-        filters: Channels of the hidden convolution.
-        kernel_size: Side of its kernel.
-        separable: Whether it is depthwise separable.
-    """
-
-    filters: int = 256
-    kernel_size: int = 3
-    separable: bool = False
-
-    def __post_init__(self) -> None:
-        """Check that the numbers can describe a convolution."""
-        check_fields(self)
-        if self.filters < 1 or self.kernel_size < 1 or self.kernel_size % 2 == 0:
-            raise ConfigError(
-                "Expected heads with at least one filter and an odd kernel size. "
-                f"Received: filters={self.filters}, kernel_size={self.kernel_size}"
-            )
+__all__ = ["DecoderSettings", "HeadSettings", "KeypointTask"]
 
 
 @dataclass(frozen=True)
