@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,22 @@ def backend() -> str:
     return keras.backend.backend()
 
 
+def forward(model: Any, batch: Any) -> Any:
+    """What a Keras model returns in inference mode, as arrays, computed the quick way of the backend."""
+    import keras
+
+    outputs = _forward_jax(model, batch) if backend() == "jax" else model(batch, training=False)
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+
+
+def _forward_jax(model: Any, batch: Any) -> Any:
+    """One compilation of the whole network, instead of one for every operation and shape."""
+    import jax
+
+    state = [[v.value for v in part] for part in (model.trainable_variables, model.non_trainable_variables)]
+    return jax.jit(lambda *inputs: model.stateless_call(*inputs, training=False)[0])(*state, batch)
+
+
 @pytest.fixture(scope="session")
 def tolerance() -> Tolerance:
     return TOLERANCES[backend()]
@@ -50,7 +67,5 @@ def shared() -> Path:
     repository = Path(__file__).parents[1]
     folder = Path(os.environ.get("CENTERNET_SHARED", repository.parent / "shared"))
     if not folder.is_dir():
-        pytest.skip(
-            f"needs data that is not in the repository; {folder} is not there (CENTERNET_SHARED names it)"
-        )
+        pytest.skip(f"needs data that is not in the repository; {folder} is not there (CENTERNET_SHARED names it)")
     return folder

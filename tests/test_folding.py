@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from conftest import forward
 from keras import layers
 
 from centernet import HeadSettings, PointDetector
@@ -42,8 +43,7 @@ def noise(*shape: int) -> np.ndarray:
 
 
 def values(model: keras.Model, batch: np.ndarray) -> list[np.ndarray]:
-    outputs = keras.tree.flatten(model(batch, training=False))
-    return [keras.ops.convert_to_numpy(output) for output in outputs]
+    return keras.tree.flatten(forward(model, batch))
 
 
 def normalizations(model: keras.Model) -> list[Any]:

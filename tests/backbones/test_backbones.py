@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from conftest import forward
 from goldens.reference import training
 
 from centernet.backbones import (
@@ -48,10 +49,6 @@ def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
-def values(model: Any, batch: np.ndarray) -> list[np.ndarray]:
-    return [keras.ops.convert_to_numpy(map_) for map_ in model(batch, training=False)]
-
-
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request: pytest.FixtureRequest) -> tuple[str, Any]:
     with without_initialization():
@@ -82,7 +79,7 @@ def test_every_backbone_is_described_here() -> None:
 
 @pytest.mark.parametrize("stacks", [1, 2, 3])
 def test_a_hourglass_gives_a_list_of_one_map_a_stack(stacks: int) -> None:
-    maps = values(Hourglass(stacks, **SMALL), noise(2, 32, 48, 3))
+    maps = forward(Hourglass(stacks, **SMALL), noise(2, 32, 48, 3))
     assert [map_.shape for map_ in maps] == [(2, 8, 12, 8)] * stacks
 
 
@@ -90,7 +87,7 @@ def test_a_hourglass_gives_a_list_of_one_map_a_stack(stacks: int) -> None:
 def test_a_backbone_with_one_stack_gives_a_list_too(name: str) -> None:
     with without_initialization():
         model = build_backbone(name, input_shape=(64, 96, 3))
-    (found,) = values(model, noise(2, 64, 96, 3))
+    (found,) = forward(model, noise(2, 64, 96, 3))
     assert found.shape == (2, 16, 24, NETWORKS[name][2])
 
 
@@ -106,7 +103,7 @@ def test_weights_are_read_from_a_file(tmp_path: Path) -> None:
     saved.save_weights(path)
     loaded = Hourglass(2, **SMALL, weights=str(path))
     batch = noise(1, 32, 32, 3)
-    for ours, theirs in zip(values(loaded, batch), values(saved, batch), strict=True):
+    for ours, theirs in zip(forward(loaded, batch), forward(saved, batch), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 

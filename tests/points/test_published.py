@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from conftest import Tolerance
+from conftest import Tolerance, forward
 from goldens import images
 from goldens.checkpoints import write_saved_model, write_training
 from goldens.compare import check, reference_form
@@ -76,11 +76,8 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     canvas = dataclasses.replace(detector.config.preprocessing, size=images.small_canvas().shape[:2])
     whole = ops.convert_to_tensor([canvas.size])
     batch, _ = canvas(ops.convert_to_tensor(images.small_canvas()[None]), whole)
-    features = [ops.convert_to_numpy(stack) for stack in detector.backbone(batch, training=False)]
-    maps = detector(batch, training=False)
-    arrays = {head: [ops.convert_to_numpy(stack) for stack in stacks] for head, stacks in maps.items()}
-    yield Published(request.param, detector, features, arrays)
-    del detector, maps
+    yield Published(request.param, detector, forward(detector.backbone, batch), forward(detector, batch))
+    del detector
     keras.backend.clear_session()
     gc.collect()
 
@@ -153,10 +150,10 @@ def test_detections_of_a_whole_image_under_the_last_rules(published: Published, 
     image, config = images.landscape(), published.detector.config
     batch, sizes = published.detector.preprocess(image)
     np.testing.assert_array_equal(sizes, [image.shape[:2]])
-    maps = published.detector(batch, training=False)
+    maps = forward(published.detector, batch)
     fitted = group(published.name, "preprocess_landscape")["true_image_shapes"][:, :2]
     found = decode(
-        {head: stacks[-1] for head, stacks in maps.items()},
+        {head: ops.convert_to_tensor(stacks[-1]) for head, stacks in maps.items()},
         ops.convert_to_tensor(fitted),
         dataclasses.replace(config.decoder, rules="2021-07"),
         keypoint_class=config.keypoint_class,
