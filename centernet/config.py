@@ -180,8 +180,9 @@ def class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(classes, Integral) and not isinstance(classes, bool):
         classes = [f"class_{index}" for index in range(int(classes))]
-    listed = isinstance(classes, Iterable) and not isinstance(classes, str | Mapping | Set)
-    names: list[Any] = list(classes) if listed else [None]
+    names: list[Any] = [None]
+    if isinstance(classes, Iterable) and not isinstance(classes, str | Mapping | Set):
+        names = list(classes)
     if not all(isinstance(name, str) and name for name in names):
         raise ConfigError(f"Expected classes as a list of names or their number. Received: {classes!r}")
     doubles = sorted(name for name, count in Counter(names).items() if count > 1)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-from centernet.errors import ConfigError, SourceError
+from centernet.errors import CenterNetError, ConfigError, SourceError
 from centernet.results import Detections
 from centernet.sources import Frame, open_source
 
@@ -26,10 +27,12 @@ def detect(
     exact: bool,
 ) -> Detections | list[Detections] | Iterator[Detections]:
     """Find objects in any source; see `Detector.detect`."""
-    if not 0 <= min_score <= 1 or batch_size < 1 or (max_detections is not None and max_detections < 1):
+    counts = [batch_size] if max_detections is None else [batch_size, max_detections]
+    whole = all(isinstance(count, Integral) and count >= 1 for count in counts)
+    if not (whole and isinstance(min_score, Real) and 0 <= min_score <= 1):
         raise ConfigError(
-            "Expected a min_score of 0–1 and a batch_size and max_detections of at least 1. Received: "
-            f"min_score={min_score}, batch_size={batch_size}, max_detections={max_detections}"
+            "Expected a min_score of 0–1 and a whole batch_size and max_detections of at least 1. Received: "
+            f"min_score={min_score!r}, batch_size={batch_size!r}, max_detections={max_detections!r}"
         )
     opened = open_source(source)
     options = {"min_score": min_score, "max_detections": max_detections, "exact": exact}
@@ -65,36 +68,48 @@ def _detect_batch(
     detector: Any, frames: list[Frame], *, min_score: float, max_detections: int | None, exact: bool
 ) -> Iterator[Detections]:
     found = detector.infer([frame.image for frame in frames], exact=exact)
+    _check_numbers(detector, found)
     limit = detector.config.decoder.max_detections
     count = min(max_detections or limit, limit)
     for row, frame in enumerate(frames):
-        # Scores are descending, so what is kept is the beginning. NaN scores compare false: they end it.
+        # Scores are descending, so what is kept is the beginning.
         keep = found["scores"][row, :count] >= np.float32(min_score or np.finfo(np.float32).tiny)
         kept = int(keep.argmin()) if not keep.all() else len(keep)
         yield _result(detector, frame, {name: values[row, :kept] for name, values in found.items()})
 
 
+def _check_numbers(detector: Any, found: dict[str, np.ndarray]) -> None:
+    broken = [name for name, values in found.items() if not np.isfinite(values).all()]
+    if broken:
+        raise CenterNetError(
+            f"Expected finite numbers from {detector.name}. Received NaN or infinity in its {', '.join(broken)}: its "
+            "weights are damaged or too large for its numbers. Load other weights; to train, use a lower learning rate."
+        )
+
+
 def _result(detector: Any, frame: Frame, arrays: dict[str, Any]) -> Detections:
-    task = detector.config.keypoints
-    names: dict[str, Any] = {"keypoint_names": task.names, "skeleton": task.skeleton} if task else {}
     return Detections(
         **arrays,
         image_size=frame.image.shape[:2],
         source=frame.name,
         image=frame.image,
         **_common(detector),
-        **names,
     )
 
 
 def _failed(detector: Any, error: SourceError) -> Detections:
-    return Detections.empty((1, 1), error=str(error), **_common(detector))
+    task = detector.config.keypoints
+    keypoints = {"keypoints": np.zeros((0, len(task.names), 2))} if task else {}
+    return Detections.empty((1, 1), error=str(error), **keypoints, **_common(detector))
 
 
 def _common(detector: Any) -> dict[str, Any]:
     config = detector.config
+    task = config.keypoints
+    names = {"keypoint_names": task.names, "skeleton": task.skeleton} if task else {}
     return {
         "class_names": config.classes,
         "dataset_ids": config.dataset_ids,
         "max_detections": config.decoder.max_detections,
+        **names,
     }

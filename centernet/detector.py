@@ -12,6 +12,7 @@ from keras import ops
 
 from centernet import inference
 from centernet.config import ModelConfig
+from centernet.errors import ConfigError
 from centernet.preprocessing import collate
 
 
@@ -148,6 +149,16 @@ class Detector(keras.Model):
             self._inference = inference.Inference(self)
         return self._inference(images, exact)
 
+    def load_weights(self, filepath: str | Path, **options: Any) -> None:
+        """Set the weights from a `.weights.h5` file; see `keras.Model.load_weights`."""
+        super().load_weights(filepath, **options)
+        self.refresh()
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all weights; see `keras.Model.set_weights`."""
+        super().set_weights(weights)
+        self.refresh()
+
     def refresh(self) -> None:
         """Make the next `detect` use the present weights and description, whatever was changed by hand."""
         if self._inference is not None:
@@ -181,11 +192,14 @@ class Detector(keras.Model):
             **options: `dtype="float16"` stores weights in half precision.
 
         Raises:
-            ConfigError: If something that is no saved model is in the way.
+            ConfigError: If something that is no saved model is in the way, or the dtype is unknown.
+            DownloadError: If it can't be written; what was there before is unchanged.
         """
         from centernet import saving
 
         if str(filepath).endswith(".keras"):
+            if "dtype" in options:
+                raise ConfigError("A .keras file has no dtype of its own. Save to a folder or .zip to choose one.")
             super().save(filepath, overwrite=overwrite, **options)
         else:
             saving.save(self, Path(filepath), overwrite=overwrite, **options)

@@ -58,7 +58,8 @@ def check_fields(instance: Any) -> None:
     Raises:
         ConfigError: If one is not.
     """
-    for name, hint in _hints(type(instance)).items():
+    kind: Any = type(instance)
+    for name, hint in _hints(kind).items():
         value = getattr(instance, name)
         if not _fits(value, hint):
             raise ConfigError(f"Expected {name} to be {_words(hint)}. Received: {value!r}")
@@ -74,7 +75,7 @@ def plain(value: Any) -> Any:
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 

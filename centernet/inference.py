@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from centernet.errors import CenterNetError
 from centernet.folding import fold_batch_normalization
 from centernet.preprocessing import collate
 
@@ -21,8 +22,7 @@ Forward = Callable[[Any], Any]
 FROZEN_BYTES = 256 * 2**20
 # Compilers that specialize on shapes see image batches in steps of this many pixels.
 SHAPE_STEP = 128
-WATCHED_VARIABLES = 3
-WATCHED_VALUES = 4096  # larger variables are not watched
+WATCHED_IN_BACKBONE = 4
 
 
 class Inference:
@@ -31,9 +31,12 @@ class Inference:
     def __init__(self, detector: Any) -> None:
         """Remember the detector; nothing is compiled yet."""
         self._detector = detector
-        variables = [v for v in detector.variables if math.prod(v.shape) <= WATCHED_VALUES]
-        # A few values tell whether the model was trained or other weights were loaded in between.
-        self._watched = variables[-1 :: -max(1, len(variables) // WATCHED_VARIABLES)]
+        # A few values tell whether the model was trained or other weights were loaded in between: of each head,
+        # because heads may be trained alone, and here and there of the backbone.
+        heads = [v for layer in detector.layers if layer is not detector.backbone for v in layer.weights]
+        trunk = [v for v in detector.backbone.variables if v.ndim == 1]
+        every = max(1, len(trunk) // WATCHED_IN_BACKBONE)
+        self._watched = [*(v for v in heads if v.ndim == 1), *trunk[::every]]
         self._state = b""
         self._compiled: dict[bool, Callable[[np.ndarray, np.ndarray], Arrays]] = {}
 
@@ -44,12 +47,29 @@ class Inference:
             self.reset()
             self._state = state
         if exact not in self._compiled:
+            check_weights(self._detector)
             self._compiled[exact] = compile_inference(self._detector, exact=exact)
         return self._compiled[exact](*collate(images, shape_step()))
 
     def reset(self) -> None:
         """Forget what was compiled, so that changed weights or settings are used."""
         self._compiled = {}
+
+
+def check_weights(detector: Any) -> None:
+    """Refuse weights that are no numbers: some runtimes' ReLU makes zeros of them, and plausible scores come out.
+
+    Raises:
+        CenterNetError: If a weight is NaN or infinite.
+    """
+    # A sum is NaN or infinite if one of its terms is, and needs no memory.
+    broken = [v.path for v in detector.variables if not np.isfinite(np.sum(keras.ops.convert_to_numpy(v)))]
+    if broken:
+        raise CenterNetError(
+            f"Expected weights of {detector.name} that are finite numbers. Received NaN or infinity in {len(broken)} "
+            f"of its variables ({', '.join(broken[:3])}): the file is damaged or training diverged. Load other "
+            "weights; to train, use a lower learning rate."
+        )
 
 
 def compile_inference(detector: Any, *, exact: bool = False) -> Callable[[np.ndarray, np.ndarray], Arrays]:
@@ -71,9 +91,7 @@ def compile_inference(detector: Any, *, exact: bool = False) -> Callable[[np.nda
         return detector.decode(forward(batch), sizes, exact=exact)
 
     run = compile_with_network(detector, step, [("uint8", (None, None, None, 3)), ("int32", (None, 2))])
-    return lambda images, sizes: {
-        name: keras.ops.convert_to_numpy(value) for name, value in run(images, sizes).items()
-    }
+    return lambda images, sizes: {name: keras.ops.convert_to_numpy(value) for name, value in run(images, sizes).items()}
 
 
 def compile_with_network(

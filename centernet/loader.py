@@ -13,7 +13,7 @@ from centernet import presets
 from centernet.checkpoints.locate import Located, locate, locate_published, locate_weights
 from centernet.checkpoints.report import LoadReport
 from centernet.config import FAMILIES, ModelConfig, class_names
-from centernet.errors import ConfigError
+from centernet.errors import CenterNetError, CheckpointError
 
 if TYPE_CHECKING:
     from centernet.detector import Detector
@@ -49,14 +49,14 @@ def load(
         DownloadError: If they can't be fetched.
     """
     found = _with_weights(_find(str(source), weights == PUBLISHED), weights)
-    config = found.config
-    if classes is not None and _names_only(config, classes):
-        config = rename(config, class_names(classes))
+    config, names = found.config, None if classes is None else class_names(classes)
+    if names and _names_only(config, names):
+        config = rename(config, names)
     detector = build(config, initialize=found.form is None)
     if found.form is not None:
         detector.report = _set_weights(detector, found)
-    if classes is not None and class_names(classes) != config.classes:
-        detector = with_classes(detector, class_names(classes), has_weights=found.form is not None)
+    if names and names != config.classes:
+        detector = with_classes(detector, names, has_weights=found.form is not None)
     if detector.report:
         logger.info("%s", detector.report)
     return detector
@@ -100,11 +100,14 @@ def with_classes(detector: Detector, classes: tuple[str, ...], *, has_weights: b
 
 def rename(config: ModelConfig, classes: tuple[str, ...]) -> ModelConfig:
     """The same description with names for its unnamed classes."""
-    return dataclasses.replace(config, classes=classes)
+    keypoints = config.keypoints
+    if keypoints:
+        name = classes[config.classes.index(keypoints.class_name)]
+        keypoints = dataclasses.replace(keypoints, class_name=name)
+    return dataclasses.replace(config, classes=classes, keypoints=keypoints)
 
 
-def _names_only(config: ModelConfig, classes: int | Sequence[str]) -> bool:
-    names = class_names(classes)
+def _names_only(config: ModelConfig, names: tuple[str, ...]) -> bool:
     return config.classes == class_names(len(config.classes)) and len(names) == len(config.classes)
 
 
@@ -113,7 +116,7 @@ def _find(source: str, with_weights: bool) -> Located:
     if source in presets.list_models().names:
         config = presets.find_model(source)
         return locate_published(config) if with_weights else Located(config)
-    if source.endswith((".yaml", ".yml")):
+    if source.lower().endswith((".yaml", ".yml")):
         return Located(presets.read_model(source))
     return locate(source)
 
@@ -123,18 +126,11 @@ def _with_weights(found: Located, weights: str | Path | None) -> Located:
         return Located(found.config)
     if weights != PUBLISHED:
         return dataclasses.replace(locate_weights(str(weights)), config=found.config)
-    if found.form is None:
-        if found.config.archive.url or found.config.archive.bundled:
-            return locate_published(found.config)
-        raise ConfigError(
-            f"{found.config.name} has no published weights. Pass weights=None for random ones, or the path of "
-            "a checkpoint."
-        )
-    return found
+    return locate_published(found.config) if found.form is None else found
 
 
 def _set_weights(detector: Detector, found: Located) -> LoadReport:
-    from centernet import saving
+    from centernet.weights_file import load_weights
 
     assert found.path is not None
     if found.form == "checkpoint":
@@ -142,18 +138,24 @@ def _set_weights(detector: Detector, found: Located) -> LoadReport:
 
         report = load_checkpoint(detector, found.path)
         if found.convert_to is not None:
-            _keep(detector, report, found.convert_to)
+            _keep(detector, found.convert_to)
         return report
-    saving.load_weights(detector, found.path)
+    try:
+        load_weights(detector, found.path)
+    except CheckpointError as error:
+        if found.convert_to is None:
+            raise
+        logger.warning("%s The published weights are converted again.", error)
+        return _set_weights(detector, locate_published(found.config, use_converted=False))
     names = tuple(variable.path for variable in detector.variables)
     return LoadReport(str(found.path), "weights of this library", names)
 
 
-def _keep(detector: Any, report: LoadReport, target: Path) -> None:
+def _keep(detector: Any, target: Path) -> None:
     """Keep a converted copy in the cache; if that fails, the model is loaded all the same."""
     try:
         detector.save(target)
-    except OSError as error:
+    except (CenterNetError, OSError) as error:
         logger.warning(
             "The converted weights could not be kept in %s (%s): the next load converts again.", target, error
         )

@@ -4,48 +4,81 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import shutil
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from centernet.config import ModelConfig
-from centernet.errors import CheckpointError, ConfigError
+from centernet.errors import CheckpointError, ConfigError, DownloadError
+from centernet.weights_file import convert_weights
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 FORMAT = 1
+PRECISIONS = ("float32", "float16")
 
 
 def save(
     detector: Any, target: Path, *, overwrite: bool = True, dtype: Literal["float16", "float32"] = "float32"
 ) -> None:
-    """Save a detector; see `Detector.save`. An existing saved model is replaced in one step or not at all."""
+    """Save a detector; see `Detector.save`.
+
+    Everything is written beside the target and renamed, so that an existing saved model is replaced whole or
+    stays as it is.
+    """
+    if dtype not in PRECISIONS:
+        raise ConfigError(f"Expected a dtype of {PRECISIONS} to save in. Received: {dtype!r}")
+    target = target.expanduser().absolute()
     _check_target(target, overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
-        folder = Path(temporary) / "model"
-        folder.mkdir()
-        detector.save_weights(folder / WEIGHTS)
-        if dtype != "float32":
-            convert_weights(folder / WEIGHTS, dtype)
-        versions = {name: importlib.metadata.version(name) for name in ("centernet", "keras")}
-        description = {"format": FORMAT, "versions": versions, "model": detector.config.to_dict()}
-        (folder / CONFIG).write_text(json.dumps(description, indent=1))
-        if target.suffix == ".zip":
-            packed = folder.with_suffix(".zip")
-            with zipfile.ZipFile(packed, "w") as file:
-                for part in (CONFIG, WEIGHTS):
-                    file.write(folder / part, part)
-            os.replace(packed, target)
-        else:
-            if target.is_dir():
-                shutil.rmtree(target)
-            os.replace(folder, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _check_room(detector, target.parent)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".saving.") as temporary:
+            folder = Path(temporary) / "model"
+            _write(detector, folder, dtype)
+            if target.suffix == ".zip":
+                os.replace(_packed(folder), target)
+            else:
+                _put_in_place(folder, target, Path(temporary) / "replaced")
+    except DownloadError:
+        raise
+    except (OSError, RuntimeError) as error:  # HDF5 raises the latter when the disk fills up while closing
+        raise DownloadError(f"{target} can't be written: {error}. What was there before is unchanged.") from error
+
+
+def _write(detector: Any, folder: Path, dtype: str) -> None:
+    folder.mkdir()
+    detector.save_weights(folder / WEIGHTS)
+    if dtype != "float32" or getattr(detector, "optimizer", None) is not None:
+        convert_weights(folder / WEIGHTS, dtype)
+    versions = {name: importlib.metadata.version(name) for name in ("centernet", "keras")}
+    description = {"format": FORMAT, "versions": versions, "model": detector.config.to_dict()}
+    (folder / CONFIG).write_text(json.dumps(description, indent=1), encoding="utf-8")
+
+
+def _packed(folder: Path) -> Path:
+    packed = folder.with_suffix(".zip")
+    with zipfile.ZipFile(packed, "w") as file:
+        for part in (CONFIG, WEIGHTS):
+            file.write(folder / part, part)
+    return packed
+
+
+def _put_in_place(folder: Path, target: Path, aside: Path) -> None:
+    """Move a folder to its target; what is there is moved aside, and back if that fails."""
+    if target.exists():
+        os.replace(target, aside)
+    try:
+        os.replace(folder, target)
+    except OSError:
+        if aside.exists():
+            os.replace(aside, target)
+        raise
 
 
 def is_saved(folder: Path) -> bool:
@@ -61,9 +94,11 @@ def read_config(folder: Path) -> ModelConfig:
     """
     path = folder / CONFIG
     try:
-        description: Mapping[str, Any] = json.loads(path.read_text())
+        description: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if "class_name" in description:  # unpacked from Keras's own form
+            return ModelConfig.from_dict(description["config"]["config"], where=str(path))
         version, model = int(description["format"]), description["model"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"Expected the description of a saved detector in {path}. {error!r}") from error
     if version > FORMAT:
         raise CheckpointError(
@@ -72,50 +107,37 @@ def read_config(folder: Path) -> ModelConfig:
     return ModelConfig.from_dict(model, where=str(path))
 
 
-def load_weights(detector: Any, path: Path) -> None:
-    """Set the weights from a `.weights.h5` file, every one of them.
-
-    Raises:
-        CheckpointError: If the file is damaged or belongs to another network.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras warns of each part that is missing, and then fails
-            detector.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).partition("List of objects")[0].strip()
-        raise CheckpointError(
-            f"The weights {path} are damaged or don't fit {detector.config.name}. Keras says: {reason}"
-        ) from error
-
-
-def convert_weights(path: Path, dtype: str) -> None:
-    """Rewrite the float32 values of a `.weights.h5` file in another precision."""
-    import h5py
-
-    smaller = path.with_suffix(".part")
-    with h5py.File(path) as old, h5py.File(smaller, "w") as new:
-
-        def convert(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset):
-                values = item[()]
-                if getattr(values, "dtype", None) == "float32":
-                    values = values.astype(dtype)
-                new.create_dataset(name, data=values)
-            else:
-                new.require_group(name)
-            new[name].attrs.update(item.attrs)
-
-        old.visititems(convert)
-    os.replace(smaller, path)
+def _check_room(detector: Any, folder: Path) -> None:
+    """Fail early on a full disk, which HDF5 reports by the page."""
+    needed = sum(math.prod(variable.shape) * 4 for variable in detector.variables)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DownloadError(
+            f"The weights need {needed:,} bytes, but {folder} has {free:,} left. Free some space, or save elsewhere."
+        )
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
     if not target.exists():
         return
-    saved = is_saved(target) if target.is_dir() else target.suffix == ".zip"
-    empty = target.is_dir() and not any(target.iterdir())
-    if not (saved or empty):
-        raise ConfigError(f"{target} exists and is no saved detector: it is left alone. Save to another path.")
-    if not overwrite and not empty:
+    packed = target.suffix == ".zip"
+    names = _names_in_zip(target) if packed else _names_in_folder(target)
+    if not packed and names == []:
+        return
+    if names != [CONFIG, WEIGHTS]:
+        what = f"holds {', '.join(names[:5])}" if names else "is no saved detector"
+        raise ConfigError(f"{target} exists and {what}: it is left alone. Save to another path.")
+    if not overwrite:
         raise ConfigError(f"{target} exists already. Pass overwrite=True to replace it.")
+
+
+def _names_in_folder(path: Path) -> list[str] | None:
+    return sorted(part.name for part in path.iterdir()) if path.is_dir() else None
+
+
+def _names_in_zip(path: Path) -> list[str] | None:
+    try:
+        with zipfile.ZipFile(path) as file:
+            return sorted(file.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from pathlib import Path
 from typing import Any
 
 from centernet import presets
 from centernet.backbones import default_preprocessing
-from centernet.checkpoints.recognize import backbone_options, recognize
-from centernet.checkpoints.tf_checkpoint import TensorFlowCheckpoint
+from centernet.checkpoints.recognize import Recognized, recognize
+from centernet.checkpoints.tf_checkpoint import MODEL_GARDEN, TensorFlowCheckpoint
 from centernet.config import ModelConfig
 from centernet.errors import CheckpointError
 
@@ -38,29 +39,46 @@ def infer_config(prefix: Path, given: dict[str, Any] | None = None) -> ModelConf
     found = recognize(checkpoint)
     if found.backbone is None or not found.classes:
         raise CheckpointError(f"Expected a CenterNet in the checkpoint {prefix}. It looks like {found}.")
-    backbone = backbone_options(checkpoint, found.backbone)
+    preprocessing = default_preprocessing(found.backbone["name"])
+    decoder = {}
+    if checkpoint.form == MODEL_GARDEN:  # as its experiments are read
+        preprocessing, decoder = dataclasses.replace(preprocessing, sampling="half_pixel"), {"rules": "2021-02"}
     data = {
-        "name": prefix.parent.parent.name or prefix.name,
-        "backbone": backbone,
+        "name": prefix.absolute().parent.parent.name or prefix.name,
+        "backbone": dict(found.backbone),
         "heads": {"separable": found.separable_heads},
-        "preprocessing": default_preprocessing(backbone["name"]),
+        "preprocessing": preprocessing,
+        "decoder": decoder,
         **(given or {}),
-        "classes": "coco90" if found.classes == COCO_SLOTS else found.classes,
+        **_classes(found),
     }
-    if found.keypoints:
-        classes = ["person"] if found.classes == 1 else data["classes"]
-        names = [f"keypoint_{index}" for index in range(found.keypoints)]
-        first = "person" if data["classes"] == "coco90" or found.classes == 1 else "class_0"
-        coco = found.keypoints == COCO_KEYPOINTS and first == "person"
-        data |= {
-            "task": "boxes+keypoints",
-            "classes": classes,
-            "keypoints": "coco17" if coco else {"class_name": first, "names": names},
-        }
     if given is None:
         logger.warning(
-            "%s has no description beside it: taken for %s, input %s, decoding rules 2021-07. Pass the name or YAML "
-            "of the model, with weights=%r, if that is not so.",
-            prefix, found, data["preprocessing"].size, str(prefix),
+            "%s has no description beside it: taken for %s, input %d×%d. Pass the name or YAML of the model, "
+            "with weights=%r, if that is not so.",
+            prefix, found, *preprocessing.size, str(prefix),
         )  # fmt: skip
     return presets.complete(data, str(prefix))
+
+
+def fits(prefix: Path, config: ModelConfig) -> bool:
+    """Whether a checkpoint looks like the model of a description: the same network, as many classes and keypoints."""
+    found = recognize(TensorFlowCheckpoint(prefix))
+    backbone = (found.backbone or {}).get("name")
+    keypoints = len(config.keypoints.names) if config.keypoints else None
+    return (backbone, found.classes, found.keypoints) == (config.backbone["name"], len(config.classes), keypoints)
+
+
+def _classes(found: Recognized) -> dict[str, Any]:
+    """Names of classes and keypoints, which are no part of a checkpoint: COCO's, or placeholders."""
+    persons = found.keypoints == COCO_KEYPOINTS and found.classes in (1, COCO_SLOTS)
+    if found.classes == COCO_SLOTS:
+        classes: Any = "coco90"
+    else:
+        classes = ["person"] if persons else found.classes
+    if not found.keypoints:
+        return {"classes": classes}
+    names = [f"keypoint_{index}" for index in range(found.keypoints)]
+    first = "person" if classes == "coco90" else "class_0"
+    keypoints = "coco17" if persons else {"class_name": first, "names": names}
+    return {"task": "boxes+keypoints", "classes": classes, "keypoints": keypoints}

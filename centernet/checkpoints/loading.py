@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from centernet.checkpoints.recognize import recognize
@@ -36,9 +37,19 @@ def load_checkpoint(detector: Any, prefix: Path) -> LoadReport:
     wanted = list(_wanted(detector, checkpoint.keypoint_task() or DEFAULT_TASK))
     keys = _matching_keys(detector, checkpoint, wanted)
     left_over = _left_over(detector, checkpoint, set(keys))
-    for key, (_, _, variable) in zip(keys, wanted, strict=True):
-        variable.assign(checkpoint.read(key))
+    # All are read before the first is set: a damaged file must not leave a mixture.
+    values = [_numbers(checkpoint, key) for key in keys]
+    for (_, _, variable), value in zip(wanted, values, strict=True):
+        variable.assign(value)
     return LoadReport(str(prefix), checkpoint.form, tuple(keys), left_over)
+
+
+def _numbers(checkpoint: TensorFlowCheckpoint, key: str) -> np.ndarray:
+    """A tensor that is no text."""
+    value = checkpoint.read(key)
+    if value.dtype.kind in "OSU":
+        raise CheckpointError(f"Expected numbers in {key} of {checkpoint.prefix}. Received: {value.dtype}.")
+    return value
 
 
 def _wanted(detector: Any, task: str) -> Iterator[tuple[str, tuple[str, ...], Any]]:

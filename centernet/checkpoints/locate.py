@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,9 +12,11 @@ from urllib.parse import urlsplit
 from centernet import presets, saving
 from centernet.checkpoints.cache import cache_dir
 from centernet.config import ModelConfig
-from centernet.errors import CheckpointError, ConfigError
+from centernet.errors import CenterNetError, CheckpointError, ConfigError
+from centernet.yaml_files import read_yaml
 
-ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
+ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".keras")
+logger = logging.getLogger("centernet")
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Located:
         config: The model; None where only weights were asked for and they don't say.
         form: `"checkpoint"` (TensorFlow), `"weights"` (a `.weights.h5`), or None without weights.
         path: Prefix of the checkpoint, or the file.
-        convert_to: Folder where a converted copy is worth keeping.
+        convert_to: Folder of the converted copy in the cache, if one is worth keeping (or is what was found).
     """
 
     config: ModelConfig
@@ -64,6 +67,8 @@ def locate_weights(source: str) -> Located:
     Raises:
         ConfigError: If there is no such file.
     """
+    if source in presets.list_models().names:
+        return locate_published(presets.find_model(source))
     place = _fetch(source)
     unknown: ModelConfig = None  # type: ignore[assignment] # the caller has the description
     if place.name.endswith(".weights.h5"):
@@ -80,21 +85,32 @@ def locate_weights(source: str) -> Located:
     return Located(unknown, "checkpoint", prefix)
 
 
-def locate_published(config: ModelConfig) -> Located:
+def locate_published(config: ModelConfig, *, use_converted: bool = True) -> Located:
     """The published weights of a model: shipped, already converted, in the cache, or downloaded.
 
+    Args:
+        config: The model.
+        use_converted: Whether a converted copy in the cache will do.
+
+    Returns:
+        The weights.
+
     Raises:
+        ConfigError: If none were published.
         DownloadError: If they can't be fetched; offline, the message says which file is needed where.
         CheckpointError: If a file is not the published one.
     """
     archive = config.archive
     if archive.bundled:
         return Located(config, "weights", presets.configs_dir() / archive.bundled)
-    converted = cache_dir() / "converted" / config.name
-    if saving.is_saved(converted) and saving.read_config(converted) == config:
-        return Located(config, "weights", converted / saving.WEIGHTS)
-    assert archive.url is not None
-    folder = _fetch_archive(archive.url)
+    if not archive.url:
+        raise ConfigError(
+            f"{config.name} has no published weights. Pass weights=None for random ones, or the path of a checkpoint."
+        )
+    converted = cache_dir() / "converted" / config.identifier
+    if use_converted and _is_converted(converted, config):
+        return Located(config, "weights", converted / saving.WEIGHTS, convert_to=converted)
+    folder = _fetch_archive(archive.url, cache_dir() / "archives")
     known = folder / archive.checkpoint if archive.checkpoint else None
     there = known is not None and Path(f"{known}.index").is_file()
     prefix = known if there else _checkpoint_prefix(folder)
@@ -104,6 +120,15 @@ def locate_published(config: ModelConfig) -> Located:
     return Located(config, "checkpoint", prefix, convert_to=converted)
 
 
+def _is_converted(folder: Path, config: ModelConfig) -> bool:
+    """Whether a folder is the converted copy of a model as it is described now."""
+    try:
+        return saving.is_saved(folder) and saving.read_config(folder) == config
+    except CenterNetError as error:
+        logger.warning("The converted copy in the cache is not used: %s", error)
+        return False
+
+
 def _fetch(source: str) -> Path:
     """A path on this machine for any source."""
     from centernet.checkpoints import hub
@@ -111,24 +136,25 @@ def _fetch(source: str) -> Path:
     if hub.is_hub_handle(source):
         return hub.resolve_handle(source)
     if urlsplit(source).scheme in ("http", "https"):
-        return _fetch_archive(source)
+        # Archives of different addresses may have one name.
+        return _fetch_archive(source, cache_dir() / "archives" / hashlib.sha256(source.encode()).hexdigest()[:12])
     path = Path(source).expanduser()
     if path.is_file() and path.name.endswith(ARCHIVES):
         return _unpacked(path)
-    if not path.exists() and not Path(f"{path}.index").exists():
+    if not source.strip() or not (path.exists() or Path(f"{path}.index").exists()):
         presets.find_model(source)  # not one of these: the error has the nearest names
     return path
 
 
-def _fetch_archive(url: str) -> Path:
+def _fetch_archive(url: str, folder: Path) -> Path:
+    """Where the archive of an address is unpacked, downloaded to `folder` unless it is there."""
     from centernet.checkpoints.download import download
 
-    name = Path(urlsplit(url).path).name
-    target = cache_dir() / "archives" / name
-    folder = target.with_name(_stem(name))
-    if folder.is_dir():
-        return folder
-    return _unpacked(download(url, target), folder)
+    name = Path(urlsplit(url).path).name or "archive"
+    target, unpacked = folder / name, folder / (_stem(name) if _stem(name) != name else f"{name}.unpacked")
+    if not unpacked.is_dir() or not any(unpacked.iterdir()):
+        download(url, target)
+    return _unpacked(target, unpacked)
 
 
 def _unpacked(archive: Path, folder: Path | None = None) -> Path:
@@ -139,8 +165,7 @@ def _unpacked(archive: Path, folder: Path | None = None) -> Path:
         state = archive.stat()
         key = hashlib.sha256(f"{archive.resolve()}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:12]
         folder = cache_dir() / "unpacked" / f"{_stem(archive.name)}-{key}"
-    if not folder.is_dir():
-        extract(archive, folder)
+    extract(archive, folder)  # unless it is unpacked already
     inner = [path for path in folder.iterdir() if not path.name.startswith(".")]
     return inner[0] if len(inner) == 1 and inner[0].is_dir() and not _is_place(folder) else folder
 
@@ -180,18 +205,24 @@ def _step(prefix: Path) -> int:
 
 
 def _describe(place: Path, prefix: Path) -> ModelConfig:
-    """Which model a checkpoint is: by its folder's name, its pipeline.config, or else its tensors."""
-    from centernet.checkpoints.inferred import infer_config
+    """Which model a checkpoint is: by its folder's name, a file beside it, or else its tensors."""
+    from centernet.checkpoints.experiment import is_experiment
+    from centernet.checkpoints.inferred import fits, infer_config
     from centernet.checkpoints.pipeline_config import read_pipeline_config
 
+    folders = prefix.absolute().parents[:3]
     names = presets.list_models().names
-    for folder in (place, *prefix.parents[:3]):
-        if folder.name in names:
+    for folder in (place, *folders):
+        # A model that was fine-tuned often keeps the folder it started in.
+        if folder.name in names and fits(prefix, presets.find_model(folder.name)):
             return presets.find_model(folder.name)
-    for folder in prefix.parents[:3]:
+    for folder in folders:
         for name in ("pipeline.config", "model.config"):
             if (folder / name).is_file():
                 return infer_config(prefix, read_pipeline_config(folder / name))
+        parameters = folder / "params.yaml"  # what Model Garden's trainer writes
+        if parameters.is_file() and is_experiment(read_yaml(parameters)):
+            return presets.read_model(parameters)
     return infer_config(prefix)
 
 
@@ -203,7 +234,7 @@ def _verify(config: ModelConfig, folder: Path, prefix: Path) -> None:
         if name.startswith(f"{used}.") and path.is_file():
             with path.open("rb") as file:
                 actual = hashlib.file_digest(file, "sha256").hexdigest()
-            if actual != expected:
+            if actual != expected.lower():
                 raise CheckpointError(
                     f"{path} is not the published file: its sha256 is {actual}, expected {expected}. Remove "
                     f"{folder} and its archive to fetch it again, or pass weights={str(prefix)!r} to use it."

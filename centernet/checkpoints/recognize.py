@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from centernet.checkpoints.tf_checkpoint import TensorFlowCheckpoint
-from centernet.checkpoints.zoo_names import HEADS, NECK, TRUNK
+from centernet.checkpoints.zoo_names import EXTRACTOR, HEADS, NECK, TRUNK, Path
 
 # Number of layers with weights in the trunk (without an ImageNet classifier) → backbone.
 TRUNK_LAYERS = {106: "resnet50_v1_fpn", 208: "resnet101_v1_fpn", 102: "resnet50_v2", 204: "resnet101_v2"}
 MOBILENET_LAYERS = 104
+HOURGLASS = (*EXTRACTOR, "_network")
+FIRST_BLOCK = ("encoder_block1", "0", "conv", "kernel")
+# Channels and residual blocks at each size of Hourglass-52 and -104, and the channels of their stem.
+PUBLISHED_SIZES = [(256, 2), (256, 2), (384, 2), (384, 2), (384, 2), (512, 4)]
+PUBLISHED_STEM = 128
+PUBLISHED_NAMES = {1: "hourglass52", 2: "hourglass104"}
+MOMENTUM = 0.1  # of every hourglass's batch normalization, in both implementations
 OTHER_DETECTORS = {
     "_box_predictor": "an SSD or EfficientDet of the Detection API",
     "_first_stage": "a Faster R-CNN of the Detection API",
@@ -23,14 +32,14 @@ class Recognized:
     """What a checkpoint holds, as far as its names tell.
 
     Attributes:
-        backbone: Key of `BACKBONES`, or None.
+        backbone: `name` and arguments of the backbone's function, or None.
         classes: Channels of its class heatmap, or None.
         keypoints: Channels of its keypoint heatmap, or None.
         separable_heads: Whether the heads are depthwise separable.
         other: What else it looks like, in words, when it is no CenterNet.
     """
 
-    backbone: str | None = None
+    backbone: Mapping[str, Any] | None = None
     classes: int | None = None
     keypoints: int | None = None
     separable_heads: bool = False
@@ -41,8 +50,10 @@ class Recognized:
             return self.other
         if not self.backbone:
             return "no CenterNet that this library knows"
+        sizes = [f"{key} {self.backbone[key]}" for key in ("stacks", "filters", "blocks") if key in self.backbone]
+        network = f"{self.backbone['name']}{' of ' if sizes else ''}{', '.join(sizes)}"
         keypoints = f", {self.keypoints} keypoints" if self.keypoints else ""
-        return f"{self.backbone} with {self.classes} classes{keypoints}"
+        return f"{network} with {self.classes} classes{keypoints}"
 
 
 def recognize(checkpoint: TensorFlowCheckpoint) -> Recognized:
@@ -61,28 +72,14 @@ def recognize(checkpoint: TensorFlowCheckpoint) -> Recognized:
     )
 
 
-def backbone_options(checkpoint: TensorFlowCheckpoint, backbone: str) -> dict[str, Any]:
-    """Name and arguments of the backbone function, for a description."""
-    options: dict[str, Any] = {"name": backbone}
-    if backbone == "mobilenetv2_fpn":
-        separable = checkpoint.key((*NECK, "layer_with_weights-3", "pointwise_kernel")) is not None
-        options["separable"] = separable
-    if backbone.startswith("hourglass"):
-        options["momentum"] = 0.1
-    return options
-
-
 def _channels(checkpoint: TensorFlowCheckpoint, head: str) -> int | None:
     key = checkpoint.key((*HEADS, head, "0", "layer_with_weights-1", "bias"))
     return checkpoint.shapes[key][0] if key else None
 
 
-def _backbone(checkpoint: TensorFlowCheckpoint) -> str | None:
-    network = ("model", "_feature_extractor", "_network", "hourglass_network")
-    inside = ("encoder_block1", "0", "conv", "kernel")
-    stacks = [n for n in range(4) if checkpoint.key((*network, str(n), *inside))]
-    if stacks:
-        return {1: "hourglass52", 2: "hourglass104"}.get(len(stacks), "hourglass")
+def _backbone(checkpoint: TensorFlowCheckpoint) -> dict[str, Any] | None:
+    if checkpoint.key((*HOURGLASS, "hourglass_network", "0", *FIRST_BLOCK)):
+        return _hourglass(checkpoint)
     count = 0
     while any(
         checkpoint.key((*TRUNK, f"layer_with_weights-{count}", leaf))
@@ -90,6 +87,34 @@ def _backbone(checkpoint: TensorFlowCheckpoint) -> str | None:
     ):
         count += 1
     if checkpoint.key((*TRUNK, "layer_with_weights-2", "depthwise_kernel")):
-        return "mobilenetv2_fpn" if count == MOBILENET_LAYERS else None
+        separable = checkpoint.key((*NECK, "layer_with_weights-3", "pointwise_kernel")) is not None
+        return {"name": "mobilenetv2_fpn", "separable": separable} if count == MOBILENET_LAYERS else None
     # An ImageNet classifier is one layer more.
-    return TRUNK_LAYERS.get(count) or TRUNK_LAYERS.get(count - 1)
+    name = TRUNK_LAYERS.get(count) or TRUNK_LAYERS.get(count - 1)
+    return {"name": name} if name else None
+
+
+def _hourglass(checkpoint: TensorFlowCheckpoint) -> dict[str, Any]:
+    """Name and sizes of an hourglass: from level to level, as deep as it goes."""
+
+    def blocks(path: Path) -> int:
+        return next(n for n in itertools.count() if not checkpoint.key((*path, str(n), "conv", "kernel")))
+
+    def channels(*path: str) -> int:
+        key = checkpoint.key((*path, "conv", "kernel"))
+        return checkpoint.shapes[key][-1] if key else 0
+
+    network = (*HOURGLASS, "hourglass_network")
+    stacks = next(n for n in itertools.count() if not checkpoint.key((*network, str(n), *FIRST_BLOCK)))
+    level: Path = (*network, "0")
+    sizes = []
+    while checkpoint.key((*level, *FIRST_BLOCK)):
+        sizes.append((channels(*level, "encoder_block1", "0"), blocks((*level, "encoder_block1"))))
+        level = (*level, "inner_block", "0")
+    sizes.append((channels(*level), blocks(level[:-1])))
+    stem = channels(*HOURGLASS, "downsample_input", "conv_block")
+    if (sizes, stem) == (PUBLISHED_SIZES, PUBLISHED_STEM) and stacks in PUBLISHED_NAMES:
+        return {"name": PUBLISHED_NAMES[stacks], "momentum": MOMENTUM}
+    filters, counts = map(list, zip(*sizes, strict=True))
+    sizes_of = {"stacks": stacks, "filters": filters, "blocks": counts, "stem_filters": stem}
+    return {"name": "hourglass", **sizes_of, "momentum": MOMENTUM}

@@ -22,6 +22,11 @@ BESIDE_THE_MODEL = (
     (re.compile(r"^(save_counter|step|global_step)(/|$)"), "counter"),
     (re.compile(rf"^{OBJECT_GRAPH}$"), "object graph"),
 )
+TRAINING, SAVED_MODEL, MODEL_GARDEN = (
+    "TensorFlow training checkpoint",
+    "TensorFlow SavedModel variables",
+    "Model Garden checkpoint",
+)
 Shape = tuple[int, ...]
 
 
@@ -52,17 +57,17 @@ class TensorFlowCheckpoint:
             self.shapes: dict[str, Shape] = {
                 key: tuple(shape) for key, shape in self._reader.get_variable_to_shape_map().items()
             }
-        self.form = "TensorFlow training checkpoint"
+        self.form = TRAINING
         self._children: list[dict[str, int]] = []
         self._keys: list[str | None] = []
         self._translated: dict[str, str] = {}
         if model_garden.looks_like_model_garden(self.shapes):
-            self.form = "Model Garden checkpoint"
+            self.form = MODEL_GARDEN
             self._translated = {zoo: key for key, zoo in model_garden.zoo_names(self.shapes).items()}
         elif OBJECT_GRAPH in self.shapes:
             self._read_object_graph()
             if self._children and "_model" in self._children[0]:
-                self.form = "TensorFlow SavedModel variables"
+                self.form = SAVED_MODEL
 
     def key(self, path: tuple[str, ...]) -> str | None:
         """The key of a variable, from the path of objects that leads to it.
@@ -119,7 +124,7 @@ class TensorFlowCheckpoint:
         for part in path:
             children = self._children[node]
             following = children.get(part, children.get(f"_{part}") if node == 0 else None)
-            if following is None or following >= len(self._children):
+            if following is None or not 0 <= following < len(self._children):
                 return None
             node = following
         key = self._keys[node]
@@ -133,7 +138,8 @@ def check_files(prefix: Path) -> None:
         CheckpointError: If not; the message names the files that were looked for.
     """
     index = Path(f"{prefix}.index")
-    data = sorted(prefix.parent.glob(f"{prefix.name}.data-*-of-*"))
+    shard = re.compile(re.escape(prefix.name) + r"\.data-\d+-of-(\d+)")
+    data = sorted(path for path in prefix.parent.glob("*.data-*") if shard.fullmatch(path.name))
     missing = [name for name, there in ((index.name, index.is_file()), (f"{prefix.name}.data-*", data)) if not there]
     if missing:
         raise CheckpointError(
@@ -141,7 +147,7 @@ def check_files(prefix: Path) -> None:
             f"Missing in {prefix.parent}: {', '.join(missing)}."
         )
     empty = [file.name for file in (index, *data) if file.stat().st_size == 0]
-    total = int(data[0].name.rsplit("-of-", 1)[1])
+    total = max(int(file.name.rpartition("-")[2]) for file in data)
     if empty or len(data) != total:
         problem = f"{', '.join(empty)} is empty" if empty else f"{len(data)} of {total} data files are there"
         raise CheckpointError(f"Expected a complete checkpoint {prefix}, but {problem}. Download or copy it again.")

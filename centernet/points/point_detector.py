@@ -10,7 +10,8 @@ import keras
 from centernet.backbones import build_backbone, default_preprocessing
 from centernet.config import ModelConfig
 from centernet.detector import Detector
-from centernet.points.decode import decode
+from centernet.errors import ConfigError
+from centernet.points.decode import STRIDE, decode
 from centernet.points.heads import apply_heads, head_channels
 from centernet.points.settings import DecoderSettings, HeadSettings, KeypointTask
 from centernet.preprocessing import Preprocessing
@@ -53,7 +54,7 @@ class PointDetector(Detector):
             backbone = ModelConfig(
                 name=name,
                 backbone=options,
-                preprocessing=default_preprocessing(options["name"], preprocessing, image_size),
+                preprocessing=default_preprocessing(str(options.get("name")), preprocessing, image_size),
                 classes=classes,  # type: ignore[arg-type] # made a tuple of names by ModelConfig
                 heads=heads or HeadSettings(),
                 decoder=decoder or DecoderSettings(),
@@ -63,6 +64,7 @@ class PointDetector(Detector):
         config = backbone
         options = dict(config.backbone)
         network = build_backbone(options.pop("name"), **options)
+        _check_canvas(config, network)
         inputs = keras.Input((None, None, 3), name="images")
         features = network(inputs)
         count = len(config.keypoints.names) if config.keypoints else None
@@ -73,3 +75,19 @@ class PointDetector(Detector):
         """See `Detector.decode_maps`; the last stack is the one that is read."""
         last = {name: stacks[-1] for name, stacks in maps.items()}
         return decode(last, fitted_sizes, self.config.decoder, keypoint_class=self.config.keypoint_class, exact=exact)
+
+
+def _check_canvas(config: ModelConfig, backbone: keras.Model) -> None:
+    """Check that the input's size goes through the network and has room for all detections."""
+    size, multiple = config.preprocessing.size, backbone.input_multiple
+    if any(side % multiple for side in size):
+        raise ConfigError(
+            f"Expected an image size for {config.backbone['name']} whose height and width are multiples of {multiple}. "
+            f"Received: {size}"
+        )
+    cells = size[0] * size[1] // STRIDE**2
+    if config.decoder.max_detections > cells or (config.keypoints and config.decoder.candidates > cells):
+        raise ConfigError(
+            f"Expected at most {cells} detections and candidates, one a cell of an image size of {size}. Received: "
+            f"max_detections={config.decoder.max_detections}, candidates={config.decoder.candidates}"
+        )
