@@ -1,19 +1,13 @@
-"""The `pipeline.config` of the Detection API, read without protoc: its text form is names, braces and values."""
+"""The `pipeline.config` of the Detection API: what it says of a CenterNet."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from centernet.checkpoints.text_proto import Message, parse_text_proto
 from centernet.errors import ConfigError
-
-_TOKEN = re.compile(
-    r"""\s+|\#[^\n]*|(?P<brace>[{}<>\[\],;])|(?P<colon>:)|
-    (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<word>[^\s{}<>\[\],;:\#"']+)""",
-    re.VERBOSE,
-)
 
 # Type of the feature extractor → our backbone and its arguments.
 EXTRACTORS: Mapping[str, dict[str, Any]] = {
@@ -26,6 +20,16 @@ EXTRACTORS: Mapping[str, dict[str, Any]] = {
     "mobilenet_v2_fpn": {"name": "mobilenetv2_fpn", "separable": False},
     "mobilenet_v2_fpn_sep_conv": {"name": "mobilenetv2_fpn", "separable": True},
 }
+# Setting of the decoder → its name in a keypoint_estimation_task.
+CANDIDATES: Mapping[str, tuple[str, Callable[[str], float]]] = {
+    "candidates": ("num_candidates_per_keypoint", int),
+    "candidate_min_score": ("keypoint_candidate_score_threshold", float),
+    "unmatched_score": ("unmatched_keypoint_score", float),
+    "box_scale": ("box_scale", float),
+    "search_scale": ("candidate_search_scale", float),
+}
+# Values that change what is decoded and that ours has no setting for.
+FIXED: Mapping[str, str] = {"peak_max_pool_kernel_size": "3", "candidate_ranking_mode": "min_distance"}
 
 
 def read_pipeline_config(path: Path) -> dict[str, Any]:
@@ -40,114 +44,105 @@ def read_pipeline_config(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: If it can't be read, or describes something else than a CenterNet that we have.
     """
-    model = parse_text_proto(path.read_text(encoding="utf-8", errors="replace"), str(path))
-    model = model.get("model", model)
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigError(f"Expected a pipeline.config. {path} can't be read: {error.strerror}") from error
+    content = parse_text_proto(text, str(path))
+    model = _section(content, "model", path) if "model" in content else content
     if "center_net" not in model:
         kinds = ", ".join(model) or "nothing"
         raise ConfigError(f"Expected a CenterNet (model {{ center_net {{ ... }} }}) in {path}. Received: {kinds}")
-    return _describe(model["center_net"], path)
+    return _describe(_section(model, "center_net", path), path)
 
 
-def _describe(net: dict[str, Any], path: Path) -> dict[str, Any]:
-    from centernet.backbones import default_preprocessing
-
-    extractor = net.get("feature_extractor", {})
-    kind = extractor.get("type")
-    if kind not in EXTRACTORS:
-        raise ConfigError(f"Expected a feature extractor of {sorted(EXTRACTORS)} in {path}. Received: {kind!r}")
-    backbone = dict(EXTRACTORS[kind])
-    if "depth_multiplier" in extractor and backbone["name"] == "mobilenetv2_fpn":
-        backbone["alpha"] = float(extractor["depth_multiplier"])
-    if extractor.get("use_separable_conv") == "true":
-        backbone["separable"] = True
-    standard = default_preprocessing(backbone["name"], None, _canvas(net, path))
-    centers = net.get("object_center_params", {})
+def _describe(net: Message, path: Path) -> dict[str, Any]:
+    extractor = _section(net, "feature_extractor", path)
+    centers = _section(net, "object_center_params", path)
     return {
-        "name": path.parent.name or "centernet",
+        "name": path.absolute().parent.name or "centernet",
         "family": "points",
         "task": "boxes",
-        "backbone": backbone,
-        "heads": {"separable": net.get("use_depthwise") == "true"},
-        "preprocessing": standard,
-        "decoder": {"max_detections": int(centers.get("max_box_predictions", 100)), "rules": "2021-07"},
-        "classes": int(net.get("num_classes", 0)),
+        "backbone": _backbone(extractor, path),
+        "heads": {"separable": _flag(net, "use_depthwise")},
+        "preprocessing": _preprocessing(net, extractor, path),
+        "decoder": {
+            "max_detections": _number(centers, "max_box_predictions", int, path, 100),
+            "rules": "2021-07",
+            **_candidates(_section(net, "keypoint_estimation_task", path), path),
+        },
+        "classes": _number(net, "num_classes", int, path, 0),
     }
 
 
-def _canvas(net: dict[str, Any], path: Path) -> tuple[int, int]:
-    resizer = net.get("image_resizer", {})
-    keep = resizer.get("keep_aspect_ratio_resizer")
-    if keep is None or keep.get("min_dimension") != keep.get("max_dimension"):
+def _backbone(extractor: Message, path: Path) -> dict[str, Any]:
+    kind = extractor.get("type")
+    if not isinstance(kind, str) or kind not in EXTRACTORS:
+        raise ConfigError(f"Expected a feature extractor of {sorted(EXTRACTORS)} in {path}. Received: {kind!r}")
+    backbone = dict(EXTRACTORS[kind])
+    if backbone["name"] == "mobilenetv2_fpn":
+        backbone["alpha"] = _number(extractor, "depth_multiplier", float, path, 1.0)
+        backbone["separable"] |= _flag(extractor, "use_separable_conv")
+    return backbone
+
+
+def _preprocessing(net: Message, extractor: Message, path: Path) -> dict[str, Any]:
+    from centernet.backbones import default_preprocessing
+
+    resizer = _section(net, "image_resizer", path)
+    keep = _section(resizer, "keep_aspect_ratio_resizer", path)
+    side = _number(keep, "max_dimension", int, path, 0)
+    if side < 1 or side != _number(keep, "min_dimension", int, path, 0):
         raise ConfigError(
             f"Expected a keep_aspect_ratio_resizer with equal min_dimension and max_dimension in {path}. "
             f"Received: {resizer}"
         )
-    return (int(keep["max_dimension"]),) * 2
+    standard = default_preprocessing(EXTRACTORS[extractor["type"]]["name"])
+    values: dict[str, Any] = {
+        "size": (side, side),
+        "channels": standard.channels,
+        "mean": standard.mean,
+        "std": standard.std,
+    }
+    if extractor["type"].startswith("hourglass"):  # the others have their normalization built in
+        values["channels"] = "bgr" if _flag(extractor, "bgr_ordering") else "rgb"
+        values["mean"] = _channels(extractor, "channel_means", path, 0.0)
+        values["std"] = _channels(extractor, "channel_stds", path, 1.0)
+    return values
 
 
-def parse_text_proto(text: str, where: str) -> dict[str, Any]:
-    """Parse the text form of a protocol buffer.
-
-    Args:
-        text: The text.
-        where: What to call it in errors.
-
-    Returns:
-        Field → string value, dict of a message, or list of these where a field is repeated.
-
-    Raises:
-        ConfigError: If braces or values don't match.
-    """
-    tokens = _tokens(text, where)
-    return _message(tokens, where, closing=None)
+def _candidates(task: Message, path: Path) -> dict[str, float]:
+    """Settings of the decoder that are in the file; the others keep their defaults, which are the same."""
+    for key, value in FIXED.items():
+        if task.get(key, value) != value:
+            raise ConfigError(
+                f"Expected {key} of {path} to be {value}, which alone can be computed here. Received: {task[key]!r}"
+            )
+    found = {name: key for name, key in CANDIDATES.items() if key[0] in task}
+    return {name: _number(task, key, kind, path, 0) for name, (key, kind) in found.items()}
 
 
-def _tokens(text: str, where: str) -> Iterator[str]:
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if not match:
-            line = text.count("\n", 0, position) + 1
-            raise ConfigError(f"Can't read {where}, line {line}: {text[position : position + 30]!r}")
-        position = match.end()
-        if match.lastgroup:
-            yield match.group()
+def _section(parent: Message, key: str, path: Path) -> Message:
+    value = parent.get(key, {})
+    if not isinstance(value, dict):
+        raise ConfigError(f"Expected one {key} {{ ... }} in {path}. Received: {value!r}")
+    return value
 
 
-def _message(tokens: Iterator[str], where: str, closing: str | None) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for name in tokens:
-        if name == closing:
-            return fields
-        if name in ",;":
-            continue
-        token = next(tokens, None)
-        if token == ":":
-            token = next(tokens, None)
-        if token in ("{", "<"):
-            value: Any = _message(tokens, where, closing={"{": "}", "<": ">"}[token])
-        elif token == "[":
-            value = _list(tokens, where)
-        elif token is None or token in "}>],;:":
-            raise ConfigError(f"Expected a value of {name!r} in {where}. Received: {token!r}")
-        else:
-            value = token[1:-1] if token[0] in "\"'" else token
-        if name in fields:
-            earlier = fields[name] if isinstance(fields[name], list) else [fields[name]]
-            value = [*earlier, *(value if isinstance(value, list) else [value])]
-        fields[name] = value
-    if closing:
-        raise ConfigError(f"Expected {closing!r} before the end of {where}; it is cut short.")
-    return fields
+def _number(section: Message, key: str, kind: Callable[[str], Any], path: Path, default: float) -> Any:
+    value = section.get(key, default)
+    try:
+        return kind(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(f"Expected {key} of {path} to be a number. Received: {value!r}") from None
 
 
-def _list(tokens: Iterator[str], where: str) -> list[Any]:
-    values: list[Any] = []
-    for token in tokens:
-        if token == "]":
-            return values
-        if token == "{":
-            values.append(_message(tokens, where, closing="}"))
-        elif token != ",":
-            values.append(token.strip("\"'"))
-    raise ConfigError(f"Expected ']' before the end of {where}; it is cut short.")
+def _channels(section: Message, key: str, path: Path, default: float) -> tuple[float, ...]:
+    values = section.get(key, [default] * 3)
+    if not isinstance(values, list) or len(values) != 3:
+        raise ConfigError(f"Expected three {key} in {path}. Received: {values!r}")
+    return tuple(_number({key: value}, key, float, path, default) for value in values)
+
+
+def _flag(section: Message, key: str) -> bool:
+    return section.get(key) in ("true", "True", "t", "1")
