@@ -98,6 +98,20 @@ def test_only_the_last_rules_ignore_centers_whose_index_exceeds_the_image_in_pix
     assert (score > 0.5) == (rules != "2021-07")
 
 
+@pytest.mark.parametrize("classes", [1, 2])
+def test_only_models_of_one_class_give_keypoints_to_rows_without_an_object(classes: int) -> None:
+    made = maps(size=(4, 4), classes=classes)
+    nothing = np.full((1, SIDE, SIDE, classes), -200, np.float32)  # a probability of exactly zero
+    nothing[0, 10, 10, 0] = 2
+    made["heatmap"] = ops.convert_to_tensor(nothing)
+    made["keypoint_regression"] = ops.convert_to_tensor(np.full((1, SIDE, SIDE, 2), 3, np.float32))
+    settings = DecoderSettings(max_detections=2, candidates=3, rules="2021-02")
+    found = decode(made, ops.convert_to_tensor([IMAGE]), settings, keypoint_class=0)
+    assert ops.convert_to_numpy(found["scores"])[0, 1] == 0
+    scores = ops.convert_to_numpy(found["keypoint_scores"])[0, :, 0]
+    np.testing.assert_allclose(scores, [0.1, 0.1 if classes == 1 else 0], atol=1e-6)
+
+
 def test_rules_differ_from_each_other() -> None:
     assert len({dataclasses.astuple(rules) for rules in RULES.values()}) == len(RULES)
 
