@@ -1,0 +1,23 @@
+"""The layers of Keypoint Triplets, for any Keras model."""
+
+from __future__ import annotations
+
+from centernet.triplets.pooling import (
+    BottomPool,
+    CascadeCornerPooling,
+    CenterPooling,
+    CornerPooling,
+    LeftPool,
+    RightPool,
+    TopPool,
+)
+
+__all__ = [
+    "BottomPool",
+    "CascadeCornerPooling",
+    "CenterPooling",
+    "CornerPooling",
+    "LeftPool",
+    "RightPool",
+    "TopPool",
+]
