@@ -46,10 +46,10 @@ def infer_config(prefix: Path, given: dict[str, Any] | None = None) -> ModelConf
     data = {
         "name": prefix.absolute().parent.parent.name or prefix.name,
         "backbone": dict(found.backbone),
-        "heads": {"separable": found.separable_heads},
         "preprocessing": preprocessing,
         "decoder": decoder,
         **(given or {}),
+        "heads": dict(found.heads),
         **_classes(found),
     }
     if given is None:

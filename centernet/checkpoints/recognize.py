@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from centernet.checkpoints.tf_checkpoint import TensorFlowCheckpoint
@@ -35,14 +35,14 @@ class Recognized:
         backbone: `name` and arguments of the backbone's function, or None.
         classes: Channels of its class heatmap, or None.
         keypoints: Channels of its keypoint heatmap, or None.
-        separable_heads: Whether the heads are depthwise separable.
+        heads: `HeadSettings` as a mapping.
         other: What else it looks like, in words, when it is no CenterNet.
     """
 
     backbone: Mapping[str, Any] | None = None
     classes: int | None = None
     keypoints: int | None = None
-    separable_heads: bool = False
+    heads: Mapping[str, Any] = field(default_factory=dict)
     other: str | None = None
 
     def __str__(self) -> str:
@@ -63,13 +63,22 @@ def recognize(checkpoint: TensorFlowCheckpoint) -> Recognized:
         if mark in names and "_prediction_head_dict" not in names:
             return Recognized(other=description)
     task = checkpoint.keypoint_task()
-    hidden = (*HEADS, "object_center", "0", "layer_with_weights-0", "pointwise_kernel")
     return Recognized(
         backbone=_backbone(checkpoint),
         classes=_channels(checkpoint, "object_center"),
         keypoints=_channels(checkpoint, f"{task}/keypoint/heatmap") if task else None,
-        separable_heads=checkpoint.key(hidden) is not None,
+        heads=_heads(checkpoint),
     )
+
+
+def _heads(checkpoint: TensorFlowCheckpoint) -> dict[str, Any]:
+    hidden = (*HEADS, "object_center", "0", "layer_with_weights-0")
+    depthwise, plain, bias = (checkpoint.key((*hidden, leaf)) for leaf in ("depthwise_kernel", "kernel", "bias"))
+    kernel = depthwise or plain
+    if not (kernel and bias):
+        return {}
+    side, (filters,) = checkpoint.shapes[kernel][0], checkpoint.shapes[bias]
+    return {"filters": filters, "kernel_size": side, "separable": depthwise is not None}
 
 
 def _channels(checkpoint: TensorFlowCheckpoint, head: str) -> int | None:

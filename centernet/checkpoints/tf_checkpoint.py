@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import re
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,8 +54,9 @@ class TensorFlowCheckpoint:
         check_files(prefix)
         import tensorflow as tf
 
+        self._links, opened = _without_patterns(prefix)
         with _reading(prefix):
-            self._reader = tf.train.load_checkpoint(str(prefix))
+            self._reader = tf.train.load_checkpoint(str(opened))
             self.shapes: dict[str, Shape] = {
                 key: tuple(shape) for key, shape in self._reader.get_variable_to_shape_map().items()
             }
@@ -108,9 +111,9 @@ class TensorFlowCheckpoint:
     def _read_object_graph(self) -> None:
         from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-        graph = trackable_object_graph_pb2.TrackableObjectGraph()
+        graph, content = trackable_object_graph_pb2.TrackableObjectGraph(), self.read(OBJECT_GRAPH)
         try:
-            graph.ParseFromString(self._reader.get_tensor(OBJECT_GRAPH))
+            graph.ParseFromString(content)
         except Exception as error:  # the type of protobuf's error differs between its implementations
             raise CheckpointError(f"The object graph of {self.prefix} can't be read: {error}.") from error
         self._children = [{child.local_name: child.node_id for child in node.children} for node in graph.nodes]
@@ -129,6 +132,18 @@ class TensorFlowCheckpoint:
             node = following
         key = self._keys[node]
         return key if key in self.shapes else None
+
+
+def _without_patterns(prefix: Path) -> tuple[tempfile.TemporaryDirectory[str] | None, Path]:
+    """A prefix without `[`, `*` and `?`, which TensorFlow takes for a pattern: of links that live with the folder."""
+    if glob.escape(str(prefix)) == str(prefix):
+        return None, prefix
+    folder = tempfile.TemporaryDirectory()
+    linked = Path(folder.name) / "checkpoint"
+    for path in prefix.absolute().parent.iterdir():
+        if path.name.startswith(f"{prefix.name}."):
+            Path(f"{linked}{path.name.removeprefix(prefix.name)}").symlink_to(path)
+    return folder, linked
 
 
 def check_files(prefix: Path) -> None:
