@@ -22,8 +22,7 @@ def test_a_class_always_has_the_same_color():
 
 def test_colors_of_the_first_classes_are_far_apart():
     distances = [
-        np.linalg.norm(np.subtract(class_color(a), class_color(b)))
-        for a, b in itertools.combinations(range(8), 2)
+        np.linalg.norm(np.subtract(class_color(a), class_color(b))) for a, b in itertools.combinations(range(8), 2)
     ]
     assert min(distances) > 60
 

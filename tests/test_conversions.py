@@ -113,9 +113,7 @@ def test_tf_form_has_the_keys_shapes_and_units_of_the_saved_models():
 
 
 def test_tf_form_is_as_long_as_asked():
-    assert found(max_detections=100).to_tf(2)["detection_scores"].tolist() == [
-        [np.float32(0.91), np.float32(0.85)]
-    ]
+    assert found(max_detections=100).to_tf(2)["detection_scores"].tolist() == [[np.float32(0.91), np.float32(0.85)]]
     assert found(max_detections=100).to_tf(2)["num_detections"] == [2]
     assert found().to_tf()["detection_boxes"].shape == (1, 3, 4)
     assert "detection_keypoints" not in found().to_tf()

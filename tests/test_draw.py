@@ -73,9 +73,7 @@ def test_a_box_over_the_whole_image_is_seen():
 
 
 def test_a_box_reaching_out_of_the_image_is_closed_at_its_border():
-    line = painted(
-        drawn(found([[-50, -1e6, 80, 60]]), labels=False, scores=False, line_width=1), class_color(0)
-    )
+    line = painted(drawn(found([[-50, -1e6, 80, 60]]), labels=False, scores=False, line_width=1), class_color(0))
     assert line[0, :80].all()
     assert line[:60, 0].all()
 
@@ -105,9 +103,7 @@ def test_min_score_leaves_out_boxes():
 
 def test_labels_and_scores_can_be_left_out_each():
     one = found([[10, 60, 150, 110]])
-    widths = [
-        changed(drawn(one, labels=a, scores=b))[:57].any(0).sum() for a, b in [(0, 0), (0, 1), (1, 0), (1, 1)]
-    ]
+    widths = [changed(drawn(one, labels=a, scores=b))[:57].any(0).sum() for a, b in [(0, 0), (0, 1), (1, 0), (1, 1)]]
     assert widths[0] == 0
     assert 0 < widths[1] < widths[2] < widths[3]
 
@@ -124,9 +120,7 @@ def test_lines_and_labels_grow_with_the_image():
 def test_tiny_and_extreme_images_are_drawn(size):
     height, width = size
     points = np.array([[[0, 0], [width, height]]] * 2)
-    detections = found(
-        [[0, 0, width, height]] * 2, size=size, keypoints=points, skeleton=((0, 1),), class_ids=[0, 7]
-    )
+    detections = found([[0, 0, width, height]] * 2, size=size, keypoints=points, skeleton=((0, 1),), class_ids=[0, 7])
     assert drawn(detections).shape == (height, width, 3)
 
 

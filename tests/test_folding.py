@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from conftest import forward
+from backends import forward
 from keras import layers
 
 from centernet import HeadSettings, PointDetector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Tolerance
+from backends import Tolerance
 from goldens import images
 from goldens.reference import MODELS, group, outputs
 from keras import ops

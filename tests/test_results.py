@@ -245,9 +245,7 @@ def test_draw_without_an_image_says_how_to_give_it():
 @given(any_detections())
 def test_every_slice_of_sound_detections_is_sound(made):
     half = made[: len(made) // 2]
-    assert (
-        Detections.merge([half, made[len(made) // 2 :]])[: len(made)].scores.tolist() == made.scores.tolist()
-    )
+    assert Detections.merge([half, made[len(made) // 2 :]])[: len(made)].scores.tolist() == made.scores.tolist()
     assert made[np.arange(len(made))] == made
 
 

@@ -14,9 +14,7 @@ from centernet.sources import Frame, classify, iterate, open_source
 @pytest.fixture
 def folder(tmp_path):
     """Holds image1, 2 and 10, a text file, a hidden image and a subfolder with another image."""
-    for shade, name in enumerate(
-        ["image10.png", "image2.jpg", "image1.PNG", ".hidden.png", "sub/image3.png"]
-    ):
+    for shade, name in enumerate(["image10.png", "image2.jpg", "image1.PNG", ".hidden.png", "sub/image3.png"]):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (4, 3), (shade,) * 3).save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("text")
@@ -82,9 +80,7 @@ def test_a_pattern_gives_images_and_subfolders_where_asked(folder):
     assert names(f"{folder}/*") == ["image1.PNG", "image2.jpg", "image10.png"]
 
 
-@pytest.mark.parametrize(
-    ("pattern", "message"), [("sub/none*.jpg", "no other files"), ("*.txt", "1 other files")]
-)
+@pytest.mark.parametrize(("pattern", "message"), [("sub/none*.jpg", "no other files"), ("*.txt", "1 other files")])
 def test_a_pattern_without_images_is_refused(folder, pattern, message):
     with pytest.raises(SourceError, match=message):
         open_source(f"{folder}/{pattern}")
@@ -166,8 +162,6 @@ def test_frames_can_be_read_twice(folder):
 
 
 def test_importing_sources_loads_no_framework_and_no_video():
-    code = (
-        "import sys, centernet.sources; print([n for n in ('keras', 'tensorflow', 'av') if n in sys.modules])"
-    )
+    code = "import sys, centernet.sources; print([n for n in ('keras', 'tensorflow', 'av') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

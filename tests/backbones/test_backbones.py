@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from conftest import forward
+from backends import forward
 from goldens.reference import training
 
 from centernet.backbones import (

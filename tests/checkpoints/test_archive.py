@@ -270,9 +270,7 @@ def test_too_many_entries_are_refused(tmp_path):
 def test_a_file_larger_than_the_cap_is_refused_before_its_bytes_are_read(tmp_path):
     header, _ = entry("weights")
     header.size = 1 << 40
-    refuse(
-        tmp_path, header.tobuf(tarfile.GNU_FORMAT) + bytes(1024), "'weights' brings the unpacked size above"
-    )
+    refuse(tmp_path, header.tobuf(tarfile.GNU_FORMAT) + bytes(1024), "'weights' brings the unpacked size above")
 
 
 def negative_size(kind: bytes) -> bytes:

@@ -178,9 +178,7 @@ def test_a_changed_file_is_not_glued_to_the_old_part(server, target):
 def test_a_changed_file_is_not_glued_even_if_the_server_ignores_if_range(server, target):
     put_part(target, b"old" * 1000, tag='"older"')
     size = len(server.content)
-    server.script = [
-        raw(206, server.content[3000:], ETag='"first"', Content_Range=f"bytes 3000-{size - 1}/{size}")
-    ]
+    server.script = [raw(206, server.content[3000:], ETag='"first"', Content_Range=f"bytes 3000-{size - 1}/{size}")]
     download(server.url(), target)
     assert target.read_bytes() == server.content
     assert "Range" not in server.requests[1]
@@ -373,9 +371,7 @@ def test_an_untrusted_certificate_is_final_and_says_what_to_set():
 
 def test_too_little_room_is_said_before_anything_is_written(server, target, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(
-        DownloadError, match=r"needs 102,400 bytes more, but .* has 1,000 left.*CENTERNET_HOME"
-    ):
+    with pytest.raises(DownloadError, match=r"needs 102,400 bytes more, but .* has 1,000 left.*CENTERNET_HOME"):
         download(server.url(), target)
     assert beside(target) == set()
 

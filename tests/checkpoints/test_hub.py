@@ -61,9 +61,7 @@ def test_handles_are_told_from_other_sources(source, expected):
     assert is_hub_handle(source) is expected
 
 
-def test_a_handle_is_resolved_into_our_cache_and_the_settings_are_given_back(
-    own_cache, tmp_path, monkeypatch
-):
+def test_a_handle_is_resolved_into_our_cache_and_the_settings_are_given_back(own_cache, tmp_path, monkeypatch):
     hub = fake(monkeypatch, str(tmp_path))
     assert resolve_handle(HANDLE) == tmp_path
     assert hub.calls == [(HANDLE, str(own_cache / "hub"), 60.0)]
@@ -99,9 +97,7 @@ def test_offline_says_where_the_model_would_be_and_which_variable_moves_it(own_c
     assert hub.calls == []
 
 
-@pytest.mark.parametrize(
-    "problem", [OSError("HTTP Error 404"), ValueError("Unexpected object"), RuntimeError("?")]
-)
+@pytest.mark.parametrize("problem", [OSError("HTTP Error 404"), ValueError("Unexpected object"), RuntimeError("?")])
 def test_whatever_the_hub_raises_becomes_our_error_with_the_next_step(monkeypatch, problem):
     fake(monkeypatch, problem)
     with pytest.raises(DownloadError, match=r"pass its path") as caught:
@@ -147,9 +143,7 @@ def packed_model() -> bytes:
     return gzip.compress(buffer.getvalue())
 
 
-def test_the_real_tensorflow_hub_resolves_keeps_and_fails_as_we_expect(
-    server, own_cache, tmp_path, monkeypatch
-):
+def test_the_real_tensorflow_hub_resolves_keeps_and_fails_as_we_expect(server, own_cache, tmp_path, monkeypatch):
     pytest.importorskip("tensorflow_hub")
     assert resolve_handle(str(tmp_path)) == tmp_path
     server.script = [status(404), raw(200, packed_model())]

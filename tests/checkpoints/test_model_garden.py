@@ -48,9 +48,7 @@ def test_smaller_networks_and_other_numbers_of_stacks_are_translated_completely(
 
 def test_heads_are_the_center_the_offset_and_the_size_of_each_stack(golden):
     found = zoo_names(golden["hourglass20_2_stacks"])
-    targets = [
-        found[f"model/_head/layer_with_weights-{i}/conv2/bias{SUFFIX}"].split("/")[2:4] for i in range(6)
-    ]
+    targets = [found[f"model/_head/layer_with_weights-{i}/conv2/bias{SUFFIX}"].split("/")[2:4] for i in range(6)]
     assert targets == [
         ["object_center", "0"],
         ["object_center", "1"],

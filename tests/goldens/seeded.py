@@ -116,9 +116,7 @@ def gain(tensor: Tensor) -> float:
     if tensor.head:
         return head_gain(tensor)
     if "/_base_model/" in tensor.name:
-        expansion = tensor.shape[:2] == (1, 1) and tensor.shape[3:] == (
-            MOBILENET_EXPANSION * tensor.shape[2],
-        )
+        expansion = tensor.shape[:2] == (1, 1) and tensor.shape[3:] == (MOBILENET_EXPANSION * tensor.shape[2],)
         return 2.0 if tensor.leaf == "depthwise_kernel" or expansion else 1.0
     if "/_feature_extractor_model/" in tensor.name:
         return neck_gain(tensor)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Tolerance
+from backends import Tolerance
 from goldens.compare import check, reference_form
 from goldens.images import SMALL_SIZE
 from goldens.reference import KEYPOINT_MODELS, MODELS, group, last_maps, unit

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from conftest import Tolerance, forward
+from backends import Tolerance, forward
 from goldens import images
 from goldens.checkpoints import write_saved_model, write_training
 from goldens.compare import check, reference_form

@@ -54,9 +54,7 @@ def manifest(full: dict[str, Any]) -> dict[str, Any]:
         "saved_model": same_as(full["saved_model"]),
         "saved_model_published": exported and same_as(exported),
         "layers": {
-            part: [
-                [layer.get(key) for key in ("index", "strides", "epsilon", "momentum")] for layer in layers
-            ]
+            part: [[layer.get(key) for key in ("index", "strides", "epsilon", "momentum")] for layer in layers]
             for part, layers in full.get("layers", {}).items()
             if part != "heads"
         },
@@ -100,9 +98,7 @@ def facts(folder: Path, model: str) -> dict[str, Any]:
 def units(folder: Path) -> None:
     with np.load(folder / "units.npz") as arrays:
         wanted = tuple(f"{era}{unit}" for era in ERAS for unit in UNITS)
-        kept = {
-            k: arrays[k] for k in arrays.files if k.startswith(wanted) and not any(n in k for n in NOT_OURS)
-        }
+        kept = {k: arrays[k] for k in arrays.files if k.startswith(wanted) and not any(n in k for n in NOT_OURS)}
     np.savez_compressed(HERE / "units.npz", **kept)
     described = read(folder / "units.json")
     named = {group for name in kept for group in described["groups"] if name.startswith(group)}
@@ -116,9 +112,7 @@ def archive(zoo: Path) -> None:
     (HERE / "zoo").mkdir(exist_ok=True)
     for path in zoo.glob("*.index"):
         shutil.copyfile(path, HERE / "zoo" / path.name.removeprefix("mobilenetv2fpn_od."))
-    entries = {
-        e["name"]: [e["dtype"], e["shape"], e["crc32c"]] for e in read(next(zoo.glob("*.entries.json")))
-    }
+    entries = {e["name"]: [e["dtype"], e["shape"], e["crc32c"]] for e in read(next(zoo.glob("*.entries.json")))}
     exported = {strip(k): strip(v) for k, v in read(next(zoo.glob("*_checkpoint_names.json"))).items()}
     write_json("zoo/ckpt-301.entries", entries)
     write_json("zoo/saved_model_names", exported)

@@ -1,7 +1,7 @@
 """Model Garden's own CenterNet, built, saved, run and evaluated by its own code, against ours.
 
 Needs the extra `official` (TensorFlow 2.20, over a gigabyte), so it runs in an environment of its own:
-`pip install ".[official,test]"`, then `pytest -m official tests/official`.
+`pip install ".[official,test]"`, then `pytest -m official tests/oracle`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip(
-    "official", reason="needs the extra 'official' (tf-models-official) in its own environment"
-)
+pytest.importorskip("official", reason="needs the extra 'official' (tf-models-official) in its own environment")
 pytestmark = pytest.mark.official
 
 SIZE = 256
@@ -111,12 +109,8 @@ def preprocess(config):
     prepared = []
     for number, photo in enumerate(photos()):
         size = {"height": photo.shape[0], "width": photo.shape[1]}
-        prepared.append(
-            parse({"image": tf.constant(photo), "source_id": tf.constant(str(number)), **size, **nothing})
-        )
-    return np.stack([image for image, _ in prepared]), np.stack(
-        [label["image_info"] for _, label in prepared]
-    )
+        prepared.append(parse({"image": tf.constant(photo), "source_id": tf.constant(str(number)), **size, **nothing}))
+    return np.stack([image for image, _ in prepared]), np.stack([label["image_info"] for _, label in prepared])
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +159,7 @@ def test_images_are_prepared_as_its_parser_does(reference, detector):
     np.testing.assert_allclose(to_numpy(batch), reference.batch, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs"), [("heatmap", "ct_heatmaps"), ("size", "ct_size"), ("offset", "ct_offset")]
-)
+@pytest.mark.parametrize(("ours", "theirs"), [("heatmap", "ct_heatmaps"), ("size", "ct_size"), ("offset", "ct_offset")])
 def test_every_head_of_both_stacks_agrees(reference, detector, ours, theirs):
     maps = detector(reference.batch, training=False)[ours]
     assert len(maps) == len(reference.heads[theirs]) == 2
@@ -273,6 +265,4 @@ def test_without_padding_its_untouched_detections_have_the_same_average_precisio
     theirs = (reference.found[key][:1] for key in ("boxes", "confidence", "classes"))
     expected = evaluate(annotation_file, *theirs, info=reference.info[:1])
     assert 0.05 < expected["AP"] < 0.95
-    assert evaluate(annotation_file, *(values[:1] for values in detections)) == pytest.approx(
-        expected, abs=1e-3
-    )
+    assert evaluate(annotation_file, *(values[:1] for values in detections)) == pytest.approx(expected, abs=1e-3)
