@@ -1,6 +1,7 @@
 """The forms in which TensorFlow can run one network, timed in turn.
 
-`python tests/benchmarks/bench_network.py NAME RUNS` prints medians in milliseconds and their ratio to the form that `detect` uses.
+`python tests/benchmarks/bench_network.py NAME RUNS` prints medians in milliseconds, and ratios to the form that
+`detect` uses.
 """
 
 from __future__ import annotations
