@@ -21,7 +21,7 @@ PUBLISHED_STEM = 128
 PUBLISHED_NAMES = {1: "hourglass52", 2: "hourglass104"}
 MOMENTUM = 0.1  # of every hourglass's batch normalization, in both implementations
 OTHER_DETECTORS = {
-    "_box_predictor": "an SSD or EfficientDet of the Detection API",
+    "/_box_predictor": "an SSD or EfficientDet of the Detection API",
     "_first_stage": "a Faster R-CNN of the Detection API",
     "_second_stage": "a Faster R-CNN of the Detection API",
 }
@@ -49,7 +49,7 @@ class Recognized:
         if self.other:
             return self.other
         if not self.backbone:
-            return "no CenterNet that this library knows"
+            return "a network that this library doesn't know"
         sizes = [f"{key} {self.backbone[key]}" for key in ("stacks", "filters", "blocks") if key in self.backbone]
         network = f"{self.backbone['name']}{' of ' if sizes else ''}{', '.join(sizes)}"
         keypoints = f", {self.keypoints} keypoints" if self.keypoints else ""
