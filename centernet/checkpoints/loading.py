@@ -156,9 +156,11 @@ def transfer(source: Any, target: Any) -> LoadReport:
                 taken.append(name)
     taken += [f"backbone/{variable.path}" for variable in target.backbone.variables]
     gone = {name: "class that is no longer there" for name in old if name not in new}
+    lost = source.config.keypoints and not target.config.keypoints
+    others = "the keypoint heads are dropped with their class, the others kept" if lost else "all other heads are kept"
     notes = (
         f"classes: {len(kept)} kept by name ({_some([new[i] for i in kept]) or 'none'}), {len(fresh)} new "
-        f"({_some(fresh) or 'none'}), {len(gone)} dropped; trunk and all other heads are kept",
+        f"({_some(fresh) or 'none'}), {len(gone)} dropped; the trunk is kept; {others}",
     )
     origin = source.report
     return LoadReport(

@@ -19,6 +19,7 @@ FIRST_BLOCK = ("encoder_block1", "0", "conv", "kernel")
 PUBLISHED_SIZES = [(256, 2), (256, 2), (384, 2), (384, 2), (384, 2), (512, 4)]
 PUBLISHED_STEM = 128
 PUBLISHED_NAMES = {1: "hourglass52", 2: "hourglass104"}
+SHOWN_OPTIONS = ("stacks", "filters", "blocks", "separable")
 MOMENTUM = 0.1  # of every hourglass's batch normalization, in both implementations
 OTHER_DETECTORS = {
     "/_box_predictor": "an SSD or EfficientDet of the Detection API",
@@ -50,10 +51,12 @@ class Recognized:
             return self.other
         if not self.backbone:
             return "a network that this library doesn't know"
-        sizes = [f"{key} {self.backbone[key]}" for key in ("stacks", "filters", "blocks") if key in self.backbone]
-        network = f"{self.backbone['name']}{' of ' if sizes else ''}{', '.join(sizes)}"
+        told = [f"{key}={self.backbone[key]}" for key in SHOWN_OPTIONS if key in self.backbone]
+        options = f" ({', '.join(told)})" if told else ""
         keypoints = f", {self.keypoints} keypoints" if self.keypoints else ""
-        return f"{network} with {self.classes} classes{keypoints}"
+        return (
+            f"{self.backbone['name']}{options} with {self.classes} class{'' if self.classes == 1 else 'es'}{keypoints}"
+        )
 
 
 def recognize(checkpoint: TensorFlowCheckpoint) -> Recognized:

@@ -70,7 +70,7 @@ def test_an_hourglass_of_any_size_is_described_and_can_be_built(tmp_path, sizes)
     assert config.backbone == {**sizes, "name": "hourglass", "momentum": 0.1}
     assert config.heads == HeadSettings(filters=8, kernel_size=1)
     assert (config.name, config.classes) == ("any name", ("class_0", "class_1", "class_2"))
-    assert "hourglass of stacks" in str(recognize(TensorFlowCheckpoint(prefix)))
+    assert "hourglass (stacks=" in str(recognize(TensorFlowCheckpoint(prefix)))
 
 
 def test_names_that_only_tensors_can_not_tell_are_assumed_and_that_is_said(tmp_path, caplog):
