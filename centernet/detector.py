@@ -13,7 +13,7 @@ from keras import ops
 from centernet import inference
 from centernet.config import ModelConfig
 from centernet.errors import ConfigError
-from centernet.preprocessing import collate
+from centernet.preprocessing import Placement, collate
 
 
 class Detector(keras.Model):
@@ -23,7 +23,10 @@ class Detector(keras.Model):
         config: The whole description of the model.
         backbone: The network below the heads, a `keras.Model` of its own.
         report: What was taken from which file when weights were loaded (a `LoadReport`), or None.
+        center_heatmap: Name of the head map that says where centers are.
     """
+
+    center_heatmap = "heatmap"
 
     def __init__(self, config: ModelConfig, backbone: keras.Model, inputs: Any, outputs: Any) -> None:
         super().__init__(inputs=inputs, outputs=outputs, name=config.identifier)
@@ -53,14 +56,19 @@ class Detector(keras.Model):
         if isinstance(images, np.ndarray) and images.ndim == 3:
             images = [images]
         batch, sizes = collate(list(images))
-        return self.config.preprocessing(ops.convert_to_tensor(batch), ops.convert_to_tensor(sizes))[0], sizes
+        preprocessing = self.config.preprocessing
+        tensors = ops.convert_to_tensor(batch), ops.convert_to_tensor(sizes)
+        return preprocessing(*tensors, preprocessing.canvas(sizes)), sizes
 
-    def decode(self, maps: Mapping[str, Any], image_sizes: Any, *, exact: bool = False) -> dict[str, Any]:
+    def decode(
+        self, maps: Mapping[str, Any], image_sizes: Any, *, canvas: tuple[int, int] | None = None, exact: bool = False
+    ) -> dict[str, Any]:
         """Detections from head maps, in pixels of the original images.
 
         Args:
             maps: What calling the model returned.
             image_sizes: Height and width of the original images in pixels, int32 `(batch, 2)`.
+            canvas: Height and width of the network's input; what `preprocess` makes if it is None.
             exact: See `detect`.
 
         Returns:
@@ -68,29 +76,25 @@ class Detector(keras.Model):
             `class_ids` int32 `(batch, k)` and, if the model finds them, `keypoints` `(batch, k, n, 2)` as
             `x y` in pixels and `keypoint_scores` `(batch, k, n)`; `k` is `config.decoder.max_detections`.
         """
-        from centernet.ops.resize import fitted_sizes
+        preprocessing = self.config.preprocessing
+        canvas = canvas or preprocessing.canvas(ops.convert_to_numpy(image_sizes))
+        sizes = ops.convert_to_tensor(image_sizes, dtype="int32")
+        last = {name: stacks[-1] for name, stacks in maps.items()}
+        return self.decode_maps(last, sizes, preprocessing.place(sizes, canvas), canvas, exact)
 
-        image_sizes = ops.convert_to_tensor(image_sizes, dtype="int32")
-        fitted = fitted_sizes(image_sizes, self.config.preprocessing.size)
-        found = self.decode_maps(maps, fitted, exact=exact)
-        scale = ops.flip(ops.cast(image_sizes, "float32"), axis=-1)[:, None]
-        found["boxes"] = found["boxes"] * ops.concatenate([scale, scale], axis=-1)
-        if "keypoints" in found:
-            found["keypoints"] = found["keypoints"] * scale[:, :, None]
-        return found
-
-    def decode_maps(self, maps: Mapping[str, Any], fitted_sizes: Any, *, exact: bool = False) -> dict[str, Any]:
-        """The family's decoder: as `decode`, but in fractions of the image (0–1).
+    def decode_maps(
+        self, maps: Mapping[str, Any], image_sizes: Any, placement: Placement, canvas: tuple[int, int], exact: bool
+    ) -> dict[str, Any]:
+        """What a family has to say: as `decode`, from the maps of the last stack.
 
         Args:
-            maps: What calling the model returned.
-            fitted_sizes: Height and width of the images on the network's input, int32 `(batch, 2)`.
+            maps: Head name → map `(batch, height, width, channels)`.
+            image_sizes: Height and width of the original images in pixels, int32 `(batch, 2)`.
+            placement: Where they lie on the network's input.
+            canvas: Height and width of the network's input.
             exact: See `detect`.
-
-        Returns:
-            As `decode`, with positions normalized by the image.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no decoder.")
+        raise TypeError(f"{type(self).__name__} is no detector of a family: it has no decoder.")
 
     def detect(
         self,
@@ -173,15 +177,16 @@ class Detector(keras.Model):
         Returns:
             float32 `(rows, columns)`, 0–1, cropped to the image (without the padding of the canvas).
         """
-        from centernet.ops.resize import fitted_sizes
-
         batch, sizes = self.preprocess(image)
-        logits = self(batch, training=False)["heatmap"][-1]
+        logits = self(batch, training=False)[self.center_heatmap][-1]
         cells = ops.convert_to_numpy(ops.max(ops.sigmoid(ops.cast(logits, "float32")), axis=-1))[0]
-        fitted = ops.convert_to_numpy(fitted_sizes(ops.convert_to_tensor(sizes), self.config.preprocessing.size))
-        stride = self.config.preprocessing.size[0] // cells.shape[0]
-        rows, columns = -(-fitted[0] // stride)
-        return cells[:rows, :columns]
+        canvas = tuple(batch.shape[1:3])
+        placement = self.config.preprocessing.place(ops.convert_to_tensor(sizes), canvas)
+        size, offset = (ops.convert_to_numpy(value)[0] for value in placement)
+        stride = -(-canvas[0] // cells.shape[0])
+        top, left = offset // stride
+        bottom, right = -(-(offset + size) // stride)
+        return cells[top:bottom, left:right]
 
     def save(self, filepath: str | Path, overwrite: bool = True, **options: Any) -> None:
         """Save to a folder that `centernet.load` reads: `config.json` and `model.weights.h5`.

@@ -38,7 +38,7 @@ class Inference:
         every = max(1, len(trunk) // WATCHED_IN_BACKBONE)
         self._watched = [*(v for v in heads if v.ndim == 1), *trunk[::every]]
         self._state = b""
-        self._compiled: dict[bool, Callable[[np.ndarray, np.ndarray], Arrays]] = {}
+        self._compiled: dict[tuple[tuple[int, int], bool], Callable[[np.ndarray, np.ndarray], Arrays]] = {}
 
     def __call__(self, images: Sequence[np.ndarray], exact: bool) -> Arrays:
         """Run the detector on images; see `Detector.infer`."""
@@ -46,10 +46,12 @@ class Inference:
         if state != self._state:
             self.reset()
             self._state = state
-        if exact not in self._compiled:
+        batch, sizes = collate(images, shape_step())
+        form = self._detector.config.preprocessing.canvas(sizes), exact
+        if form not in self._compiled:
             check_weights(self._detector)
-            self._compiled[exact] = compile_inference(self._detector, exact=exact)
-        return self._compiled[exact](*collate(images, shape_step()))
+            self._compiled[form] = compile_inference(self._detector, *form)
+        return self._compiled[form](batch, sizes)
 
     def reset(self) -> None:
         """Forget what was compiled, so that changed weights or settings are used."""
@@ -72,13 +74,16 @@ def check_weights(detector: Any) -> None:
         )
 
 
-def compile_inference(detector: Any, *, exact: bool = False) -> Callable[[np.ndarray, np.ndarray], Arrays]:
+def compile_inference(
+    detector: Any, canvas: tuple[int, int], exact: bool = False
+) -> Callable[[np.ndarray, np.ndarray], Arrays]:
     """Compile preprocessing, network and decoder of a detector into one function.
 
     The weights are copied (with batch normalization folded in): compile again after changing them.
 
     Args:
         detector: The detector.
+        canvas: Height and width of the network's input.
         exact: See `Detector.detect`.
 
     Returns:
@@ -87,8 +92,8 @@ def compile_inference(detector: Any, *, exact: bool = False) -> Callable[[np.nda
     """
 
     def step(forward: Forward, images: Any, sizes: Any) -> dict[str, Any]:
-        batch, _ = detector.config.preprocessing(images, sizes)
-        return detector.decode(forward(batch), sizes, exact=exact)
+        batch = detector.config.preprocessing(images, sizes, canvas)
+        return detector.decode(forward(batch), sizes, canvas=canvas, exact=exact)
 
     run = compile_with_network(detector, step, [("uint8", (None, None, None, 3)), ("int32", (None, 2))])
     return lambda images, sizes: {name: keras.ops.convert_to_numpy(value) for name, value in run(images, sizes).items()}

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from centernet.errors import ConfigError, SourceError
 from centernet.fields import check_fields, plain
+
+
+ORIGINAL_STEP = 128  # the hourglass needs multiples of it, or one less
+
+
+class Placement(NamedTuple):
+    """Where images lie on a canvas.
+
+    `sizes` is the height and width that each has there, `offsets` the row and column where it starts, both in
+    pixels of the canvas, int32 `(batch, 2)`.
+    """
+
+    sizes: Any
+    offsets: Any
 
 
 @dataclass(frozen=True)
@@ -24,6 +38,8 @@ class Preprocessing:
         channels: Order of the channels that the network expects; images come as RGB.
         mean: Subtracted from each channel, in that order.
         std: Divides each channel after that.
+        fit: `"canvas"` as above. `"original"` (the published Keypoint Triplets): an image keeps its size and lies
+            in the middle of a canvas that is rounded up from it; `size` is what the network was trained at.
         sampling: Where the bilinear resize reads its pixels; see `centernet.ops.resize.sample_positions`.
     """
 
@@ -32,6 +48,7 @@ class Preprocessing:
     mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
     std: tuple[float, float, float] = (127.5, 127.5, 127.5)
     sampling: Literal["legacy", "half_pixel"] = "legacy"
+    fit: Literal["canvas", "original"] = "canvas"
 
     def __post_init__(self) -> None:
         """Check the values and make the sequences tuples."""
@@ -43,29 +60,61 @@ class Preprocessing:
                 f"Expected a positive size and std of preprocessing. Received: size={self.size}, std={self.std}"
             )
 
-    def __call__(self, images: Any, sizes: Any) -> tuple[Any, Any]:
+    def canvas(self, sizes: np.ndarray) -> tuple[int, int]:
+        """Height and width of the network's input for a batch.
+
+        Args:
+            sizes: Height and width of each image in pixels, `(batch, 2)`.
+
+        Returns:
+            `size`, or with `fit="original"` the largest height and width, rounded up to a multiple of
+            `ORIGINAL_STEP` less one.
+        """
+        if self.fit == "canvas":
+            return self.size
+        height, width = (int(side) | (ORIGINAL_STEP - 1) for side in np.asarray(sizes).max(axis=0))
+        return height, width
+
+    def place(self, sizes: Any, canvas: tuple[int, int]) -> Placement:
+        """Where on the canvas images come to lie (keras.ops).
+
+        Args:
+            sizes: Height and width of each image in pixels, int32 `(batch, 2)`.
+            canvas: Height and width of the canvas.
+        """
+        from keras import ops
+
+        from centernet.ops.resize import fitted_sizes
+
+        if self.fit == "original":
+            half = ops.convert_to_tensor([side // 2 for side in canvas], dtype="int32")
+            return Placement(sizes, half - sizes // 2)
+        return Placement(fitted_sizes(sizes, canvas), ops.zeros_like(sizes))
+
+    def __call__(self, images: Any, sizes: Any, canvas: tuple[int, int] | None = None) -> Any:
         """Resize, pad and normalize a padded batch (pure keras.ops, so it can be compiled and exported).
 
         Args:
             images: uint8 RGB `(batch, height, width, 3)`; image `i` is its first `sizes[i]` rows and columns.
             sizes: Height and width of each image in pixels, int32 `(batch, 2)`.
+            canvas: Height and width of the result; `size` if it is None.
 
         Returns:
-            The network's input, float32 `(batch, *size, 3)`, and the height and width that each image has
-            on the canvas, int32 `(batch, 2)`.
+            The network's input, float32 `(batch, *canvas, 3)`.
         """
         from keras import ops
 
         from centernet.ops.resize import resize_to_canvas
 
-        pixels, fitted = resize_to_canvas(images, sizes, self.size, self.sampling)
+        height, width = canvas = canvas or self.size
+        placement = self.place(sizes, canvas)
+        pixels = resize_to_canvas(images, sizes, placement.sizes, placement.offsets, canvas, self.sampling)
         if self.channels == "bgr":
             pixels = ops.flip(pixels, axis=-1)
         # Whole rows at a time: broadcasting along three channels is several times slower.
-        height, width = self.size
         mean, std = (np.tile(np.asarray(values, np.float32), width) for values in (self.mean, self.std))
         rows = (ops.reshape(pixels, (-1, height, width * 3)) - mean) / std
-        return ops.reshape(rows, (-1, height, width, 3)), fitted
+        return ops.reshape(rows, (-1, height, width, 3))
 
 
 def collate(images: Sequence[np.ndarray], multiple: int = 1) -> tuple[np.ndarray, np.ndarray]:

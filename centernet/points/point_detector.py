@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from centernet.backbones import build_backbone, default_preprocessing
 from centernet.config import ModelConfig
@@ -14,7 +15,7 @@ from centernet.errors import ConfigError
 from centernet.points.decode import STRIDE, decode
 from centernet.points.heads import apply_heads, head_channels
 from centernet.points.settings import DecoderSettings, HeadSettings, KeypointTask
-from centernet.preprocessing import Preprocessing
+from centernet.preprocessing import Placement, Preprocessing
 
 
 @keras.saving.register_keras_serializable(package="centernet")
@@ -71,10 +72,17 @@ class PointDetector(Detector):
         maps = apply_heads(features, head_channels(len(config.classes), count), config.heads)
         super().__init__(config, network, inputs=inputs, outputs=maps)
 
-    def decode_maps(self, maps: Mapping[str, Any], fitted_sizes: Any, *, exact: bool = False) -> dict[str, Any]:
-        """See `Detector.decode_maps`; the last stack is the one that is read."""
-        last = {name: stacks[-1] for name, stacks in maps.items()}
-        return decode(last, fitted_sizes, self.config.decoder, keypoint_class=self.config.keypoint_class, exact=exact)
+    def decode_maps(
+        self, maps: Mapping[str, Any], image_sizes: Any, placement: Placement, canvas: tuple[int, int], exact: bool
+    ) -> dict[str, Any]:
+        """See `Detector.decode_maps`; positions come out as fractions of the image, so the canvas plays no part."""
+        config = self.config
+        found = decode(maps, placement.sizes, config.decoder, keypoint_class=config.keypoint_class, exact=exact)
+        scale = ops.flip(ops.cast(image_sizes, "float32"), axis=-1)[:, None]
+        found["boxes"] = found["boxes"] * ops.concatenate([scale, scale], axis=-1)
+        if "keypoints" in found:
+            found["keypoints"] = found["keypoints"] * scale[:, :, None]
+        return found
 
 
 def _check_canvas(config: ModelConfig, backbone: keras.Model) -> None:

@@ -21,7 +21,9 @@ SIDES = st.integers(1, LARGEST)
 
 def resize(images: list[np.ndarray], canvas: tuple[int, int], sampling: Sampling = "legacy"):
     batch, sizes = collate(images, LARGEST)  # one shape for all, because some backends compile for each
-    resized, fitted = resize_to_canvas(ops.convert_to_tensor(batch), ops.convert_to_tensor(sizes), canvas, sampling)
+    batch, sizes = ops.convert_to_tensor(batch), ops.convert_to_tensor(sizes)
+    fitted = fitted_sizes(sizes, canvas)
+    resized = resize_to_canvas(batch, sizes, fitted, ops.zeros_like(sizes), canvas, sampling)
     return ops.convert_to_numpy(resized), ops.convert_to_numpy(fitted)
 
 
