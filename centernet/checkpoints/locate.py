@@ -53,6 +53,10 @@ def locate(source: str) -> Located:
     if saved:
         return saved
     prefix = _checkpoint_prefix(place)
+    if place.name.endswith(".weights.h5"):
+        raise ConfigError(
+            f"{place} doesn't say which model it belongs to. Call centernet.load(model, weights={source!r})."
+        )
     if prefix is None:
         raise ConfigError(
             f"Expected a saved detector, a checkpoint (ckpt-N.index), a folder of the Detection Zoo, a "
@@ -150,7 +154,7 @@ def _fetch_archive(url: str, folder: Path) -> Path:
     """Where the archive of an address is unpacked, downloaded to `folder` unless it is there."""
     from centernet.checkpoints.download import download
 
-    name = Path(urlsplit(url).path).name or "archive"
+    name = Path(urlsplit(url).path).name.lstrip(".") or "archive"
     target, unpacked = folder / name, folder / (_stem(name) if _stem(name) != name else f"{name}.unpacked")
     if not unpacked.is_dir() or not any(unpacked.iterdir()):
         download(url, target)
