@@ -75,7 +75,7 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     shutil.rmtree(folder)
     canvas = dataclasses.replace(detector.config.preprocessing, size=images.small_canvas().shape[:2])
     whole = ops.convert_to_tensor([canvas.size])
-    batch, _ = canvas(ops.convert_to_tensor(images.small_canvas()[None]), whole)
+    batch = canvas(ops.convert_to_tensor(images.small_canvas()[None]), whole)
     yield Published(request.param, detector, forward(detector.backbone, batch), forward(detector, batch))
     del detector
     keras.backend.clear_session()
