@@ -48,8 +48,9 @@ def load(
         CheckpointError: If the weights are damaged or don't fit.
         DownloadError: If they can't be fetched.
     """
+    names = None if classes is None else class_names(classes)
     found = _with_weights(_find(str(source), weights == PUBLISHED), weights)
-    config, names = found.config, None if classes is None else class_names(classes)
+    config = found.config
     if names and _names_only(config, names):
         config = rename(config, names)
     detector = build(config, initialize=found.form is None)
