@@ -16,12 +16,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from centernet import backbones as backbones
+    from centernet.checkpoints.report import LoadReport as LoadReport
+    from centernet.config import ModelConfig as ModelConfig
     from centernet.detector import Detector as Detector
     from centernet.draw import draw_detections as draw_detections
+    from centernet.draw import draw_heatmap as draw_heatmap
+    from centernet.errors import CenterNetError as CenterNetError
     from centernet.loader import load as load
     from centernet.points.point_detector import PointDetector as PointDetector
+    from centernet.points.settings import DecoderSettings as DecoderSettings
+    from centernet.points.settings import HeadSettings as HeadSettings
+    from centernet.points.settings import KeypointTask as KeypointTask
+    from centernet.preprocessing import Preprocessing as Preprocessing
     from centernet.presets import list_models as list_models
     from centernet.results import Detections as Detections
+
+    __version__: str
 
 # Public name → module that has it.
 _PUBLIC = {
@@ -51,9 +61,21 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     if name in _MODULES:
         return importlib.import_module(f"centernet.{name}")
+    if name == "__version__":
+        return _version()
     raise AttributeError(f"module 'centernet' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """The public names."""
     return sorted([*globals(), *__all__])
+
+
+def _version() -> str:
+    """The version of the installed package."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("centernet")
+    except PackageNotFoundError:  # imported from a checkout that was never installed
+        return "0+unknown"

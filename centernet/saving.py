@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import centernet
 from centernet.config import ModelConfig
 from centernet.errors import CheckpointError, ConfigError, DownloadError
 from centernet.weights_file import convert_weights
@@ -56,7 +57,7 @@ def _write(detector: Any, folder: Path, dtype: str) -> None:
     detector.save_weights(folder / WEIGHTS)
     if dtype != "float32" or getattr(detector, "optimizer", None) is not None:
         convert_weights(folder / WEIGHTS, dtype)
-    versions = {name: importlib.metadata.version(name) for name in ("centernet", "keras")}
+    versions = {"centernet": centernet.__version__, "keras": importlib.metadata.version("keras")}
     description = {"format": FORMAT, "versions": versions, "model": detector.config.to_dict()}
     (folder / CONFIG).write_text(json.dumps(description, indent=1), encoding="utf-8")
 
