@@ -15,10 +15,12 @@ from centernet.errors import ConfigError
 from centernet.fields import check_fields, plain, read_fields
 from centernet.points.settings import KeypointTask
 from centernet.preprocessing import Preprocessing
+from centernet.test_time import TestTime
 
 # Family → module with its HeadSettings and DecoderSettings, and the detector that is built from them.
 FAMILIES: Mapping[str, tuple[str, str]] = {
     "points": ("centernet.points.settings", "centernet.points.point_detector:PointDetector"),
+    "triplets": ("centernet.triplets.settings", "centernet.triplets.triplet_detector:TripletDetector"),
 }
 TASKS = ("boxes", "boxes+keypoints", "keypoints")
 # Sections that may be left empty.
@@ -34,12 +36,16 @@ class Archive:
         checkpoint: Prefix of the checkpoint inside it.
         sha256: File inside the archive → its hash, where it is known.
         bundled: Path below `configs/` of weights that ship with the library (instead of an archive).
+        page: Where the authors link a file that a program can't fetch (instead of an archive).
+        file: Name of that file.
     """
 
     url: str | None = None
     checkpoint: str | None = None
     sha256: Mapping[str, str] = field(default_factory=dict)
     bundled: str | None = None
+    page: str | None = None
+    file: str | None = None
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -76,6 +82,7 @@ class ModelConfig:
         classes: Name of each class.
         dataset_ids: Id of each class in the dataset; `class_id + 1` unless told otherwise.
         keypoints: The keypoints of one class, if the model finds them.
+        test_time: The passes over an image that the published figures were reached with, if more than one.
         archive: Where published weights are.
         published: What was published about them.
     """
@@ -90,6 +97,7 @@ class ModelConfig:
     task: str = "boxes"
     dataset_ids: tuple[int, ...] = ()
     keypoints: KeypointTask | None = None
+    test_time: TestTime | None = None
     archive: Archive = field(default_factory=Archive)
     published: Published = field(default_factory=Published)
 
@@ -161,6 +169,7 @@ class ModelConfig:
             "preprocessing": Preprocessing,
             "decoder": settings.DecoderSettings,
             "keypoints": KeypointTask,
+            "test_time": TestTime,
             "archive": Archive,
             "published": Published,
         }

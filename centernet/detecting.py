@@ -13,6 +13,7 @@ import numpy as np
 from centernet.errors import CenterNetError, ConfigError, SourceError
 from centernet.results import Detections
 from centernet.sources import Frame, open_source
+from centernet.test_time import TestTime
 
 logger = logging.getLogger("centernet")
 
@@ -24,6 +25,7 @@ def detect(
     min_score: float,
     max_detections: int | None,
     batch_size: int,
+    test_time: TestTime | None,
     exact: bool,
 ) -> Detections | list[Detections] | Iterator[Detections]:
     """Find objects in any source; see `Detector.detect`."""
@@ -35,7 +37,7 @@ def detect(
             f"min_score={min_score!r}, batch_size={batch_size!r}, max_detections={max_detections!r}"
         )
     opened = open_source(source)
-    options = {"min_score": min_score, "max_detections": max_detections, "exact": exact}
+    options = {"min_score": min_score, "max_detections": max_detections, "test_time": test_time, "exact": exact}
     if opened.kind == "single":
         return next(detect_frames(detector, opened.frames(), batch_size=1, **options))
     found = detect_frames(detector, opened.attempts(), batch_size=batch_size, **options)
@@ -65,17 +67,28 @@ def detect_frames(
 
 
 def _detect_batch(
-    detector: Any, frames: list[Frame], *, min_score: float, max_detections: int | None, exact: bool
+    detector: Any,
+    frames: list[Frame],
+    *,
+    min_score: float,
+    max_detections: int | None,
+    exact: bool,
+    test_time: TestTime | None = None,
 ) -> Iterator[Detections]:
-    found = detector.infer([frame.image for frame in frames], exact=exact)
-    _check_numbers(detector, found)
+    test_time = test_time or detector.config.test_time
+    if test_time:
+        found = [detector.infer_passes(frame.image, test_time, exact=exact) for frame in frames]
+    else:
+        arrays = detector.infer([frame.image for frame in frames], exact=exact)
+        found = [{name: values[row] for name, values in arrays.items()} for row in range(len(frames))]
     limit = detector.config.decoder.max_detections
     count = min(max_detections or limit, limit)
-    for row, frame in enumerate(frames):
+    for arrays, frame in zip(found, frames, strict=True):
+        _check_numbers(detector, arrays)
         # Scores are descending, so what is kept is the beginning.
-        keep = found["scores"][row, :count] >= np.float32(min_score or np.finfo(np.float32).tiny)
+        keep = arrays["scores"][:count] >= np.float32(min_score or np.finfo(np.float32).tiny)
         kept = int(keep.argmin()) if not keep.all() else len(keep)
-        yield _result(detector, frame, {name: values[row, :kept] for name, values in found.items()})
+        yield _result(detector, frame, {name: values[:kept] for name, values in arrays.items()})
 
 
 def _check_numbers(detector: Any, found: dict[str, np.ndarray]) -> None:

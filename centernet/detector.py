@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from centernet import inference
 from centernet.config import ModelConfig
 from centernet.errors import ConfigError
 from centernet.preprocessing import Placement, collate
+from centernet.test_time import TestTime
 
 
 class Detector(keras.Model):
@@ -103,6 +104,7 @@ class Detector(keras.Model):
         min_score: float = 0.3,
         max_detections: int | None = None,
         batch_size: int = 1,
+        test_time: TestTime | None = None,
         exact: bool = False,
     ) -> Any:
         """Find objects in images.
@@ -113,6 +115,8 @@ class Detector(keras.Model):
             min_score: Objects that score less are left out; 0 keeps everything the decoder gives.
             max_detections: At most this many objects an image; at most (and by default) the decoder's.
             batch_size: Images that go through the network together (of a list or stream).
+            test_time: Several passes over each image (mirrored, at several scales), joined by soft-NMS; by
+                default what the model's description says, which is one pass for Objects as Points.
             exact: Also reproduce accidents of the software that exported the published models
                 (see `centernet.points.rules`), to compare with such an export.
 
@@ -132,6 +136,7 @@ class Detector(keras.Model):
             min_score=min_score,
             max_detections=max_detections,
             batch_size=batch_size,
+            test_time=test_time,
             exact=exact,
         )
 
@@ -149,9 +154,29 @@ class Detector(keras.Model):
         Returns:
             As `decode`, as NumPy arrays.
         """
+        return self._compiler()(images, exact)
+
+    def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:
+        """Run the compiled detector on one image several times, and join what it finds.
+
+        Args:
+            image: uint8 RGB `(height, width, 3)`.
+            test_time: The passes.
+            exact: See `detect`.
+
+        Returns:
+            As `infer`, for the one image: without the first axis, best first.
+        """
+        raise TypeError(f"{type(self).__name__} is no detector of a family: it has no passes.")
+
+    def compiled_form(self, form: Any, make: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+        """A function that was compiled with the present weights; `make` compiles it when `form` is new."""
+        return self._compiler().compiled(form, make)
+
+    def _compiler(self) -> inference.Inference:
         if self._inference is None:
             self._inference = inference.Inference(self)
-        return self._inference(images, exact)
+        return self._inference
 
     def load_weights(self, filepath: str | Path, **options: Any) -> None:
         """Set the weights from a `.weights.h5` file; see `keras.Model.load_weights`."""

@@ -38,20 +38,25 @@ class Inference:
         every = max(1, len(trunk) // WATCHED_IN_BACKBONE)
         self._watched = [*(v for v in heads if v.ndim == 1), *trunk[::every]]
         self._state = b""
-        self._compiled: dict[tuple[tuple[int, int], bool], Callable[[np.ndarray, np.ndarray], Arrays]] = {}
+        self._compiled: dict[Any, Callable[..., Any]] = {}
 
     def __call__(self, images: Sequence[np.ndarray], exact: bool) -> Arrays:
         """Run the detector on images; see `Detector.infer`."""
+        batch, sizes = collate(images, shape_step())
+        canvas = self._detector.config.preprocessing.canvas(sizes)
+        run = self.compiled(("detect", canvas, exact), lambda: compile_inference(self._detector, canvas, exact))
+        return run(batch, sizes)
+
+    def compiled(self, form: Any, make: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+        """The compiled function of a form, made when it is first asked for and again after weights have changed."""
         state = b"".join(keras.ops.convert_to_numpy(variable).tobytes() for variable in self._watched)
         if state != self._state:
             self.reset()
             self._state = state
-        batch, sizes = collate(images, shape_step())
-        form = self._detector.config.preprocessing.canvas(sizes), exact
         if form not in self._compiled:
             check_weights(self._detector)
-            self._compiled[form] = compile_inference(self._detector, *form)
-        return self._compiled[form](batch, sizes)
+            self._compiled[form] = make()
+        return self._compiled[form]
 
     def reset(self) -> None:
         """Forget what was compiled, so that changed weights or settings are used."""

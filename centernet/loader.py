@@ -141,6 +141,10 @@ def _set_weights(detector: Detector, found: Located) -> LoadReport:
         if found.convert_to is not None:
             _keep(detector, found.convert_to)
         return report
+    if found.form == "pytorch":
+        from centernet.checkpoints.load_pytorch import load_pytorch
+
+        return load_pytorch(detector, found.path)
     try:
         load_weights(detector, found.path)
     except CheckpointError as error:

@@ -11,7 +11,6 @@ import numpy as np
 from centernet.errors import ConfigError, SourceError
 from centernet.fields import check_fields, plain
 
-
 ORIGINAL_STEP = 128  # the hourglass needs multiples of it, or one less
 
 

@@ -95,6 +95,8 @@ def complete(data: dict[str, Any], where: str) -> ModelConfig:
     for key, folder in (("classes", "labels"), ("keypoints", "keypoints")):
         if isinstance(data.get(key), str):
             data[key] = _table(folder, data[key], where)
+    if isinstance(data.get("classes"), dict):  # dataset id → name
+        data["dataset_ids"], data["classes"] = list(data["classes"]), list(data["classes"].values())
     return ModelConfig.from_dict(data, where)
 
 

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 
 from centernet import presets, saving
 from centernet.checkpoints.cache import cache_dir
+from centernet.checkpoints.pytorch import PyTorchCheckpoint, is_pytorch_file
+from centernet.checkpoints.pytorch_recognize import recognize_pytorch
 from centernet.config import ModelConfig
-from centernet.errors import CenterNetError, CheckpointError, ConfigError
+from centernet.errors import CenterNetError, CheckpointError, ConfigError, DownloadError
 from centernet.yaml_files import read_yaml
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".keras")
@@ -25,13 +27,13 @@ class Located:
 
     Attributes:
         config: The model; None where only weights were asked for and they don't say.
-        form: `"checkpoint"` (TensorFlow), `"weights"` (a `.weights.h5`), or None without weights.
+        form: `"checkpoint"` (TensorFlow), `"pytorch"`, `"weights"` (a `.weights.h5`), or None without weights.
         path: Prefix of the checkpoint, or the file.
         convert_to: Folder of the converted copy in the cache, if one is worth keeping (or is what was found).
     """
 
     config: ModelConfig
-    form: Literal["checkpoint", "weights"] | None = None
+    form: Literal["checkpoint", "pytorch", "weights"] | None = None
     path: Path | None = None
     convert_to: Path | None = None
 
@@ -52,6 +54,11 @@ def locate(source: str) -> Located:
     saved = _saved(place)
     if saved:
         return saved
+    if is_pytorch_file(place):
+        raise ConfigError(
+            f"{place} is a PyTorch file ({recognize_pytorch(PyTorchCheckpoint(place).shapes)}), which doesn't say "
+            f"everything about its model. Call centernet.load(model, weights={source!r})."
+        )
     prefix = _checkpoint_prefix(place)
     if place.name.endswith(".weights.h5"):
         raise ConfigError(
@@ -80,11 +87,13 @@ def locate_weights(source: str) -> Located:
     saved = _saved(place)
     if saved:
         return saved
+    if is_pytorch_file(place):
+        return Located(unknown, "pytorch", place)
     prefix = _checkpoint_prefix(place)
     if prefix is None:
         raise CheckpointError(
-            f"Expected weights at {place}: a .weights.h5 file, a saved detector, a checkpoint (ckpt-N.index), a "
-            f"folder of the Detection Zoo or a saved_model. Found: {_content(place)}"
+            f"Expected weights at {place}: a .weights.h5 file, a PyTorch file, a saved detector, a checkpoint "
+            f"(ckpt-N.index), a folder of the Detection Zoo or a saved_model. Found: {_content(place)}"
         )
     return Located(unknown, "checkpoint", prefix)
 
@@ -107,6 +116,12 @@ def locate_published(config: ModelConfig, *, use_converted: bool = True) -> Loca
     archive = config.archive
     if archive.bundled:
         return Located(config, "weights", presets.configs_dir() / archive.bundled)
+    if archive.page:
+        raise DownloadError(
+            f"The published weights of {config.name} ({archive.file}) lie where only a browser gets at them; the "
+            f"authors link them at {archive.page}. Download the file and call centernet.load({config.name!r}, "
+            "weights=its path)."
+        )
     if not archive.url:
         raise ConfigError(
             f"{config.name} has no published weights. Pass weights=None for random ones, or the path of a checkpoint."

@@ -24,9 +24,7 @@ def fitted_sizes(sizes: Any, canvas: tuple[int, int]) -> Any:
     return ops.cast(ops.maximum(ops.round(scale * sizes), 1.0), "int32")
 
 
-def sample_positions(
-    size: Any, new_size: Any, offset: Any, length: int, sampling: Sampling
-) -> tuple[Any, Any, Any]:
+def sample_positions(size: Any, new_size: Any, offset: Any, length: int, sampling: Sampling) -> tuple[Any, Any, Any]:
     """Where along one axis each pixel of a canvas is read from.
 
     Args:

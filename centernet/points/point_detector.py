@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from centernet.backbones import build_backbone, default_preprocessing
@@ -14,8 +15,10 @@ from centernet.detector import Detector
 from centernet.errors import ConfigError
 from centernet.points.decode import STRIDE, decode
 from centernet.points.heads import apply_heads, head_channels
+from centernet.points.passes import detect_passes
 from centernet.points.settings import DecoderSettings, HeadSettings, KeypointTask
 from centernet.preprocessing import Placement, Preprocessing
+from centernet.test_time import TestTime
 
 
 @keras.saving.register_keras_serializable(package="centernet")
@@ -83,6 +86,10 @@ class PointDetector(Detector):
         if "keypoints" in found:
             found["keypoints"] = found["keypoints"] * scale[:, :, None]
         return found
+
+    def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:
+        """See `Detector.infer_passes`."""
+        return detect_passes(self, image, test_time, exact=exact)
 
 
 def _check_canvas(config: ModelConfig, backbone: keras.Model) -> None:

@@ -1,0 +1,80 @@
+"""Objects as Points with test-time augmentation (Zhou 2019, section 5.1): the passes over one image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from centernet.inference import Arrays, compile_with_network, shape_step
+from centernet.ops.nms import soft_nms
+from centernet.preprocessing import collate
+from centernet.test_time import TestTime
+
+AVERAGED = ("size",)  # beside the heatmaps; the offset is the upright pass's
+
+
+def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
+    """Find objects in one image by several passes.
+
+    A mirrored pass is averaged with the upright one before decoding; the detections of all scales are joined by
+    soft-NMS.
+
+    Args:
+        detector: A `PointDetector`.
+        image: uint8 RGB `(height, width, 3)`.
+        test_time: The passes.
+        exact: See `Detector.detect`.
+
+    Returns:
+        As `Detector.decode`, for the one image: without the first axis, and with as many rows as are left.
+    """
+    batch, sizes = collate([image], shape_step())
+    found = [_compiled(detector, scale, test_time.flip, exact)(batch, sizes) for scale in test_time.scales]
+    arrays = {name: np.concatenate([ops.convert_to_numpy(one[name])[0] for one in found]) for name in found[0]}
+    if len(found) == 1:
+        return arrays
+    count = detector.config.decoder.max_detections
+    left = soft_nms(arrays["boxes"], arrays["scores"], arrays["class_ids"], test_time.suppression, max_detections=count)
+    kept = {name: values[left.rows] for name, values in arrays.items()}
+    return kept | {"boxes": left.boxes, "scores": left.scores}
+
+
+def _compiled(detector: Any, scale: float, flip: bool, exact: bool) -> Callable[..., Any]:
+    """The detector at one scale, compiled once."""
+    step_size = detector.backbone.input_multiple
+    height, width = (max(1, round(side * scale / step_size)) * step_size for side in detector.config.preprocessing.size)
+    canvas = height, width
+
+    def step(forward: Callable[[Any], Any], images: Any, sizes: Any) -> dict[str, Any]:
+        batch = detector.config.preprocessing(images, sizes, canvas)
+        if not flip:
+            return detector.decode(forward(batch), sizes, canvas=canvas, exact=exact)
+        maps = forward(ops.concatenate([batch, ops.flip(batch, axis=2)], axis=0))
+        last = {name: [_average(name, stacks[-1], detector)] for name, stacks in maps.items()}
+        return detector.decode(last, sizes, canvas=canvas, exact=exact)
+
+    def compile_scale() -> Callable[..., Any]:
+        return compile_with_network(detector, step, [("uint8", (1, None, None, 3)), ("int32", (1, 2))])
+
+    return detector.compiled_form(("points", canvas, flip, exact), compile_scale)
+
+
+def _average(name: str, maps: Any, detector: Any) -> Any:
+    """The map of the upright pass, averaged with the mirrored one's where that means the same."""
+    upright, mirrored = maps[:1], ops.flip(maps[1:], axis=2)
+    if name in AVERAGED:
+        return (upright + mirrored) / 2
+    if not name.endswith("heatmap"):
+        return upright
+    if name == "keypoint_heatmap":
+        mirrored = ops.take(mirrored, np.asarray(_flipped(detector.config.keypoints)), axis=-1)
+    probability = (ops.sigmoid(upright) + ops.sigmoid(mirrored)) / 2
+    return ops.log(probability) - ops.log1p(-probability)
+
+
+def _flipped(task: Any) -> Any:
+    """Which keypoint of the mirrored image each keypoint is."""
+    return task.flip or range(len(task.names))

@@ -1,0 +1,131 @@
+"""Boxes from the head maps of Keypoint Triplets (Duan 2019, section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from centernet.ops.peaks import EQUAL, Peaks, best_peaks, gather_at, gather_cells
+from centernet.triplets.settings import DecoderSettings
+
+NO_PAIR = -1.0  # score of two corners that don't belong together
+
+
+class Pairs(NamedTuple):
+    """Pairs of corners, best first; each field `(batch, n)` but `boxes`, `(batch, n, 4)` as `x0 y0 x1 y1`.
+
+    Positions are output cells. `scores` is the mean of the two corners' scores, or -1 where two corners don't
+    belong together.
+    """
+
+    boxes: Any
+    scores: Any
+    top_left_scores: Any
+    bottom_right_scores: Any
+    class_ids: Any
+
+
+class Centers(NamedTuple):
+    """Center keypoints, best first: `points` `(batch, k, 2)` as `x y` in output cells, `scores`, `class_ids`."""
+
+    points: Any
+    scores: Any
+    class_ids: Any
+
+
+def decode_pairs(maps: Mapping[str, Any], settings: DecoderSettings) -> tuple[Pairs, Centers]:
+    """Corners that belong together, and centers, before they meet.
+
+    Two corners belong together when they are of one class, their embeddings are alike and the top-left one is
+    not right of or below the other.
+
+    Args:
+        maps: Head name → map of the last stack `(batch, height, width, channels)`; see
+            `centernet.triplets.heads.head_channels`.
+        settings: Counts and thresholds.
+
+    Returns:
+        `settings.max_pairs` pairs and `settings.keypoints` centers an image.
+    """
+    top_left, start, start_tags = _corners(maps, "top_left", settings.keypoints)
+    bottom_right, end, end_tags = _corners(maps, "bottom_right", settings.keypoints)
+    centers = _peaks(maps, "center", settings.keypoints)
+    scores = (top_left.scores[:, :, None] + bottom_right.scores[:, None]) / 2
+    alike = ops.abs(start_tags[:, :, None] - end_tags[:, None]) <= settings.embedding_threshold
+    same = top_left.channels[:, :, None] == bottom_right.channels[:, None]
+    ordered = ops.all(end[:, None] >= start[:, :, None], axis=-1)
+    valid = ops.logical_and(ops.logical_and(same, alike), ordered)
+    count = settings.keypoints
+    best, index = ops.top_k(ops.reshape(ops.where(valid, scores, NO_PAIR), (-1, count * count)), settings.max_pairs)
+    index = ops.cast(index, "int32")
+    row, column = index // count, index % count
+    pairs = Pairs(
+        ops.concatenate([gather_cells(start, row), gather_cells(end, column)], axis=-1),
+        best,
+        ops.take_along_axis(top_left.scores, row, axis=1),
+        ops.take_along_axis(bottom_right.scores, column, axis=1),
+        ops.take_along_axis(top_left.channels, row, axis=1),
+    )
+    return pairs, Centers(_positions(maps, "center", centers), centers.scores, centers.channels)
+
+
+def join_centers(pairs: Pairs, centers: Centers, settings: DecoderSettings) -> tuple[Any, Any, Any]:
+    """Keep the pairs with a center of their class in their central region (section 3.1, equation 1).
+
+    Args:
+        pairs: Pairs, with boxes in pixels of the original image.
+        centers: Centers, in the same pixels.
+        settings: Counts and thresholds.
+
+    Returns:
+        The `settings.max_detections` best triplets: boxes `(batch, n, 4)`; scores `(batch, n)`, the mean of
+        the three keypoints' scores with the best center, or 0 where there is no triplet; class ids `(batch, n)`.
+    """
+    regions = central_regions(pairs.boxes, settings.large_area)[:, :, None]
+    points = centers.points[:, None]
+    inside = ops.all(ops.logical_and(points > regions[..., :2], points < regions[..., 2:]), axis=-1)
+    same = pairs.class_ids[:, :, None] == centers.class_ids[:, None]
+    meets = ops.logical_and(inside, same)
+    center = ops.max(ops.where(meets, centers.scores[:, None], NO_PAIR), axis=-1)
+    triplet = ops.logical_and(center >= 0, pairs.scores >= 0)
+    scores = ops.where(triplet, (2 * pairs.scores + center) / 3, 0.0)
+    best, index = ops.top_k(scores, settings.max_detections)
+    index = ops.cast(index, "int32")
+    return gather_cells(pairs.boxes, index), best, ops.take_along_axis(pairs.class_ids, index, axis=1)
+
+
+def central_regions(boxes: Any, large_area: float) -> Any:
+    """Central regions of boxes: a third of each side, or a fifth for boxes of more than `large_area`.
+
+    Args:
+        boxes: `(..., 4)` as `x0 y0 x1 y1` in pixels of the original image.
+        large_area: In square pixels.
+
+    Returns:
+        Regions `(..., 4)` likewise.
+    """
+    start, end = boxes[..., :2], boxes[..., 2:]
+    sides = end - start
+    large = (sides[..., :1] * sides[..., 1:]) > large_area
+    thirds = ops.concatenate([(2 * start + end) / 3, (start + 2 * end) / 3], axis=-1)
+    fifths = ops.concatenate([(3 * start + 2 * end) / 5, (2 * start + 3 * end) / 5], axis=-1)
+    return ops.where(large, fifths, thirds)
+
+
+def _peaks(maps: Mapping[str, Any], name: str, count: int) -> Peaks:
+    return best_peaks(ops.sigmoid(ops.cast(maps[name], "float32")), count, tolerance=EQUAL)
+
+
+def _positions(maps: Mapping[str, Any], name: str, peaks: Peaks) -> Any:
+    """Positions of peaks with their sub-cell offsets: `x y` in output cells."""
+    offset = ops.cast(gather_at(maps[f"{name}_offset"], peaks.rows, peaks.columns), "float32")
+    return ops.cast(ops.stack([peaks.columns, peaks.rows], axis=-1), "float32") + offset
+
+
+def _corners(maps: Mapping[str, Any], name: str, count: int) -> tuple[Peaks, Any, Any]:
+    """Peaks of one corner, their positions and their embeddings `(batch, count)`."""
+    peaks = _peaks(maps, name, count)
+    tags = ops.cast(gather_at(maps[f"{name}_embedding"], peaks.rows, peaks.columns), "float32")
+    return peaks, _positions(maps, name, peaks), tags[..., 0]

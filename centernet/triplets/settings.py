@@ -1,0 +1,65 @@
+"""What describes a Keypoint Triplets detector beside its backbone (plain data, no Keras)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from centernet.errors import ConfigError
+from centernet.fields import check_fields
+from centernet.heads import HeadSettings as PlainHeads
+
+
+@dataclass(frozen=True)
+class HeadSettings(PlainHeads):
+    """Shape of the pooling modules and of the heads behind them.
+
+    Attributes:
+        filters: Channels of the hidden convolution of every head.
+        kernel_size: Side of its kernel.
+        separable: Whether it is depthwise separable.
+        pooling_filters: Channels that a pooling module gives.
+        pooling_inner_filters: Channels inside it, while it pools.
+    """
+
+    pooling_filters: int = 256
+    pooling_inner_filters: int = 128
+
+    def __post_init__(self) -> None:
+        """Check that the numbers can describe convolutions."""
+        super().__post_init__()
+        if self.pooling_filters < 1 or self.pooling_inner_filters < 1:
+            raise ConfigError(
+                "Expected pooling modules with at least one filter. Received: "
+                f"pooling_filters={self.pooling_filters}, pooling_inner_filters={self.pooling_inner_filters}"
+            )
+
+
+@dataclass(frozen=True)
+class DecoderSettings:
+    """How head maps become detections (Duan 2019, section 3.1).
+
+    Attributes:
+        max_detections: Number of boxes that are kept.
+        keypoints: Top-left corners, bottom-right corners and centers that are read from their heatmaps.
+        max_pairs: Pairs of corners that are looked at; at most `keypoints` squared.
+        embedding_threshold: Corners whose embeddings differ by more don't belong together.
+        large_area: Boxes of more square pixels (of the original image) have a central region of a fifth of
+            each side, others of a third.
+    """
+
+    max_detections: int = 100
+    keypoints: int = 70
+    max_pairs: int = 1000
+    embedding_threshold: float = 0.5
+    large_area: float = 22500.0
+
+    def __post_init__(self) -> None:
+        """Check the counts."""
+        check_fields(self)
+        if min(self.max_detections, self.keypoints, self.max_pairs) < 1:
+            raise ConfigError(f"Expected counts of at least 1 in the decoder. Received: {self}")
+        if self.max_pairs > self.keypoints**2 or self.max_detections > self.max_pairs:
+            raise ConfigError(
+                f"Expected max_detections ≤ max_pairs ≤ keypoints² ({self.keypoints**2}). Received: "
+                f"max_detections={self.max_detections}, max_pairs={self.max_pairs}, keypoints={self.keypoints}"
+            )

@@ -1,0 +1,101 @@
+"""The Keypoint Triplets detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from centernet.backbones import build_backbone, default_preprocessing
+from centernet.config import ModelConfig
+from centernet.detector import Detector
+from centernet.preprocessing import Placement, Preprocessing
+from centernet.test_time import TestTime
+from centernet.triplets.decode import Centers, Pairs, decode_pairs, join_centers
+from centernet.triplets.heads import triplet_heads
+from centernet.triplets.passes import detect_passes
+from centernet.triplets.settings import DecoderSettings, HeadSettings
+
+OUTSIDE = 5.0  # a box that reaches further than this many pixels beyond the image is no object
+
+
+@keras.saving.register_keras_serializable(package="centernet")
+class TripletDetector(Detector):
+    """An object is a triplet: two corners and a center of one class in the middle of the box (Duan 2019).
+
+    Calling it on a preprocessed float32 batch `(batch, height, width, 3)` returns the head maps of every stack:
+    a dict from head name (see `centernet.triplets.heads.head_channels`) to a list over stacks of
+    `(batch, height / 4, width / 4, channels)`; offsets are in output cells, x before y.
+
+    Args:
+        backbone: Name of a backbone, a mapping of `name` and its arguments, or the `ModelConfig` of the
+            whole model (then nothing else is given).
+        classes: Names of the classes, or their number.
+        image_size: Height and width of the network's input; None for the preprocessing's.
+        heads: Shape of the pooling modules and heads.
+        preprocessing: How images become the input; by default what the backbone's trunk expects, at 512×512.
+        decoder: Counts and thresholds of decoding.
+        name: Name of the model.
+    """
+
+    center_heatmap = "center"
+
+    def __init__(
+        self,
+        backbone: str | Mapping[str, Any] | ModelConfig = "hourglass52",
+        classes: int | Sequence[str] = 80,
+        *,
+        image_size: tuple[int, int] | None = None,
+        heads: HeadSettings | None = None,
+        preprocessing: Preprocessing | None = None,
+        decoder: DecoderSettings | None = None,
+        name: str = "triplet_detector",
+    ) -> None:
+        if not isinstance(backbone, ModelConfig):
+            options = {"name": backbone} if isinstance(backbone, str) else dict(backbone)
+            backbone = ModelConfig(
+                name=name,
+                family="triplets",
+                backbone=options,
+                preprocessing=default_preprocessing(options["name"], preprocessing, image_size),
+                classes=classes,  # type: ignore[arg-type] # made a tuple of names by ModelConfig
+                heads=heads or HeadSettings(),
+                decoder=decoder or DecoderSettings(),
+            )
+        config = backbone
+        options = dict(config.backbone)
+        network = build_backbone(options.pop("name"), **options)
+        inputs = keras.Input((None, None, 3), name="images")
+        maps = triplet_heads(network(inputs), len(config.classes), config.heads)
+        super().__init__(config, network, inputs=inputs, outputs=maps)
+
+    def decode_maps(
+        self, maps: Mapping[str, Any], image_sizes: Any, placement: Placement, canvas: tuple[int, int], exact: bool
+    ) -> dict[str, Any]:
+        """See `Detector.decode_maps`; `exact` has nothing to say about a single pass without merging."""
+        settings = self.config.decoder
+        pairs, centers = decode_pairs(maps, settings)
+        _, rows, columns, _ = ops.shape(maps["center"])
+        # Cells to pixels of the canvas, to pixels of the original image.
+        cell = np.array([canvas[1] / columns, canvas[0] / rows], np.float32)
+        offset = ops.flip(ops.cast(placement.offsets, "float32"), axis=-1)[:, None]
+        scale = ops.flip(ops.cast(image_sizes, "float32") / ops.cast(placement.sizes, "float32"), axis=-1)[:, None]
+        size = ops.flip(ops.cast(image_sizes, "float32"), axis=-1)[:, None]
+
+        def to_image(points: Any) -> Any:
+            return (points * cell - offset) * scale
+
+        start, end = to_image(pairs.boxes[..., :2]), to_image(pairs.boxes[..., 2:])
+        near = ops.logical_and(start > -OUTSIDE * scale, end < size + OUTSIDE * scale)
+        boxes = ops.concatenate([ops.clip(start, 0.0, size), ops.clip(end, 0.0, size)], axis=-1)
+        pairs = Pairs(boxes, ops.where(ops.all(near, axis=-1), pairs.scores, -1.0), *pairs[2:])
+        centers = Centers(to_image(centers.points), *centers[1:])
+        boxes, scores, class_ids = join_centers(pairs, centers, settings)
+        return {"boxes": boxes, "scores": scores, "class_ids": class_ids}
+
+    def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:
+        """See `Detector.infer_passes`."""
+        return detect_passes(self, image, test_time, exact=exact)
