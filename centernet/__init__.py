@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from centernet import backbones as backbones
+    from centernet import layers as layers
     from centernet.checkpoints.report import LoadReport as LoadReport
     from centernet.config import ModelConfig as ModelConfig
     from centernet.detector import Detector as Detector
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from centernet.preprocessing import Preprocessing as Preprocessing
     from centernet.presets import list_models as list_models
     from centernet.results import Detections as Detections
+    from centernet.test_time import TestTime as TestTime
+    from centernet.triplets.triplet_detector import TripletDetector as TripletDetector
 
     __version__: str
 
@@ -45,12 +48,14 @@ _PUBLIC = {
     "ModelConfig": "centernet.config",
     "PointDetector": "centernet.points.point_detector",
     "Preprocessing": "centernet.preprocessing",
+    "TestTime": "centernet.test_time",
+    "TripletDetector": "centernet.triplets.triplet_detector",
     "draw_detections": "centernet.draw",
     "draw_heatmap": "centernet.draw",
     "list_models": "centernet.presets",
     "load": "centernet.loader",
 }
-_MODULES = ("backbones",)
+_MODULES = ("backbones", "layers")
 
 __all__ = [*_PUBLIC, *_MODULES]
 
