@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from centernet.errors import ConfigError
-from centernet.fields import check_fields
+from centernet.fields import check_fields, read_fields
 from centernet.ops.suppression import SuppressionSettings
 
 
@@ -28,8 +28,8 @@ class TestTime:
     def __post_init__(self) -> None:
         """Check the values and make the sequence a tuple."""
         if isinstance(self.suppression, dict):
-            object.__setattr__(self, "suppression", SuppressionSettings(**self.suppression))
-        object.__setattr__(self, "scales", tuple(float(scale) for scale in self.scales))
+            object.__setattr__(self, "suppression", read_fields(SuppressionSettings, self.suppression, "suppression"))
         check_fields(self)
+        object.__setattr__(self, "scales", tuple(float(scale) for scale in self.scales))
         if not self.scales or min(self.scales) <= 0:
             raise ConfigError(f"Expected at least one scale, all above 0. Received: scales={self.scales}")

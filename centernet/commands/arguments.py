@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from centernet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from centernet.test_time import TestTime
 
 
 def split_names(text: str | None) -> list[str] | None:
@@ -21,6 +27,41 @@ def split_names(text: str | None) -> list[str] | None:
     if not all(names):
         raise ConfigError(f"--classes expected names with commas between them, as in a,b,c. Received: {text!r}")
     return names
+
+
+def read_scales(text: str | None) -> tuple[float, ...] | None:
+    """Scales out of `0.6,1,1.2`.
+
+    Raises:
+        ConfigError: If one is no number above 0.
+    """
+    if text is None:
+        return None
+    try:
+        scales = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        scales = ()
+    if not scales or not all(0 < scale < math.inf for scale in scales):
+        raise ConfigError(f"--scales expected numbers above 0 with commas, as in 0.6,1,1.2. Received: {text!r}")
+    return scales
+
+
+def change_passes(default: TestTime | None, flip: bool | None, scales: tuple[float, ...] | None) -> TestTime | None:
+    """A model's own passes over an image, with what was asked for instead.
+
+    Args:
+        default: What the model's description says.
+        flip: Whether mirrored, too; None for the model's own.
+        scales: All scales; None for the model's own.
+
+    Returns:
+        The passes; None for those of the model.
+    """
+    from centernet.test_time import TestTime
+
+    asked: dict[str, Any] = {"flip": flip, "scales": scales}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return dataclasses.replace(default or TestTime(), **given) if given else None
 
 
 def ensure_writable(folder: Path, option: str) -> None:

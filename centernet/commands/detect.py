@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,6 +35,12 @@ def detect(
     ] = None,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Least score of an object.")] = 0.3,
     max_detections: Annotated[int | None, typer.Option(min=1, help="Most objects an image.")] = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="Also look at each image mirrored [the model's own].")
+    ] = None,
+    scales: Annotated[
+        str | None, typer.Option(help="Sizes with commas that each image is looked at, as in 0.6,1,1.2.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images that go through the network together.")] = 1,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures and videos.")] = Path("found"),
     json_file: Annotated[Path | None, typer.Option("--json", help="File for all results.")] = None,
@@ -62,6 +68,7 @@ def detect(
 
     console.show_log(verbose)
     names = arguments.split_names(classes)
+    factors = arguments.read_scales(scales)
     if show_heatmap or not no_draw:
         arguments.ensure_writable(out, "--out")
     arguments.ensure_writable_file(json_file, "--json")
@@ -69,7 +76,7 @@ def detect(
 
     opened, failures = open_inputs(sources)
     summary = Summary(batch_size)
-    options = {"min_score": min_score, "max_detections": max_detections, "exact": exact}
+    options: dict[str, Any] = {"min_score": min_score, "max_detections": max_detections, "exact": exact}
     with ExitStack() as stack:
         stack.callback(_report, summary)
         detector = _load(model, weights, names) if opened else None
@@ -81,6 +88,7 @@ def detect(
         if detector is not None:
             pictures = Pictures(out, _renders(detector, not no_draw, show_heatmap), input_files(opened))
             advance = stack.enter_context(console.progress(count_images(opened)))
+            options["test_time"] = arguments.change_passes(detector.config.test_time, flip, factors)
             run = Run(detector, batch_size, options, pictures, records, advance)
             for group in group_sources(opened):
                 run.detect_group(group)

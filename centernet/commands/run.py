@@ -58,7 +58,7 @@ class Run:
     Attributes:
         detector: Finds the objects.
         batch_size: Images that go through the network together.
-        options: `min_score`, `max_detections` and `exact` of `Detector.detect`.
+        options: `min_score`, `max_detections`, `test_time` and `exact` of `Detector.detect`.
         pictures: Draws them.
         records: Writes them down.
         advance: Called after each image.

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from centernet.errors import ConfigError
 from centernet.inference import Arrays, compile_with_network, shape_step
 from centernet.ops.nms import soft_nms
+from centernet.points.decode import STRIDE
 from centernet.preprocessing import collate
 from centernet.test_time import TestTime
 
@@ -30,6 +32,9 @@ def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exac
 
     Returns:
         As `Detector.decode`, for the one image: without the first axis, and with as many rows as are left.
+
+    Raises:
+        ConfigError: If the input of a scale has fewer cells than detections are asked for.
     """
     batch, sizes = collate([image], shape_step())
     found = [_compiled(detector, scale, test_time.flip, exact)(batch, sizes) for scale in test_time.scales]
@@ -47,6 +52,7 @@ def _compiled(detector: Any, scale: float, flip: bool, exact: bool) -> Callable[
     step_size = detector.backbone.input_multiple
     height, width = (max(1, round(side * scale / step_size)) * step_size for side in detector.config.preprocessing.size)
     canvas = height, width
+    _check_cells(detector.config, scale, canvas)
 
     def step(forward: Callable[[Any], Any], images: Any, sizes: Any) -> dict[str, Any]:
         batch = detector.config.preprocessing(images, sizes, canvas)
@@ -60,6 +66,17 @@ def _compiled(detector: Any, scale: float, flip: bool, exact: bool) -> Callable[
         return compile_with_network(detector, step, [("uint8", (1, None, None, 3)), ("int32", (1, 2))])
 
     return detector.compiled_form(("points", canvas, flip, exact), compile_scale)
+
+
+def _check_cells(config: Any, scale: float, canvas: tuple[int, int]) -> None:
+    """Check that a scaled input has room for all detections."""
+    needed = max(config.decoder.max_detections, config.decoder.candidates if config.keypoints else 1)
+    cells = canvas[0] * canvas[1] // STRIDE**2
+    if needed > cells:
+        raise ConfigError(
+            f"Expected scales at which the input has a cell for each of {needed} detections or candidates. Received: "
+            f"scale {scale:g}, where an input of {canvas[0]}×{canvas[1]} pixels has {cells}. Choose a larger scale."
+        )
 
 
 def _average(name: str, maps: Any, detector: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from centernet.errors import ConfigError
 from centernet.ops.peaks import EQUAL, Peaks, best_peaks, gather_at, gather_cells
 from centernet.triplets.settings import DecoderSettings
 
@@ -48,7 +49,11 @@ def decode_pairs(maps: Mapping[str, Any], settings: DecoderSettings) -> tuple[Pa
 
     Returns:
         `settings.max_pairs` pairs and `settings.keypoints` centers an image.
+
+    Raises:
+        ConfigError: If the maps have fewer cells than keypoints are asked for.
     """
+    _check_cells(maps["center"], settings.keypoints)
     top_left, start, start_tags = _corners(maps, "top_left", settings.keypoints)
     bottom_right, end, end_tags = _corners(maps, "bottom_right", settings.keypoints)
     centers = _peaks(maps, "center", settings.keypoints)
@@ -112,6 +117,15 @@ def central_regions(boxes: Any, large_area: float) -> Any:
     thirds = ops.concatenate([(2 * start + end) / 3, (start + 2 * end) / 3], axis=-1)
     fifths = ops.concatenate([(3 * start + 2 * end) / 5, (2 * start + 3 * end) / 5], axis=-1)
     return ops.where(large, fifths, thirds)
+
+
+def _check_cells(heatmap: Any, keypoints: int) -> None:
+    height, width = heatmap.shape[1:3]  # None in a graph for inputs of any size
+    if height and width and keypoints > height * width:
+        raise ConfigError(
+            f"Expected at most as many keypoints as cells. Received: keypoints={keypoints} and maps of "
+            f"{height}×{width} cells. Take fewer keypoints, or a larger input."
+        )
 
 
 def _peaks(maps: Mapping[str, Any], name: str, count: int) -> Peaks:

@@ -1,3 +1,4 @@
+import dataclasses
 import http.server
 import json
 import os
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from centernet import Detections
+from centernet import Detections, PointDetector
+from centernet.ops.suppression import SuppressionSettings
 from centernet.sources import iterate
+from centernet.test_time import TestTime
 from centernet.video import Video, VideoWriter
 
 
@@ -151,3 +154,59 @@ def test_classes_may_be_some_of_those_of_the_weights(run, tiny, photo):
     assert run("detect", photo, "--model", tiny, *options).code == 0
     (values,) = json.loads(Path("all.json").read_text())
     assert {one["class_name"] for one in values["objects"]} == {"dog"}
+
+
+def passes(monkeypatch, run, model, photo, *options):
+    """The `test_time` that the detector is asked for."""
+    asked = []
+
+    def infer_passes(self, image, test_time, *, exact=False):
+        asked.append(test_time)
+        return {"boxes": np.zeros((0, 4)), "scores": np.zeros(0), "class_ids": np.zeros(0, int)}
+
+    monkeypatch.setattr(PointDetector, "infer_passes", infer_passes)
+    done = run("detect", photo, "--model", model, "--no-draw", *options)
+    assert (done.code, done.err) == (0, "")
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], []),
+        (["--flip"], [TestTime(flip=True)]),
+        (["--scales", "0.6,1, 1.2"], [TestTime(scales=(0.6, 1.0, 1.2))]),
+        (["--scales", "2", "--flip"], [TestTime(flip=True, scales=(2.0,))]),
+        (["--no-flip"], [TestTime()]),
+    ],
+)
+def test_passes_are_those_asked_for(monkeypatch, run, tiny, photo, options, expected):
+    assert passes(monkeypatch, run, tiny, photo, *options) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [([], {}), (["--no-flip"], {"flip": False}), (["--scales", "0.5,1"], {"scales": (0.5, 1.0)})],
+)
+def test_a_model_s_own_passes_are_kept_where_nothing_else_is_asked_for(
+    monkeypatch, run, compiled, photo, options, changed
+):
+    own = TestTime(flip=True, scales=(1.0, 1.5), suppression=SuppressionSettings("linear"))
+    monkeypatch.setattr(compiled, "config", dataclasses.replace(compiled.config, test_time=own))
+    compiled.save("own")
+    assert passes(monkeypatch, run, "own", photo, *options) == [dataclasses.replace(own, **changed)]
+
+
+def test_passes_give_what_the_library_gives(run, tiny, compiled, photo):
+    options = ["--flip", "--scales", "1,1.5", "--min-score", 0, "--json", "all.json", "--no-draw"]
+    assert run("detect", photo, "--model", tiny, *options).code == 0
+    (values,) = json.loads(Path("all.json").read_text())
+    expected = compiled.detect(str(photo), min_score=0, test_time=TestTime(flip=True, scales=(1, 1.5)))
+    assert Detections.from_dict(values) == expected
+
+
+@pytest.mark.parametrize("scales", ["", "1,", "0", "1,-1", "nan", "inf", "big", "1;2"])
+def test_scales_that_are_none_are_told(run, tiny, photo, scales):
+    done = run("detect", photo, "--model", tiny, "--scales", scales)
+    assert done.code != 0
+    assert "--scales expected numbers above 0" in done.error
