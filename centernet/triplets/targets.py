@@ -1,0 +1,124 @@
+"""What the head maps of Keypoint Triplets should be (Duan 2019, section 3; CornerNet, Law and Deng 2018, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from centernet.errors import ConfigError
+from centernet.ops.gaussian import draw_gaussians, whole_radius
+
+MAX_OBJECTS = 128  # objects of an image in the published training
+# Keypoint → how many standard deviations its Gaussian's diameter has; published constants.
+DIAMETERS = {"top_left": 6, "bottom_right": 6, "center": 5}
+
+
+def triplet_targets(
+    boxes: Any,
+    class_ids: Any,
+    *,
+    input_size: tuple[int, int],
+    output_size: tuple[int, int],
+    num_classes: int,
+    min_overlap: float = 0.7,
+) -> dict[str, Any]:
+    """Targets of a batch, on the device.
+
+    Each box gives three keypoints in output cells: its corners and its center. Each is drawn into the heatmap of
+    its kind as a Gaussian of value 1 at the cell that it lies in. All three have the same radius
+    (`gaussian_radius` of the box's sides in cells, rounded up), but the center's is wider: σ is a fifth of the
+    diameter, a corner's a sixth. (The reference also sets what is below ε times the peak to 0; inside the radius a
+    Gaussian never falls below e⁻⁹, so nothing is.)
+
+    Boxes are clipped to the input; what has no area then, or a class beyond `num_classes`, is left out like
+    padding. A keypoint on the right or bottom edge of the input belongs to the last cell, with an offset of 1 (the
+    reference never has one: it clips boxes one pixel earlier).
+
+    Args:
+        boxes: `x0 y0 x1 y1` in pixels of the network's input, float32 `(batch, n, 4)`.
+        class_ids: Classes from 0, int32 `(batch, n)`; -1 is padding.
+        input_size: Height and width of the network's input in pixels.
+        output_size: Height and width of the head maps in cells.
+        num_classes: Number of classes.
+        min_overlap: See `gaussian_radius`.
+
+    Returns:
+        For each keypoint of `top_left`, `bottom_right` and `center`: `{keypoint}`, its heatmap, float32
+        `(batch, height, width, num_classes)`; `{keypoint}_offset`, what the cell's index lacks to the position,
+        `x y` in cells, float32 `(batch, n, 2)`; `{keypoint}_cell`, the cell's number `y·width + x` (CornerNet's
+        "tag"), int32 `(batch, n)`. And `mask`, bool `(batch, n)`: which objects count; offsets and cells of others
+        are 0.
+
+    Raises:
+        ConfigError: If the shapes don't belong together.
+    """
+    boxes, mask = _valid(boxes, class_ids, input_size, num_classes)
+    height, width = output_size
+    cells_of_pixel = ops.convert_to_tensor([width / input_size[1], height / input_size[0]], dtype="float32")
+    last = ops.convert_to_tensor([width - 1, height - 1], dtype="float32")
+    sides = ops.ceil((boxes[..., 2:] - boxes[..., :2]) * cells_of_pixel)
+    radii = whole_radius(sides[..., 1], sides[..., 0], min_overlap)
+    diameters = ops.cast(2 * radii + 1, "float32")
+    corners = {"top_left": boxes[..., :2], "bottom_right": boxes[..., 2:]}
+
+    targets: dict[str, Any] = {"mask": mask}
+    cells = {}
+    for name, point in (corners | {"center": (boxes[..., :2] + boxes[..., 2:]) / 2}).items():
+        position = point * cells_of_pixel
+        cell = ops.minimum(ops.floor(position), last)
+        cells[name] = ops.cast(cell, "int32")
+        targets[f"{name}_offset"] = position - cell
+        targets[f"{name}_cell"] = cells[name][..., 1] * width + cells[name][..., 0]
+    deviations = [diameters / DIAMETERS[name] for name in cells]
+    drawn = ops.where(mask, ops.cast(class_ids, "int32"), -1)
+    heatmaps = draw_gaussians(list(cells.values()), deviations, radii, drawn, output_size, num_classes)
+    return targets | dict(zip(cells, heatmaps, strict=True))
+
+
+def pad_objects(
+    boxes: Sequence[Any], class_ids: Sequence[Any], max_objects: int = MAX_OBJECTS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes of several images as one array, on the host.
+
+    Args:
+        boxes: Boxes of each image, `(n, 4)`.
+        class_ids: Their classes, from 0, `(n,)`.
+        max_objects: Objects that an image may have.
+
+    Returns:
+        Boxes float32 `(batch, max_objects, 4)`, zeros where there is none, and class ids int32
+        `(batch, max_objects)`, -1 where there is none.
+
+    Raises:
+        ConfigError: If an image has more objects than that, or not as many classes as boxes.
+    """
+    padded = np.zeros((len(boxes), max_objects, 4), np.float32)
+    padded_ids = np.full((len(boxes), max_objects), -1, np.int32)
+    for image, (found, ids) in enumerate(zip(boxes, class_ids, strict=True)):
+        if len(found) != len(ids):
+            raise ConfigError(f"Expected a class for each box. Received: {len(found)} boxes, {len(ids)} classes.")
+        if len(found) > max_objects:
+            raise ConfigError(
+                f"Expected at most {max_objects} objects in an image. Received: {len(found)} in image {image} of the "
+                "batch. Raise max_objects, or leave some out."
+            )
+        padded[image, : len(found)] = np.reshape(found, (-1, 4))
+        padded_ids[image, : len(ids)] = ids
+    return padded, padded_ids
+
+
+def _valid(boxes: Any, class_ids: Any, input_size: tuple[int, int], num_classes: int) -> tuple[Any, Any]:
+    """Boxes inside the input, 0 where there is no object, and where there is one."""
+    if boxes.shape[-1] != 4 or tuple(boxes.shape[:-1]) != tuple(class_ids.shape):
+        raise ConfigError(
+            "Expected boxes (batch, n, 4) and class_ids (batch, n). "
+            f"Received: {tuple(boxes.shape)} and {tuple(class_ids.shape)}"
+        )
+    limit = ops.convert_to_tensor([input_size[1], input_size[0]] * 2, dtype="float32")
+    boxes = ops.clip(ops.cast(boxes, "float32"), 0.0, limit)
+    has_area = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+    mask = (class_ids >= 0) & (class_ids < num_classes) & has_area
+    return ops.where(mask[..., None], boxes, 0.0), mask
