@@ -12,8 +12,10 @@ from keras import ops
 from centernet.backbones import build_backbone, default_preprocessing
 from centernet.config import ModelConfig
 from centernet.detector import Detector
-from centernet.preprocessing import Placement, Preprocessing
+from centernet.errors import ConfigError
+from centernet.preprocessing import ORIGINAL_STEP, Placement, Preprocessing
 from centernet.test_time import TestTime
+from centernet.triplets.canvas import STRIDE
 from centernet.triplets.decode import Centers, Pairs, decode_pairs, join_centers
 from centernet.triplets.heads import triplet_heads
 from centernet.triplets.passes import detect_passes
@@ -68,6 +70,7 @@ class TripletDetector(Detector):
         config = backbone
         options = dict(config.backbone)
         network = build_backbone(options.pop("name"), **options)
+        _check_canvas(config, network)
         inputs = keras.Input((None, None, 3), name="images")
         maps = triplet_heads(network(inputs), len(config.classes), config.heads)
         super().__init__(config, network, inputs=inputs, outputs=maps)
@@ -99,3 +102,26 @@ class TripletDetector(Detector):
     def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:
         """See `Detector.infer_passes`."""
         return detect_passes(self, image, test_time, exact=exact)
+
+
+def _check_canvas(config: ModelConfig, backbone: keras.Model) -> None:
+    """Check that the input's size goes through the network and has room for all keypoints."""
+    original = config.preprocessing.fit == "original"
+    size, multiple = config.preprocessing.size, backbone.input_multiple
+    if original and ORIGINAL_STEP % multiple:
+        raise ConfigError(
+            f"Expected a backbone that takes images in steps of {ORIGINAL_STEP} pixels, as fit='original' makes them. "
+            f"Received: {config.backbone['name']} with steps of {multiple}. Take fit='canvas', or fewer levels."
+        )
+    if any(side % multiple not in (0, multiple - 1) for side in size):
+        raise ConfigError(
+            f"Expected an image size for {config.backbone['name']} whose height and width are multiples of {multiple}, "
+            f"or one less. Received: {size}"
+        )
+    height, width = (ORIGINAL_STEP, ORIGINAL_STEP) if original else size  # the smallest canvas
+    cells = -(-height // STRIDE) * -(-width // STRIDE)
+    if config.decoder.keypoints > cells:
+        raise ConfigError(
+            f"Expected at most {cells} keypoints, one a cell of an input of {height}×{width} pixels. Received: "
+            f"keypoints={config.decoder.keypoints}"
+        )
