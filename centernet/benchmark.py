@@ -56,6 +56,11 @@ def measure(detector: Detector, size: tuple[int, int], runs: int) -> dict[str, f
         # Every object the decoder gives becomes a result: the most there can be to do.
         DETECT: lambda: detector.detect(image, min_score=0),
     }
+    return interleave(sides, runs)
+
+
+def interleave(sides: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, float]:
+    """Median milliseconds of each side; all are run in turn, so that a slow moment of the machine meets all."""
     times: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(WARM_UP + runs):
         for name, side in sides.items():

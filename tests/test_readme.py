@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from goldens.checkpoints import write_training
+from PIL import Image
 
 import centernet
 
@@ -61,6 +64,16 @@ def test_the_picture_shows_what_is_found_in_the_example(tmp_path: Path) -> None:
     assert sorted(found.names) == ["Platelets"] * 4 + ["RBC"] * 10 + ["WBC"]
     found.draw().save(tmp_path / "found.png")
     assert (tmp_path / "found.png").read_bytes() == (ROOT / "examples" / "blood_cells_found.png").read_bytes()
+
+
+def test_the_heatmaps_are_those_of_what_is_found() -> None:
+    spec = importlib.util.spec_from_file_location("draw_triplets", ROOT / "examples" / "draw_triplets.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    drawn = np.asarray(module.draw(str(ROOT / "examples" / "blood_cells.png")), np.int16)
+    shown = np.asarray(Image.open(ROOT / "examples" / "triplet_targets.png"), np.int16)
+    # Heat of a far-off Gaussian may round to the next color.
+    assert np.abs(drawn - shown).max() <= 3
 
 
 def test_the_table_of_models_is_the_one_that_the_library_prints() -> None:

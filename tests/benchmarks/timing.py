@@ -1,25 +1,12 @@
-"""Timing for the benchmarks: sides in turn, medians, ratios."""
+"""What the benchmarks share: sides timed in turn, and a table of medians and ratios."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from statistics import median
-from typing import Any
+from collections.abc import Mapping
 
-WARM_UP = 2
+from centernet.benchmark import interleave
 
-
-def interleave(sides: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, float]:
-    """Median milliseconds of each side; all are run in turn, so that a slow moment of the machine meets all."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(WARM_UP + runs):
-        for name, side in sides.items():
-            start = time.perf_counter()
-            side()
-            if number >= WARM_UP:
-                times[name].append((time.perf_counter() - start) * 1e3)
-    return {name: median(values) for name, values in times.items()}
+__all__ = ["interleave", "print_table"]
 
 
 def print_table(title: str, medians: Mapping[str, float], unit: str) -> None:
