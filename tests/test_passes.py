@@ -65,7 +65,7 @@ class TestFlip:
             distance = np.abs(mirrored - box).max(axis=1) + np.abs(found.scores - score)
             assert distance[found.class_ids == class_id].min() < 1e-2
         plain = centered.detect(symmetric, min_score=0)
-        assert np.abs(plain.scores - found.scores).max() > 0.01
+        assert np.abs(plain.scores[:20] - found.scores[:20]).max() > 1e-3
 
     def test_probabilities_are_averaged_and_not_logits(self, detector):
         maps = np.float32([-4, 3, 0, 2]).reshape(2, 1, 2, 1)
