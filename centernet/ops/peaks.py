@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 PEAK_TOLERANCE = 1e-6  # of the published Objects as Points: a value this close to its neighbours' maximum is a peak
@@ -20,6 +21,23 @@ class Peaks(NamedTuple):
     rows: Any
     columns: Any
     channels: Any
+
+
+def top_k(values: Any, k: int) -> tuple[Any, Any]:
+    """The `k` highest values of the last axis, best first, equal ones in the order of position.
+
+    Args:
+        values: `(..., n)`.
+        k: At most `n`.
+
+    Returns:
+        The values `(..., k)` and their int32 indices.
+    """
+    if keras.backend.backend() == "torch":  # its own top-k takes equal values in any order
+        index = ops.argsort(-values, axis=-1)[..., :k]
+        return ops.take_along_axis(values, index, axis=-1), ops.cast(index, "int32")
+    best, index = ops.top_k(values, k)
+    return best, ops.cast(index, "int32")
 
 
 def suppress_non_peaks(heatmap: Any, tolerance: float = PEAK_TOLERANCE) -> Any:
@@ -53,10 +71,9 @@ def best_peaks(heatmap: Any, k: int, tolerance: float = PEAK_TOLERANCE) -> Peaks
     channels = heatmap.shape[-1]
     width = ops.shape(heatmap)[2]
     cells = ops.reshape(suppress_non_peaks(heatmap, tolerance), (ops.shape(heatmap)[0], -1, channels))
-    _, best = ops.top_k(ops.max(cells, axis=-1), k)
-    best = ops.sort(ops.cast(best, "int32"), axis=-1)  # so that equal scores stay in the order of position
-    scores, index = ops.top_k(ops.reshape(gather_cells(cells, best), (-1, k * channels)), k)
-    index = ops.cast(index, "int32")
+    _, best = top_k(ops.max(cells, axis=-1), k)
+    best = ops.sort(best, axis=-1)  # so that equal scores stay in the order of position
+    scores, index = top_k(ops.reshape(gather_cells(cells, best), (-1, k * channels)), k)
     cell = ops.take_along_axis(best, index // channels, axis=1)
     return Peaks(scores, cell // width, cell % width, index % channels)
 
@@ -73,8 +90,7 @@ def best_peaks_per_channel(heatmap: Any, k: int) -> Peaks:
     """
     batch, _, width, channels = ops.shape(heatmap)
     peaks = ops.transpose(suppress_non_peaks(heatmap), (0, 3, 1, 2))
-    scores, cell = ops.top_k(ops.reshape(peaks, (batch, channels, -1)), k)
-    cell = ops.cast(cell, "int32")
+    scores, cell = top_k(ops.reshape(peaks, (batch, channels, -1)), k)
     channel = ops.broadcast_to(ops.arange(channels, dtype="int32")[None, :, None], ops.shape(cell))
     return Peaks(scores, cell // width, cell % width, channel)
 

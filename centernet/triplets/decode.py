@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.ops.peaks import EQUAL, Peaks, best_peaks, gather_at, gather_cells
+from centernet.ops.peaks import EQUAL, Peaks, best_peaks, gather_at, gather_cells, top_k
 from centernet.triplets.settings import DecoderSettings
 
 NO_PAIR = -1.0  # score of two corners that don't belong together
@@ -63,8 +63,7 @@ def decode_pairs(maps: Mapping[str, Any], settings: DecoderSettings) -> tuple[Pa
     ordered = ops.all(end[:, None] >= start[:, :, None], axis=-1)
     valid = ops.logical_and(ops.logical_and(same, alike), ordered)
     count = settings.keypoints
-    best, index = ops.top_k(ops.reshape(ops.where(valid, scores, NO_PAIR), (-1, count * count)), settings.max_pairs)
-    index = ops.cast(index, "int32")
+    best, index = top_k(ops.reshape(ops.where(valid, scores, NO_PAIR), (-1, count * count)), settings.max_pairs)
     row, column = index // count, index % count
     pairs = Pairs(
         ops.concatenate([gather_cells(start, row), gather_cells(end, column)], axis=-1),
@@ -96,8 +95,7 @@ def join_centers(pairs: Pairs, centers: Centers, settings: DecoderSettings) -> t
     center = ops.max(ops.where(meets, centers.scores[:, None], NO_PAIR), axis=-1)
     triplet = ops.logical_and(center >= 0, pairs.scores >= 0)
     scores = ops.where(triplet, (2 * pairs.scores + center) / 3, 0.0)
-    best, index = ops.top_k(scores, settings.max_detections)
-    index = ops.cast(index, "int32")
+    best, index = top_k(scores, settings.max_detections)
     return gather_cells(pairs.boxes, index), best, ops.take_along_axis(pairs.class_ids, index, axis=1)
 
 
