@@ -38,10 +38,16 @@ def small_triplets(classes: Any = ("a", "b"), *, seed: int = 0, lively: bool = T
 
 
 def enliven(detector: Any, seed: int = 0) -> None:
-    """Draw the heads' last kernels, so that there are pairs and centers."""
+    """Draw all kernels, the same on every backend, and the heads' last such that there are pairs and centers."""
     rng = np.random.default_rng(seed)
+    for variable in detector.variables:
+        if variable.ndim == 4:
+            spread = np.sqrt(2 / np.prod(variable.shape[:3]))
+            variable.assign(spread * rng.standard_normal(variable.shape))
     for layer in detector.layers:
         if layer.name.endswith("_0") and layer.weights:
-            spread = 0.05 if "embedding" in layer.name or "offset" in layer.name else 1.0
-            layer.kernel.assign(spread * rng.standard_normal(layer.kernel.shape))
+            # Pooled features are about 30; probabilities shall not all be 0 or 1, nor embeddings far apart.
+            spread = 0.005 if "embedding" in layer.name or "offset" in layer.name else 0.03
+            kernel = spread * rng.standard_normal(layer.kernel.shape)
+            layer.kernel.assign(kernel - kernel.mean(axis=2, keepdims=True))
     detector.refresh()

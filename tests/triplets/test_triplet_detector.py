@@ -115,15 +115,15 @@ class TestNetwork:
 
 class TestDetection:
     def test_one_image_gives_detections(self, detector):
-        found = detector.detect(picture(), min_score=0)
+        found = detector.detect(picture(64, 64), min_score=0)
         assert isinstance(found, Detections)
         assert len(found) > 3
         assert (np.diff(found.scores) <= 0).all()
         assert found.boxes.min() >= 0
-        assert (found.boxes[:, 2:].max(axis=0) <= (70, 50)).all()
+        assert (found.boxes[:, 2:].max(axis=0) <= (64, 64)).all()
 
     def test_a_list_gives_what_single_images_give(self, detector):
-        images = [picture(seed=seed) for seed in range(3)]
+        images = [picture(64, 64, seed) for seed in range(3)]
         together = detector.detect(images, min_score=0, batch_size=2)
         alone = [detector.detect(image, min_score=0) for image in images]
         assert all(equal(one, other) for one, other in zip(together, alone, strict=True))
@@ -180,7 +180,7 @@ class TestSaving:
     def test_keras_loads_its_own_form(self, detector, tmp_path):
         detector.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
-        assert equal(loaded.detect(picture(), min_score=0), detector.detect(picture(), min_score=0))
+        assert equal(loaded.detect(picture(64, 64), min_score=0), detector.detect(picture(64, 64), min_score=0))
 
     def test_other_classes_keep_the_trunk(self, detector, tmp_path):
         detector.save(tmp_path / "model")
