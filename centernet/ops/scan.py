@@ -93,7 +93,20 @@ def _run(function: Callable[..., Any], *arrays: Any, **options: Any) -> Any:
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     import tensorflow as tf  # keras.ops has no name for it, and uncompiled each turn of a loop copies the array
 
-    return tf.function(functools.partial(function, **options), jit_compile=True, autograph=False)
+    return tf.function(functools.partial(function, **options), jit_compile=_has_compiler(), autograph=False)
+
+
+@functools.cache
+def _has_compiler() -> bool:
+    """Whether TensorFlow can compile for the device it uses by default; not on Metal, for one."""
+    import tensorflow as tf
+
+    with tf.init_scope():
+        try:
+            tf.function(lambda: tf.zeros(()), jit_compile=True)()
+        except tf.errors.OpError:
+            return False
+    return True
 
 
 def _maximum(x: Any, axis: int, reverse: bool, compiled: bool) -> Any:

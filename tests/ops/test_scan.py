@@ -134,3 +134,15 @@ def test_a_length_that_is_unknown_while_the_graph_is_made(direction: str, length
         expected = plain_running(x, upstream, axis, reverse)
         np.testing.assert_array_equal(y, expected[0])
         np.testing.assert_array_equal(gradient, expected[1])
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_tensorflow_without_a_compiler_computes_the_same(direction: str, monkeypatch) -> None:
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("about TensorFlow")
+    from centernet.ops import scan
+
+    monkeypatch.setattr(scan, "_has_compiler", lambda: False)
+    scan._compiled.cache_clear()
+    check(distinct(2, 5, 4, 3), distinct(2, 5, 4, 3)[::-1].copy(), *DIRECTIONS[direction], True)
+    scan._compiled.cache_clear()
