@@ -91,22 +91,10 @@ def _run(function: Callable[..., Any], *arrays: Any, **options: Any) -> Any:
 
 @functools.cache
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    import tensorflow as tf  # keras.ops has no name for it, and uncompiled each turn of a loop copies the array
+    # Uncompiled, TensorFlow copies the array at each turn of a loop.
+    from centernet.xla import compile_with_xla
 
-    return tf.function(functools.partial(function, **options), jit_compile=_has_compiler(), autograph=False)
-
-
-@functools.cache
-def _has_compiler() -> bool:
-    """Whether TensorFlow can compile for the device it uses by default; not on Metal, for one."""
-    import tensorflow as tf
-
-    with tf.init_scope():
-        try:
-            tf.function(lambda: tf.zeros(()), jit_compile=True)()
-        except tf.errors.OpError:
-            return False
-    return True
+    return compile_with_xla(functools.partial(function, **options))
 
 
 def _maximum(x: Any, axis: int, reverse: bool, compiled: bool) -> Any:
