@@ -18,6 +18,9 @@ from centernet.triplets.merge import Pass, merge
 def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
     """Find objects in one image by several passes; see `centernet.triplets.merge` for what joins them.
 
+    Scale 1 is the image's own size, as the reference has it, even where the preprocessing's `fit` is `"canvas"`
+    and a plain `detect` scales the image to the canvas first.
+
     Args:
         detector: A `TripletDetector`.
         image: uint8 RGB `(height, width, 3)`.
