@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -73,6 +74,27 @@ class Preprocessing:
             return self.size
         height, width = (int(side) | (ORIGINAL_STEP - 1) for side in np.asarray(sizes).max(axis=0))
         return height, width
+
+    def scaled(self, scale: float, multiple: int) -> Preprocessing:
+        """The preprocessing of a pass over images at another scale than that of a plain `detect`.
+
+        Args:
+            scale: What the canvas's sides are multiplied by. With `fit="original"` canvases follow the images, which
+                are scaled before.
+            multiple: What the network's input is a multiple of, or one less, as `size` is; the scaled one is the
+                nearest such.
+
+        Returns:
+            The preprocessing; the same at scale 1.
+        """
+        if self.fit == "original":
+            return self
+
+        def nearest(side: int) -> int:
+            less = -side % multiple
+            return max(1, round((side + less) * scale / multiple)) * multiple - less
+
+        return dataclasses.replace(self, size=(nearest(self.size[0]), nearest(self.size[1])))
 
     def place(self, sizes: Any, canvas: tuple[int, int]) -> Placement:
         """Where on the canvas images come to lie (keras.ops).

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from centernet.errors import ConfigError
 from centernet.fields import check_fields, read_fields
 from centernet.ops.suppression import SuppressionSettings
+
+VOTING_EXPONENT = 10.0  # of the reference of Keypoint Triplets
 
 
 @dataclass(frozen=True)
@@ -15,8 +17,11 @@ class TestTime:
 
     Attributes:
         flip: Whether each scale is looked at mirrored, too.
-        scales: What the image's size is multiplied by, one scale after the other.
+        scales: What the size of the image that a plain `detect` sees is multiplied by, one scale after the other.
         suppression: How boxes of the passes that overlap lose score (soft-NMS).
+        vote: Whether a box also moves to the mean of those that lose score to it, with the suppression's
+            `voting_exponent` or, if that is None, the reference's 10. None: if the suppression has an exponent, and
+            as published: Keypoint Triplets with several scales do, Objects as Points don't.
     """
 
     __test__ = False  # not a test, whatever its name
@@ -24,6 +29,7 @@ class TestTime:
     flip: bool = False
     scales: tuple[float, ...] = (1.0,)
     suppression: SuppressionSettings = field(default_factory=SuppressionSettings)
+    vote: bool | None = None
 
     def __post_init__(self) -> None:
         """Check the values and make the sequence a tuple."""
@@ -33,3 +39,9 @@ class TestTime:
         object.__setattr__(self, "scales", tuple(float(scale) for scale in self.scales))
         if not self.scales or min(self.scales) <= 0:
             raise ConfigError(f"Expected at least one scale, all above 0. Received: scales={self.scales}")
+
+    def joining(self, *, vote: bool) -> SuppressionSettings:
+        """The suppression with the votes that are to be; `vote` is what the published model does."""
+        exponent = self.suppression.voting_exponent
+        wanted = vote or exponent is not None if self.vote is None else self.vote
+        return replace(self.suppression, voting_exponent=(exponent or VOTING_EXPONENT) if wanted else None)

@@ -171,6 +171,7 @@ class TestSettings:
             {"scales": None},
             {"flip": 1},
             {"flip": "yes"},
+            {"vote": "yes"},
             {"suppression": "gaussian"},
             {"suppression": {"sigma": 0}},
             {"suppression": {"sgima": 1}},
@@ -185,6 +186,21 @@ class TestSettings:
         found = TestTime(scales=[1, np.float32(1.5)], suppression={"method": "linear"})
         assert found == TestTime(scales=(1.0, 1.5), suppression=SuppressionSettings("linear"))
         assert all(type(scale) is float for scale in found.scales)
+
+    @pytest.mark.parametrize("exponent", [None, 3.0])
+    def test_who_votes(self, exponent):
+        suppression = SuppressionSettings("linear", voting_exponent=exponent)
+        found = {
+            (vote, published): TestTime(suppression=suppression, vote=vote).joining(vote=published)
+            for vote in (None, True, False)
+            for published in (True, False)
+        }
+        voting = {key: settings.voting_exponent for key, settings in found.items()}
+        asked = exponent or 10.0
+        expected = {(None, True): asked, (None, False): exponent}
+        expected |= {(True, True): asked, (True, False): asked, (False, True): None, (False, False): None}
+        assert voting == expected
+        assert all(settings.method == "linear" for settings in found.values())
 
     @pytest.mark.parametrize("make", [small_detector, small_triplets])
     def test_a_description_keeps_its_passes(self, make):

@@ -46,20 +46,23 @@ def read_scales(text: str | None) -> tuple[float, ...] | None:
     return scales
 
 
-def change_passes(default: TestTime | None, flip: bool | None, scales: tuple[float, ...] | None) -> TestTime | None:
+def change_passes(
+    default: TestTime | None, flip: bool | None, scales: tuple[float, ...] | None, vote: bool | None = None
+) -> TestTime | None:
     """A model's own passes over an image, with what was asked for instead.
 
     Args:
         default: What the model's description says.
         flip: Whether mirrored, too; None for the model's own.
         scales: All scales; None for the model's own.
+        vote: Whether boxes vote; None as published (see `TestTime`).
 
     Returns:
         The passes; None for those of the model.
     """
     from centernet.test_time import TestTime
 
-    asked: dict[str, Any] = {"flip": flip, "scales": scales}
+    asked: dict[str, Any] = {"flip": flip, "scales": scales, "vote": vote}
     given = {name: value for name, value in asked.items() if value is not None}
     return dataclasses.replace(default or TestTime(), **given) if given else None
 

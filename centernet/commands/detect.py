@@ -41,6 +41,13 @@ def detect(
     scales: Annotated[
         str | None, typer.Option(help="Sizes with commas that each image is looked at, as in 0.6,1,1.2.")
     ] = None,
+    vote: Annotated[
+        bool | None,
+        typer.Option(
+            "--vote/--no-vote",
+            help="Move each box to the mean of those that it suppresses [as published: triplets at several scales].",
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images that go through the network together.")] = 1,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures and videos.")] = Path("found"),
     json_file: Annotated[Path | None, typer.Option("--json", help="File for all results.")] = None,
@@ -88,7 +95,7 @@ def detect(
         if detector is not None:
             pictures = Pictures(out, _renders(detector, not no_draw, show_heatmap), input_files(opened))
             advance = stack.enter_context(console.progress(count_images(opened)))
-            options["test_time"] = arguments.change_passes(detector.config.test_time, flip, factors)
+            options["test_time"] = arguments.change_passes(detector.config.test_time, flip, factors, vote)
             run = Run(detector, batch_size, options, pictures, records, advance)
             for group in group_sources(opened):
                 run.detect_group(group)

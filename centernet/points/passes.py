@@ -42,16 +42,15 @@ def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exac
     if len(found) == 1:
         return arrays
     count = detector.config.decoder.max_detections
-    left = soft_nms(arrays["boxes"], arrays["scores"], arrays["class_ids"], test_time.suppression, max_detections=count)
+    suppression = test_time.joining(vote=False)
+    left = soft_nms(arrays["boxes"], arrays["scores"], arrays["class_ids"], suppression, max_detections=count)
     kept = {name: values[left.rows] for name, values in arrays.items()}
     return kept | {"boxes": left.boxes, "scores": left.scores}
 
 
 def _compiled(detector: Any, scale: float, flip: bool, exact: bool) -> Callable[..., Any]:
     """The detector at one scale, compiled once."""
-    step_size = detector.backbone.input_multiple
-    height, width = (max(1, round(side * scale / step_size)) * step_size for side in detector.config.preprocessing.size)
-    canvas = height, width
+    canvas = detector.config.preprocessing.scaled(scale, detector.backbone.input_multiple).size
     _check_cells(detector.config, scale, canvas)
 
     def step(forward: Callable[[Any], Any], images: Any, sizes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How an image comes onto the input of Keypoint Triplets: scaled, centered on a canvas of 128 m - 1 (NumPy)."""
+"""On which canvas a pass over an image sees it, and OpenCV's resize, bit for bit (NumPy)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from centernet.errors import ConfigError, SourceError
+from centernet.preprocessing import Preprocessing
+from centernet.triplets.geometry import Frame
 
-LOW_BITS = 127  # sides of the canvas have these bits set, so that every halving in the network is symmetric
 STRIDE = 4  # pixels of the input to a cell of the output grid
 WEIGHT_BITS = 11  # of the fixed-point weights of the resize
 
@@ -18,42 +19,45 @@ class Canvas:
     """Where an image lies on the network's input; pairs are height, width, in pixels.
 
     Attributes:
-        scale: What the image's sides are multiplied by.
+        scale: What the size of the image that a plain `detect` sees is multiplied by.
+        image_size: Size of the original image.
         new_size: Size of the scaled image.
         size: Size of the canvas.
         border: Rows above and columns left of the image.
-        lost: Rows at the bottom and columns at the right of the scaled image that are not on the canvas.
+        factor: Pixels of the canvas to one of the original image, along both axes.
     """
 
     scale: float
+    image_size: tuple[int, int]
     new_size: tuple[int, int]
     size: tuple[int, int]
     border: tuple[int, int]
-    lost: tuple[int, int]
+    factor: tuple[float, float]
 
     @property
     def output_size(self) -> tuple[int, int]:
         """Height and width of the output grid, in cells."""
-        return (self.size[0] + 1) // STRIDE, (self.size[1] + 1) // STRIDE
+        return -(-self.size[0] // STRIDE), -(-self.size[1] // STRIDE)
 
     @property
-    def ratio(self) -> np.ndarray:
-        """Cells to a pixel of the canvas, for y and x, float32 `(2,)`; not 1/4: 128 cells are 511 pixels."""
-        return np.array([self.output_size[0] / self.size[0], self.output_size[1] / self.size[1]], np.float32)
+    def frame(self) -> Frame:
+        """What output cells are in the image; float32 arrays `(2,)`."""
+        ratio = np.divide(self.output_size, self.size)
+        pairs = (ratio, self.border, self.new_size, self.factor)
+        return Frame(*(np.array(pair[::-1], np.float32) for pair in pairs))
 
 
-def fit_canvas(image_size: tuple[int, int], scale: float = 1.0, *, exact: bool = False) -> Canvas:
-    """The canvas for an image.
+def fit_canvas(preprocessing: Preprocessing, image_size: tuple[int, int], scale: float = 1.0) -> Canvas:
+    """The canvas of a pass.
 
-    The network wants sides of 128 m - 1; the scaled image gets the smallest such canvas and lies in its middle.
-    Where a side is such a number already, the reference loses the last row (column), because it copies half a
-    canvas to either side of the image's middle, and half of 127 is 63. Such an image fills its canvas, so nothing
-    has to grow: by default all of it is copied, and the geometry is that of the reference.
+    With `fit="original"` the image itself is scaled and its canvas follows; positions are divided by the scale asked
+    for, as in the reference, and not by the one that rounding made. With `fit="canvas"` the canvas was scaled (see
+    `Preprocessing.scaled`), and the image is fitted to it.
 
     Args:
+        preprocessing: That of the pass.
         image_size: Height and width in pixels.
-        scale: What both are multiplied by (rounded down, but to no less than 1).
-        exact: Lose what the reference loses.
+        scale: What both are multiplied by with `fit="original"` (rounded down, but to no less than 1).
 
     Returns:
         The canvas.
@@ -61,31 +65,37 @@ def fit_canvas(image_size: tuple[int, int], scale: float = 1.0, *, exact: bool =
     Raises:
         ConfigError: If the size or the scale is not positive.
     """
+    from keras import ops
+
     if min(image_size) < 1 or not 0 < scale < np.inf:
         raise ConfigError(f"Expected a positive image size and scale. Received: size={image_size}, scale={scale}")
-    height, width = (max(int(side * scale), 1) for side in image_size)
-    size = height | LOW_BITS, width | LOW_BITS
-    border = size[0] // 2 - height // 2, size[1] // 2 - width // 2
-    lost = (int(exact and size[0] == height), int(exact and size[1] == width))
-    return Canvas(scale, (height, width), size, border, lost)
+    original = preprocessing.fit == "original"
+    seen = np.array([[max(int(side * scale), 1) if original else side for side in image_size]], np.int32)
+    size = preprocessing.canvas(seen)
+    placed = preprocessing.place(ops.convert_to_tensor(seen), size)
+    (height, width), (top, left) = (ops.convert_to_numpy(value)[0].tolist() for value in placed)
+    factor = (scale, scale) if original else (height / image_size[0], width / image_size[1])
+    return Canvas(scale, image_size, (height, width), size, (top, left), factor)
 
 
-def place(image: np.ndarray, canvas: Canvas) -> np.ndarray:
-    """Scale an image and put it on its canvas; the rest is 0, before any normalization.
+def scale_image(image: np.ndarray, canvas: Canvas, *, exact: bool = False) -> np.ndarray:
+    """The image of a pass, as the preprocessing with `fit="original"` takes it.
+
+    Where a side is 128 m - 1 already, the reference loses the last row (column), because it copies half a canvas to
+    either side of the image's middle, and half of 127 is 63. The border is then 0, lost or not, so cutting the row off
+    leaves everything where it is.
 
     Args:
         image: uint8 `(height, width, channels)`.
         canvas: From `fit_canvas` of its size.
+        exact: Lose what the reference loses.
 
     Returns:
-        uint8 `(*canvas.size, channels)`.
+        uint8 `(*canvas.new_size, channels)`, or what is left of it.
     """
     scaled = resize_bilinear(image, canvas.new_size)
-    rows, columns = (side - gone for side, gone in zip(canvas.new_size, canvas.lost, strict=True))
-    top, left = canvas.border
-    placed = np.zeros((*canvas.size, image.shape[2]), np.uint8)
-    placed[top : top + rows, left : left + columns] = scaled[:rows, :columns]
-    return placed
+    rows, columns = (side - (exact and side == full) for side, full in zip(canvas.new_size, canvas.size, strict=True))
+    return scaled[:rows, :columns]
 
 
 def resize_bilinear(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -9,9 +9,8 @@ from keras import ops
 
 from centernet.errors import ConfigError
 from centernet.ops.peaks import EQUAL, Peaks, best_peaks, gather_at, gather_cells, top_k
+from centernet.triplets.geometry import NO_PAIR, triplet_scores
 from centernet.triplets.settings import DecoderSettings
-
-NO_PAIR = -1.0  # score of two corners that don't belong together
 
 
 class Pairs(NamedTuple):
@@ -87,34 +86,10 @@ def join_centers(pairs: Pairs, centers: Centers, settings: DecoderSettings) -> t
         The `settings.max_detections` best triplets: boxes `(batch, n, 4)`; scores `(batch, n)`, the mean of
         the three keypoints' scores with the best center, or 0 where there is no triplet; class ids `(batch, n)`.
     """
-    regions = central_regions(pairs.boxes, settings.large_area)[:, :, None]
-    points = centers.points[:, None]
-    inside = ops.all(ops.logical_and(points > regions[..., :2], points < regions[..., 2:]), axis=-1)
-    same = pairs.class_ids[:, :, None] == centers.class_ids[:, None]
-    meets = ops.logical_and(inside, same)
-    center = ops.max(ops.where(meets, centers.scores[:, None], NO_PAIR), axis=-1)
-    triplet = ops.logical_and(center >= 0, pairs.scores >= 0)
-    scores = ops.where(triplet, (2 * pairs.scores + center) / 3, 0.0)
+    columns = pairs.boxes, pairs.scores, pairs.class_ids
+    scores = ops.maximum(triplet_scores(*columns, centers, settings.large_area, ops, first=False), 0.0)
     best, index = top_k(scores, settings.max_detections)
     return gather_cells(pairs.boxes, index), best, ops.take_along_axis(pairs.class_ids, index, axis=1)
-
-
-def central_regions(boxes: Any, large_area: float) -> Any:
-    """Central regions of boxes: a third of each side, or a fifth for boxes of more than `large_area`.
-
-    Args:
-        boxes: `(..., 4)` as `x0 y0 x1 y1` in pixels of the original image.
-        large_area: In square pixels.
-
-    Returns:
-        Regions `(..., 4)` likewise.
-    """
-    start, end = boxes[..., :2], boxes[..., 2:]
-    sides = end - start
-    large = (sides[..., :1] * sides[..., 1:]) > large_area
-    thirds = ops.concatenate([(2 * start + end) / 3, (start + 2 * end) / 3], axis=-1)
-    fifths = ops.concatenate([(3 * start + 2 * end) / 5, (2 * start + 3 * end) / 5], axis=-1)
-    return ops.where(large, fifths, thirds)
 
 
 def _check_cells(heatmap: Any, keypoints: int) -> None:

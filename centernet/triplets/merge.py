@@ -7,7 +7,7 @@ of all passes look for a center in their central region, and soft-NMS joins what
 | | `exact=True`, as the reference | default |
 |---|---|---|
 | mirrored pass | x' = w - x in cells: one pixel of the input to the right | x' = w - ratio - x: the mirrored pixel |
-| scaled side of 128 m - 1 | last row (column) of the image is lost (`fit_canvas`) | kept |
+| scaled side of 128 m - 1 | last row (column) of the image is lost (`scale_image`) | kept |
 | center of a pair | the first in its central region: best of the upright pass, then of the mirrored | the best |
 | rows that soft-NMS drops | their places keep copies of other rows, which come out as detections | gone |
 | score below 0.001 | stays if the box overlaps nothing | dropped |
@@ -20,7 +20,7 @@ of all passes look for a center in their central region, and soft-NMS joins what
 | no pass at scale 1 | refused | centers of the scale nearest to 1 |
 
 As the reference in both: centers come from the passes at scale 1 alone; pairs more than 5 pixels outside the image
-are dropped and the others clipped; pixels are divided by the scale asked for, not by the one that rounding made.
+are dropped and the others clipped.
 """
 
 from __future__ import annotations
@@ -34,10 +34,8 @@ from centernet.errors import ConfigError
 from centernet.ops.nms import soft_nms
 from centernet.ops.suppression import SuppressionSettings
 from centernet.triplets.canvas import Canvas
+from centernet.triplets.geometry import NO_PAIR, are_large, boxes_in_image, triplet_scores
 from centernet.triplets.settings import DecoderSettings
-
-MARGIN = 5  # pixels of the scaled image that a pair may be outside; a constant of the reference
-NO_PAIR = -1.0  # score of two corners that don't belong together
 
 
 class Pass(NamedTuple):
@@ -111,7 +109,7 @@ def unmirror(one: Pass, *, exact: bool = False) -> Pass:
     if not one.mirrored:
         return one
     width = np.float32(one.canvas.output_size[1])
-    end = width if exact else width - one.canvas.ratio[1]
+    end = width if exact else width - one.canvas.frame.ratio[0]
     pairs, centers = one.pairs.copy(), one.centers.copy()
     pairs[:, [0, 2]] = end - one.pairs[:, [2, 0]]
     centers[:, 0] = end - one.centers[:, 0]
@@ -123,16 +121,12 @@ def to_image(one: Pass, *, exact: bool = False) -> tuple[np.ndarray, np.ndarray]
 
     Pairs that are too far outside get the score -1, the others are clipped; centers are not.
     """
-    canvas = one.canvas
-    upright = unmirror(one, exact=exact)
-    ratio, border = canvas.ratio[::-1], np.array(canvas.border[::-1], np.float32)
+    upright, frame = unmirror(one, exact=exact), one.canvas.frame
     pairs, centers = upright.pairs.copy(), upright.centers.copy()
-    size = np.array(canvas.new_size[::-1], np.float32)
-    corners = pairs[:, :4].reshape(-1, 2, 2) / ratio - border
-    outside = (corners[:, 0] <= -MARGIN) | (corners[:, 1] >= size + MARGIN)
-    pairs[outside.any(axis=1), 4] = NO_PAIR
-    pairs[:, :4] = np.clip(corners, 0, size).reshape(-1, 4) / np.float32(canvas.scale)
-    centers[:, :2] = (centers[:, :2] / ratio - border) / np.float32(canvas.scale)
+    pairs[:, :4], pairs[:, 4] = boxes_in_image(upright.pairs[:, :4], upright.pairs[:, 4], frame, np)
+    if not exact:  # rounding may have passed the image's size
+        pairs[:, :4] = np.minimum(pairs[:, :4], np.tile(one.canvas.image_size[::-1], 2))
+    centers[:, :2] = frame.in_image(upright.centers[:, :2])
     return pairs, centers
 
 
@@ -150,38 +144,15 @@ def join_centers(pairs: np.ndarray, centers: np.ndarray, large_area: float, *, e
     """
     pairs = pairs[np.isfinite(pairs).all(axis=1) & (pairs[:, 4] > NO_PAIR)]
     centers = centers[np.isfinite(centers).all(axis=1)]
-    large = _are_large(pairs[:, :4], large_area)
+    if not (len(pairs) and len(centers)):
+        return pairs[:0]
+    large = are_large(pairs[:, :4], large_area)
     pairs = np.concatenate([pairs[large], pairs[~large]])
-    regions = central_regions(pairs[:, :4], large_area)[:, None]
-    inside = (centers[:, :2] > regions[..., :2]) & (centers[:, :2] < regions[..., 2:])
-    meets = inside.all(axis=-1) & (pairs[:, None, 7] == centers[:, 2])
-    if meets.size:
-        first, best = meets.argmax(axis=1), np.where(meets, centers[:, 3], -np.inf).argmax(axis=1)
-        pairs[:, 4] = (2 * pairs[:, 4] + centers[first if exact else best, 3]) / 3
-    pairs[~meets.any(axis=1), 4] = NO_PAIR
+    middles = centers[:, :2], centers[:, 3], centers[:, 2]
+    pairs[:, 4] = triplet_scores(pairs[:, :4], pairs[:, 4], pairs[:, 7], middles, large_area, np, first=exact)
     # The reference's sort leaves equal scores in an order that depends on NumPy's version and the processor.
     order = np.argsort(-pairs[:, 4], kind=None if exact else "stable")
     return pairs[order[: np.count_nonzero(pairs[:, 4] > NO_PAIR)]]
-
-
-def central_regions(boxes: np.ndarray, large_area: float) -> np.ndarray:
-    """Central regions: a third of each side, or a fifth of boxes of more than `large_area` (equation 1).
-
-    Args:
-        boxes: float32 `(n, 4)` as `x0 y0 x1 y1` in pixels of the original image.
-        large_area: In square pixels.
-
-    Returns:
-        float32 `(n, 4)` likewise.
-    """
-    start, end = boxes[:, :2], boxes[:, 2:]
-    thirds = np.concatenate([(2 * start + end) / 3, (start + 2 * end) / 3], axis=1)
-    fifths = np.concatenate([(3 * start + 2 * end) / 5, (2 * start + 3 * end) / 5], axis=1)
-    return np.where(_are_large(boxes, large_area)[:, None], fifths, thirds)
-
-
-def _are_large(boxes: np.ndarray, large_area: float) -> np.ndarray:
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) > np.float32(large_area)
 
 
 def _center_scale(passes: Sequence[Pass], *, exact: bool) -> float:

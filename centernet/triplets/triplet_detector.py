@@ -16,12 +16,13 @@ from centernet.errors import ConfigError
 from centernet.preprocessing import ORIGINAL_STEP, Placement, Preprocessing
 from centernet.test_time import TestTime
 from centernet.triplets.canvas import STRIDE
-from centernet.triplets.decode import Centers, Pairs, decode_pairs, join_centers
+from centernet.triplets.decode import decode_pairs, join_centers
+from centernet.triplets.geometry import Frame, boxes_in_image
 from centernet.triplets.heads import triplet_heads
+from centernet.triplets.losses import triplet_losses
 from centernet.triplets.passes import detect_passes
 from centernet.triplets.settings import DecoderSettings, HeadSettings
-
-OUTSIDE = 5.0  # a box that reaches further than this many pixels beyond the image is no object
+from centernet.triplets.targets import triplet_targets
 
 
 @keras.saving.register_keras_serializable(package="centernet")
@@ -82,22 +83,26 @@ class TripletDetector(Detector):
         settings = self.config.decoder
         pairs, centers = decode_pairs(maps, settings)
         _, rows, columns, _ = ops.shape(maps["center"])
-        # Cells to pixels of the canvas, to pixels of the original image.
-        cell = np.array([canvas[1] / columns, canvas[0] / rows], np.float32)
-        offset = ops.flip(ops.cast(placement.offsets, "float32"), axis=-1)[:, None]
-        scale = ops.flip(ops.cast(image_sizes, "float32") / ops.cast(placement.sizes, "float32"), axis=-1)[:, None]
-        size = ops.flip(ops.cast(image_sizes, "float32"), axis=-1)[:, None]
-
-        def to_image(points: Any) -> Any:
-            return (points * cell - offset) * scale
-
-        start, end = to_image(pairs.boxes[..., :2]), to_image(pairs.boxes[..., 2:])
-        near = ops.logical_and(start > -OUTSIDE * scale, end < size + OUTSIDE * scale)
-        boxes = ops.concatenate([ops.clip(start, 0.0, size), ops.clip(end, 0.0, size)], axis=-1)
-        pairs = Pairs(boxes, ops.where(ops.all(near, axis=-1), pairs.scores, -1.0), *pairs[2:])
-        centers = Centers(to_image(centers.points), *centers[1:])
+        sizes, offsets, own = (
+            ops.flip(ops.cast(pair, "float32"), axis=-1)[:, None] for pair in (*placement, image_sizes)
+        )
+        ratio = np.array([columns / canvas[1], rows / canvas[0]], np.float32)
+        frame = Frame(ratio, offsets, sizes, sizes / own)
+        boxes, scores = boxes_in_image(pairs.boxes, pairs.scores, frame, ops)
+        limits = ops.concatenate([own, own], axis=-1)  # which rounding may have passed
+        pairs = pairs._replace(boxes=ops.minimum(boxes, limits), scores=scores)
+        centers = centers._replace(points=frame.in_image(centers.points))
         boxes, scores, class_ids = join_centers(pairs, centers, settings)
         return {"boxes": boxes, "scores": scores, "class_ids": class_ids}
+
+    def training_losses(
+        self, maps: Mapping[str, Any], y: Mapping[str, Any], input_size: tuple[int, int]
+    ) -> dict[str, Any]:
+        """See `Detector.training_losses`: `focal`, `pull`, `push` and `offset` (`centernet.triplets.losses`)."""
+        _, rows, columns, classes = maps["center"][0].shape
+        sizes = {"input_size": input_size, "output_size": (rows, columns)}
+        targets = triplet_targets(y["boxes"], y["class_ids"], y.get("ignore"), **sizes, num_classes=classes)
+        return triplet_losses(maps, targets)
 
     def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:
         """See `Detector.infer_passes`."""

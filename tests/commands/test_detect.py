@@ -178,6 +178,8 @@ def passes(monkeypatch, run, model, photo, *options):
         (["--scales", "0.6,1, 1.2"], [TestTime(scales=(0.6, 1.0, 1.2))]),
         (["--scales", "2", "--flip"], [TestTime(flip=True, scales=(2.0,))]),
         (["--no-flip"], [TestTime()]),
+        (["--flip", "--no-vote"], [TestTime(flip=True, vote=False)]),
+        (["--scales", "1,2", "--vote"], [TestTime(scales=(1.0, 2.0), vote=True)]),
     ],
 )
 def test_passes_are_those_asked_for(monkeypatch, run, tiny, photo, options, expected):

@@ -15,11 +15,14 @@ from centernet.errors import ConfigError
 from centernet.ops.nms import soft_nms
 from centernet.ops.nms_exact import soft_nms_exact
 from centernet.ops.suppression import SuppressionSettings
+from centernet.preprocessing import Preprocessing
 from centernet.triplets.canvas import fit_canvas
-from centernet.triplets.merge import Pass, central_regions, join_centers, merge, to_image, unmirror
+from centernet.triplets.geometry import central_regions
+from centernet.triplets.merge import Pass, join_centers, merge, to_image, unmirror
 from centernet.triplets.settings import DecoderSettings
 
 LARGE = DecoderSettings().large_area
+ORIGINAL = Preprocessing((511, 511), fit="original")
 # x0 y0 x1 y1, score of each keypoint, class; none overlaps another, one is large
 OBJECTS = np.float32(
     [
@@ -37,7 +40,7 @@ def passes_of(chain: str) -> list[Pass]:
     passes = []
     for scale in scales(chain):
         decoded = group("chains", f"{chain}/scale{scale}/decoded/")
-        canvas = fit_canvas(image_size(chain), scale, exact=True)
+        canvas = fit_canvas(ORIGINAL, image_size(chain), scale)
         passes += [Pass(canvas, decoded["dets"][i], decoded["center"][i], bool(i)) for i in (0, 1)]
     return passes
 
@@ -59,8 +62,8 @@ def stacked(found: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]
 
 def cells(objects: np.ndarray, scale: float, mirrored: bool) -> Pass:
     """What a perfect decoder finds of objects in one pass."""
-    canvas = fit_canvas(SIZE, scale)
-    border, ratio = np.tile(canvas.border[::-1], 2), np.tile(canvas.ratio[::-1], 2)
+    canvas = fit_canvas(ORIGINAL, SIZE, scale)
+    border, ratio = np.tile(canvas.border[::-1], 2), np.tile(canvas.frame.ratio, 2)
     boxes = (objects[:, :4] * scale + border).astype(np.float64)
     if mirrored:
         boxes[:, [0, 2]] = canvas.size[1] - 1 - boxes[:, [2, 0]]
@@ -79,7 +82,7 @@ def test_every_pass_comes_back_to_the_image_as_in_the_reference(chain: str) -> N
         upright = [unmirror(one, exact=True) for one in both]
         stages = {"flipped_back/dets": np.stack([one.pairs for one in upright])}
         stages["flipped_back/center"] = np.stack([one.centers for one in upright])
-        unscaled = [one._replace(canvas=dataclasses.replace(one.canvas, scale=1.0)) for one in both]
+        unscaled = [one._replace(canvas=dataclasses.replace(one.canvas, factor=(1.0, 1.0))) for one in both]
         rescaled = stacked([to_image(one, exact=True) for one in unscaled])
         stages |= {f"rescaled_{'dets' if key == 'dets' else 'center'}/{key}": value for key, value in rescaled.items()}
         original = stacked([to_image(one, exact=True) for one in both])
@@ -99,7 +102,7 @@ def test_pairs_find_the_centers_that_the_reference_finds(chain: str) -> None:
 
 def test_central_regions_are_those_of_the_reference() -> None:
     unit = group("canvas", "region/")
-    np.testing.assert_array_equal(central_regions(unit["boxes"], LARGE), unit["ltrb"])
+    np.testing.assert_array_equal(central_regions(unit["boxes"], LARGE, np), unit["ltrb"])
 
 
 @pytest.mark.parametrize("chain", CHAINS)
@@ -208,7 +211,7 @@ def test_a_center_on_the_edge_of_the_region_does_not_count() -> None:
 
 
 def test_pairs_far_outside_are_dropped_and_others_clipped() -> None:
-    canvas = fit_canvas((100, 100))  # 13 rows above, 13 columns to the left
+    canvas = fit_canvas(ORIGINAL, (100, 100))  # 13 rows above, 13 columns to the left
     boxes = np.float32([[-4.9, 10, 50, 60], [-5.1, 10, 50, 60], [10, 10, 104.9, 60], [10, 10, 50, 105.1]])
     pairs = np.zeros((4, 8), np.float32)
     pairs[:, :4] = (boxes + 13) * np.float32(32 / 127)
@@ -221,7 +224,7 @@ def test_pairs_far_outside_are_dropped_and_others_clipped() -> None:
 @pytest.mark.parametrize("rows", [(0, 0), (0, 3), (3, 0)])
 def test_nothing_is_found_without_pairs_or_centers(exact: bool, rows: tuple[int, int]) -> None:
     pairs, centers = np.full((rows[0], 8), 0.5, np.float32), np.full((rows[1], 4), 0.5, np.float32)
-    found = merge([Pass(fit_canvas(SIZE), pairs, centers)], exact=exact)
+    found = merge([Pass(fit_canvas(ORIGINAL, SIZE), pairs, centers)], exact=exact)
     assert [column.shape for column in found] == [(0, 4), (0,), (0,)]
     assert [column.dtype for column in found] == [np.float32, np.float32, np.int32]
 

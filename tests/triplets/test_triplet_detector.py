@@ -19,6 +19,8 @@ from small_triplets import enliven, small_triplets
 import centernet
 from centernet import Detections, TripletDetector
 from centernet.errors import ConfigError
+from centernet.ops.nms import soft_nms
+from centernet.ops.suppression import SuppressionSettings
 from centernet.preprocessing import Preprocessing
 from centernet.test_time import TestTime
 from centernet.triplets.heads import BRANCHES
@@ -159,13 +161,56 @@ class TestDetection:
         assert 0 < len(found) <= 50
         assert (np.diff(found.scores) <= 0).all()
 
-    def test_without_a_mirror_one_pass_is_the_plain_detection_before_suppression(self, original):
-        image = picture(125, 127)
-        plain = {name: values[0] for name, values in original.infer([image]).items()}
-        once = original.infer_passes(image, TestTime())
-        best = plain["scores"].argmax()
-        np.testing.assert_allclose(once["boxes"][0], plain["boxes"][best], atol=1e-3)
-        np.testing.assert_allclose(once["scores"][0], plain["scores"][best], atol=1e-5)
+    @pytest.mark.parametrize(("name", "size"), [("original", (125, 127)), ("detector", (100, 120))])
+    def test_scale_1_without_a_mirror_is_the_plain_detection_before_suppression(self, request, name, size):
+        detector, image = request.getfixturevalue(name), picture(*size)
+        plain = {name: values[0] for name, values in detector.infer([image]).items()}
+        once = detector.infer_passes(image, TestTime())
+        left = soft_nms(plain["boxes"], plain["scores"], plain["class_ids"])
+        assert len(left.rows) > 3
+        np.testing.assert_allclose(once["boxes"][:3], left.boxes[:3], atol=1e-3)
+        np.testing.assert_allclose(once["scores"][:3], left.scores[:3], atol=1e-5)
+
+    def test_a_fixed_canvas_grows_with_the_scale(self, detector):
+        image = picture(100, 120)
+        grown = small_triplets(image_size=(96, 96))
+        found = detector.infer_passes(image, TestTime(scales=(1.5,)))
+        expected = grown.infer_passes(image, TestTime())
+        np.testing.assert_allclose(found["boxes"], expected["boxes"], atol=1e-3)
+        np.testing.assert_allclose(found["scores"], expected["scores"], atol=1e-5)
+
+    def test_a_mirrored_pass_over_a_fixed_canvas_lies_on_the_upright_one(self, detector):
+        # The image and its mirror image are the same.
+        half, unsuppressed = picture(64, 32), SuppressionSettings("hard", iou_threshold=1.0)
+        test_time = TestTime(True, suppression=unsuppressed)
+        found = detector.infer_passes(np.concatenate([half, half[:, ::-1]], axis=1), test_time)
+        assert len(found["boxes"]) > 10
+        for box, score in zip(found["boxes"], found["scores"], strict=True):
+            twin = (box[[2, 1, 0, 3]] * [-1, 1, -1, 1] + [63, 0, 63, 0]).clip(0, 64)
+            distance = np.abs(found["boxes"] - twin).max(axis=1) + np.abs(found["scores"] - score)
+            # What is clipped at 0 and at 64 is not the same.
+            assert distance.min() < (0.01 if box[0] > 0 and box[2] < 63 else 1.01)
+
+    def test_boxes_vote_at_several_scales_unless_told_otherwise(self, original):
+        image, scales = picture(125, 127), (0.6, 1.0, 1.5)
+        ten = SuppressionSettings(voting_exponent=10.0)
+        published, voted, stayed, explicit, single = (
+            original.infer_passes(image, test_time)
+            for test_time in (
+                TestTime(True, scales),
+                TestTime(True, scales, vote=True),
+                TestTime(True, scales, vote=False),
+                TestTime(True, scales, ten),
+                TestTime(True),
+            )
+        )
+        for other in (voted, explicit):
+            np.testing.assert_array_equal(published["boxes"], other["boxes"])
+        np.testing.assert_array_equal(published["scores"], stayed["scores"])
+        assert np.abs(published["boxes"] - stayed["boxes"]).max() > 0.01
+        for other, vote in ((TestTime(True, vote=False), True), (TestTime(True, vote=True), False)):
+            same_boxes = np.array_equal(single["boxes"], original.infer_passes(image, other)["boxes"])
+            assert same_boxes == vote
 
 
 class TestSaving:
