@@ -15,8 +15,10 @@ from centernet.detector import Detector
 from centernet.errors import ConfigError
 from centernet.points.decode import STRIDE, decode
 from centernet.points.heads import apply_heads, head_channels
+from centernet.points.losses import LossWeights, point_losses
 from centernet.points.passes import detect_passes
-from centernet.points.settings import DecoderSettings, HeadSettings, KeypointTask
+from centernet.points.settings import DecoderSettings, HeadSettings, KeypointTask, TargetSettings
+from centernet.points.targets import point_targets
 from centernet.preprocessing import Placement, Preprocessing
 from centernet.test_time import TestTime
 
@@ -39,6 +41,10 @@ class PointDetector(Detector):
         decoder: Counts, thresholds and rules of decoding.
         keypoints: The keypoints of one class, to find them as well.
         name: Name of the model.
+
+    Attributes:
+        target_settings: What it learns from boxes and keypoints; may be set.
+        loss_weights: Parts of the loss; may be set.
     """
 
     def __init__(
@@ -74,6 +80,8 @@ class PointDetector(Detector):
         count = len(config.keypoints.names) if config.keypoints else None
         maps = apply_heads(features, head_channels(len(config.classes), count), config.heads)
         super().__init__(config, network, inputs=inputs, outputs=maps)
+        self.target_settings = TargetSettings()
+        self.loss_weights = LossWeights()
 
     def decode_maps(
         self, maps: Mapping[str, Any], image_sizes: Any, placement: Placement, canvas: tuple[int, int], exact: bool
@@ -86,6 +94,30 @@ class PointDetector(Detector):
         if "keypoints" in found:
             found["keypoints"] = found["keypoints"] * scale[:, :, None]
         return found
+
+    def training_losses(
+        self, maps: Mapping[str, Any], y: Mapping[str, Any], input_size: tuple[int, int]
+    ) -> dict[str, Any]:
+        """See `Detector.training_losses`: the heads' losses by name (`centernet.points.losses`).
+
+        `y` may also have `image_sizes`, see `point_targets`.
+        """
+        _, rows, columns, classes = maps["heatmap"][0].shape
+        task = self.config.keypoints
+        targets = point_targets(
+            y["boxes"],
+            y["class_ids"],
+            y.get("ignore"),
+            input_size=input_size,
+            output_size=(rows, columns),
+            num_classes=classes,
+            image_sizes=y.get("image_sizes"),
+            keypoints=y.get("keypoints") if task else None,
+            keypoint_class=self.config.keypoint_class,
+            deviations=task.deviations if task else (),
+            settings=self.target_settings,
+        )
+        return point_losses(maps, targets, self.loss_weights)
 
     def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:
         """See `Detector.infer_passes`."""

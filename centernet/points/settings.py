@@ -9,7 +9,9 @@ from centernet.fields import check_fields, plain
 from centernet.heads import HeadSettings
 from centernet.points.rules import RULES
 
-__all__ = ["DecoderSettings", "HeadSettings", "KeypointTask"]
+__all__ = ["DecoderSettings", "HeadSettings", "KeypointTask", "TargetSettings"]
+
+MASK_RULES = ("2020-07", "2021-07")
 
 
 @dataclass(frozen=True)
@@ -83,4 +85,36 @@ class KeypointTask:
             raise ConfigError(
                 f"Expected keypoint indices of 0–{len(self.names) - 1} in skeleton and flip. "
                 f"Received: {sorted(indices)}"
+            )
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """What a detector learns from boxes and keypoints; the published models' by default.
+
+    Attributes:
+        min_overlap: See `gaussian_radius`.
+        keypoint_radius: Cells around a keypoint that are asked for its offset, and around an object's center that
+            are asked for its keypoints, lie within this many cells.
+        keypoint_mask: Where keypoint heatmaps don't count, since there may be keypoints that nobody labeled. Under
+            the rule of "2020-07", which the published models were trained with: boxes of the class with keypoints
+            that have none. Under that of "2021-07", for each keypoint: all boxes without it, those of other classes
+            included.
+    """
+
+    min_overlap: float = 0.7
+    keypoint_radius: int = 3
+    keypoint_mask: str = "2020-07"
+
+    def __post_init__(self) -> None:
+        """Check the numbers and the name of the rule."""
+        check_fields(self)
+        if not 0 < self.min_overlap < 1 or self.keypoint_radius < 0:
+            raise ConfigError(
+                "Expected a min_overlap between 0 and 1 and a keypoint_radius of at least 0. Received: "
+                f"min_overlap={self.min_overlap}, keypoint_radius={self.keypoint_radius}"
+            )
+        if self.keypoint_mask not in MASK_RULES:
+            raise ConfigError(
+                f"Expected a keypoint_mask of {MASK_RULES}. Received: keypoint_mask={self.keypoint_mask!r}"
             )

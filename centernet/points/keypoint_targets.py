@@ -1,0 +1,113 @@
+"""What the keypoint maps of Objects as Points should be (Zhou 2019, section 4.2, as in the TensorFlow API)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from centernet.errors import ConfigError
+from centernet.ops.gaussian import draw_gaussians
+from centernet.ops.objects import covered_cells
+from centernet.points.settings import TargetSettings
+
+
+def keypoint_targets(
+    positions: Any,
+    labeled: Any,
+    boxes: Any,
+    centers: Any,
+    object_deviations: Any,
+    *,
+    has_keypoints: Any,
+    deviations: Sequence[float],
+    size: tuple[int, int],
+    settings: TargetSettings,
+) -> dict[str, Any]:
+    """Targets of the keypoints of a batch.
+
+    A keypoint is drawn like an object's center, with the object's σ times its own deviation. Its offset is asked of
+    every cell of a disc around it, and its position, as seen from there, of every cell of a disc around the object's
+    center. Cells of several discs are asked for all of them.
+
+    Args:
+        positions: `y x` in cells, float32 `(batch, n, k, 2)`.
+        labeled: Which keypoints count, bool `(batch, n, k)`.
+        boxes: `x0 y0 x1 y1` in cells, float32 `(batch, n, 4)`; without area where there is nothing.
+        centers: Row and column of each object's center, int32 `(batch, n, 2)`.
+        object_deviations: Standard deviation of each object's own Gaussian in cells, float32 `(batch, n)`.
+        has_keypoints: Which boxes, ignored ones included, are of the class with keypoints, bool `(batch, n)`.
+        deviations: Deviation of each keypoint, 1 for each if it is empty.
+        size: Height and width of the maps in cells.
+        settings: Radius of the discs, and which areas don't count.
+
+    Returns:
+        `keypoint_heatmap`, float32 `(batch, height, width, k)`; `keypoint_heatmap_mask`, where it counts, bool, same
+        shape; `keypoint_mask`, the labeled keypoints, bool `(batch, n, k)`. And for `keypoint_offset` and
+        `keypoint_regression`, with `d` cells in a disc: the targets, `y x` in cells, float32 `(batch, n, k, d, 2)`;
+        `{name}_cell`, the numbers `y·width + x` of their cells, int32 `(batch, n, k, d)`; `{name}_mask`, which
+        count, bool, same shape; of others, cell and target are 0.
+
+    Raises:
+        ConfigError: If there is another number of deviations than of keypoints.
+    """
+    spread = _deviations(deviations, positions.shape[2])
+    labeled = labeled & ops.all(positions == positions, axis=-1)  # NaN is no position
+    positions = ops.where(labeled[..., None], positions, 0.0)
+    disc = _disc(settings.keypoint_radius)
+    own = ops.cast(ops.floor(positions), "int32")
+    offset = _around(positions, own[..., None, :] + disc, labeled, size)
+    regression = _around(positions, centers[:, :, None, None] + disc, labeled, size)
+    return {
+        "keypoint_heatmap": _heatmap(own, object_deviations[..., None] * spread, labeled, size),
+        "keypoint_heatmap_mask": ~_unlabeled_area(boxes, labeled, has_keypoints, size, settings.keypoint_mask),
+        "keypoint_mask": labeled,
+        **{f"keypoint_offset{ending}": value for ending, value in offset.items()},
+        **{f"keypoint_regression{ending}": value for ending, value in regression.items()},
+    }
+
+
+def _deviations(deviations: Sequence[float], count: int) -> np.ndarray:
+    if len(deviations) not in (0, count):
+        raise ConfigError(f"Expected a deviation for each of {count} keypoints. Received: {len(deviations)}")
+    return np.array(deviations or [1.0] * count, np.float32)
+
+
+def _disc(radius: int) -> np.ndarray:
+    """Rows and columns, from the center, of the cells within a radius: int32 `(d, 2)`."""
+    rows, columns = np.indices((2 * radius + 1, 2 * radius + 1)) - radius
+    inside = rows**2 + columns**2 <= radius**2
+    return np.stack([rows[inside], columns[inside]], axis=-1).astype(np.int32)
+
+
+def _heatmap(cells: Any, deviations: Any, labeled: Any, size: tuple[int, int]) -> Any:
+    """Gaussians of all keypoints of an image, as if they were objects of the class that is their number."""
+    batch, count, kinds = ops.shape(labeled)
+    flat = (batch, count * kinds)
+    # The same cut as of an object's Gaussian: within six deviations.
+    radii = ops.cast(ops.ceil(6 * deviations), "int32") - 1
+    drawn = ops.where(labeled, ops.arange(kinds, dtype="int32"), -1)
+    centers = ops.reshape(ops.flip(cells, axis=-1), (*flat, 2))
+    rest = [ops.reshape(value, flat) for value in (deviations, radii, drawn)]
+    (heatmap,) = draw_gaussians([centers], [rest[0]], rest[1], rest[2], size, kinds)
+    return heatmap
+
+
+def _around(positions: Any, cells: Any, labeled: Any, size: tuple[int, int]) -> dict[str, Any]:
+    """Keypoints as seen from cells `(batch, n, k or 1, d, 2)`: targets, and with endings their cells and masks."""
+    inside = ops.all((cells >= 0) & (cells < np.array(size, np.int32)), axis=-1)
+    mask = inside & labeled[..., None]
+    vectors = positions[..., None, :] - ops.cast(cells, "float32")
+    number = cells[..., 0] * size[1] + cells[..., 1]
+    return {"": ops.where(mask[..., None], vectors, 0.0), "_cell": ops.where(mask, number, 0), "_mask": mask}
+
+
+def _unlabeled_area(boxes: Any, labeled: Any, has_keypoints: Any, size: tuple[int, int], rule: str) -> Any:
+    """Where a keypoint may be that nobody labeled, bool `(batch, height, width, k)`; see `TargetSettings`."""
+    if rule == "2021-07":
+        return covered_cells(boxes, ~labeled, size)
+    none = has_keypoints & ~ops.any(labeled, axis=-1)
+    hidden = covered_cells(boxes, none[..., None], size)
+    return ops.broadcast_to(hidden, (*ops.shape(hidden)[:-1], labeled.shape[-1]))
