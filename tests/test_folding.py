@@ -20,6 +20,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "mobilenetv2_fpn": {},
     "resnet50_v1_fpn": {},
     "resnet50_v2": {},
+    "resnet18_deconv": {},
 }
 
 

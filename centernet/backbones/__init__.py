@@ -15,6 +15,7 @@ import keras
 from centernet.backbones.hourglass import Hourglass, Hourglass52, Hourglass104
 from centernet.backbones.mobilenet import MobileNetV2FPN
 from centernet.backbones.resnet import ResNet50V1FPN, ResNet50V2, ResNet101V1FPN, ResNet101V2
+from centernet.backbones.resnet_deconv import ResNet18Deconv, ResNet101Deconv, ResNetDeconv
 from centernet.errors import ConfigError
 from centernet.preprocessing import Preprocessing
 
@@ -24,10 +25,13 @@ __all__ = [
     "Hourglass52",
     "Hourglass104",
     "MobileNetV2FPN",
+    "ResNet18Deconv",
     "ResNet50V1FPN",
     "ResNet50V2",
+    "ResNet101Deconv",
     "ResNet101V1FPN",
     "ResNet101V2",
+    "ResNetDeconv",
     "build_backbone",
     "default_preprocessing",
 ]
@@ -42,14 +46,25 @@ BACKBONES: Mapping[str, Callable[..., keras.Model]] = {
     "resnet101_v1_fpn": ResNet101V1FPN,
     "resnet50_v2": ResNet50V2,
     "resnet101_v2": ResNet101V2,
+    "resnet18_deconv": ResNet18Deconv,
+    "resnet101_deconv": ResNet101Deconv,
 }
 
 
+Normalization = tuple[Literal["rgb", "bgr"], tuple[float, ...], tuple[float, ...]]
+# Of both PyTorch references: 0.40789654, 0.44719302, 0.47026115 and 0.28863828, 0.27408164, 0.27809835 of 0 to 1.
+PYTORCH: Normalization = (
+    "bgr",
+    (104.0136177, 114.03422010, 119.91659325),
+    (73.6027614, 69.8908182, 70.91507925),
+)
 # What each trunk was trained to see: channel order, mean, standard deviation.
-NORMALIZATION: Mapping[str, tuple[Literal["rgb", "bgr"], tuple[float, ...], tuple[float, ...]]] = {
+NORMALIZATION: Mapping[str, Normalization] = {
     "hourglass": ("bgr", (104.01362025, 114.03422265, 119.9165958), (73.6027665, 69.89082075, 70.9150767)),
     "resnet50_v1": ("bgr", (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
     "resnet101_v1": ("bgr", (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
+    "resnet18_deconv": PYTORCH,
+    "resnet101_deconv": PYTORCH,
 }
 SCALED = ("rgb", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # pixels to -1..1
 

@@ -34,6 +34,8 @@ NETWORKS = {
     "resnet101_v1_fpn": (43_934_016, 1, 64, 32),
     "resnet50_v2": (29_422_464, 1, 64, 32),
     "resnet101_v2": (48_484_224, 1, 64, 32),
+    "resnet18_deconv": (15_383_488, 1, 256, 32),
+    "resnet101_deconv": (53_094_336, 1, 256, 32),
 }
 PUBLISHED = {
     "hourglass104": "centernet_hg104_512x512_coco17_tpu-8",
