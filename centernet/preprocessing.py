@@ -13,6 +13,7 @@ from centernet.errors import ConfigError, SourceError
 from centernet.fields import check_fields, plain
 
 ORIGINAL_STEP = 128  # the hourglass needs multiples of it, or one less
+SMALLEST_CANVAS = 64  # pixels a side of a canvas that follows its images: a smaller one has too few cells for peaks
 
 
 class Placement(NamedTuple):
@@ -38,8 +39,9 @@ class Preprocessing:
         channels: Order of the channels that the network expects; images come as RGB.
         mean: Subtracted from each channel, in that order.
         std: Divides each channel after that.
-        fit: `"canvas"` as above. `"original"` (the published Keypoint Triplets): an image keeps its size and lies
-            in the middle of a canvas that is rounded up from it; `size` is what the network was trained at.
+        fit: `"canvas"` as above. `"original"` (both PyTorch references): an image keeps its size and lies in the
+            middle of a canvas that is rounded up from it; `size` is what the network was trained at.
+        step: What such a canvas is a multiple of, or one less if `size` is; a power of 2.
         sampling: Where the bilinear resize reads its pixels; see `centernet.ops.resize.sample_positions`.
     """
 
@@ -49,6 +51,7 @@ class Preprocessing:
     std: tuple[float, float, float] = (127.5, 127.5, 127.5)
     sampling: Literal["legacy", "half_pixel"] = "legacy"
     fit: Literal["canvas", "original"] = "canvas"
+    step: int = ORIGINAL_STEP
 
     def __post_init__(self) -> None:
         """Check the values and make the sequences tuples."""
@@ -59,6 +62,13 @@ class Preprocessing:
             raise ConfigError(
                 f"Expected a positive size and std of preprocessing. Received: size={self.size}, std={self.std}"
             )
+        if self.step < 1 or self.step & (self.step - 1):
+            raise ConfigError(f"Expected a step of preprocessing that is a power of 2. Received: step={self.step}")
+        if self.fit == "original" and self._less() not in ((0, 0), (1, 1)):
+            raise ConfigError(
+                f"Expected a size of preprocessing with fit='original' that is a multiple of {self.step}, or one less "
+                f"on both sides. Received: size={self.size}"
+            )
 
     def canvas(self, sizes: np.ndarray) -> tuple[int, int]:
         """Height and width of the network's input for a batch.
@@ -67,13 +77,24 @@ class Preprocessing:
             sizes: Height and width of each image in pixels, `(batch, 2)`.
 
         Returns:
-            `size`, or with `fit="original"` the largest height and width, rounded up to a multiple of
-            `ORIGINAL_STEP` less one.
+            `size`, or with `fit="original"` the largest height and width, rounded up as `step` says. What is a
+            multiple of `step` already gets one more of them, as in Zhou's reference.
         """
         if self.fit == "canvas":
             return self.size
-        height, width = (int(side) | (ORIGINAL_STEP - 1) for side in np.asarray(sizes).max(axis=0))
-        return height, width
+        height, width = (
+            max(int(side) | (self.step - 1), SMALLEST_CANVAS - 1) for side in np.asarray(sizes).max(axis=0)
+        )
+        return (height, width) if self._less() == (1, 1) else (height + 1, width + 1)
+
+    @property
+    def smallest_canvas(self) -> tuple[int, int]:
+        """Height and width of the smallest input that the network can get."""
+        return self.canvas(np.ones((1, 2), np.int32))
+
+    def _less(self) -> tuple[int, int]:
+        """How many pixels `size` is short of a multiple of `step`."""
+        return -self.size[0] % self.step, -self.size[1] % self.step
 
     def scaled(self, scale: float, multiple: int) -> Preprocessing:
         """The preprocessing of a pass over images at another scale than that of a plain `detect`.
