@@ -19,6 +19,7 @@ DIAMETERS = {"top_left": 6, "bottom_right": 6, "center": 5}
 def triplet_targets(
     boxes: Any,
     class_ids: Any,
+    ignore: Any = None,
     *,
     input_size: tuple[int, int],
     output_size: tuple[int, int],
@@ -33,6 +34,9 @@ def triplet_targets(
     diameter, a corner's a sixth. (The reference also sets what is below ε times the peak to 0; inside the radius a
     Gaussian never falls below e⁻⁹, so nothing is.)
 
+    What is to be ignored (a crowd) is not drawn, and its cells are marked, so that no class is wrong there; the
+    reference takes crowds for objects.
+
     Boxes are clipped to the input; what has no area then, or a class beyond `num_classes`, is left out like
     padding. A keypoint on the right or bottom edge of the input belongs to the last cell, with an offset of 1 (the
     reference never has one: it clips boxes one pixel earlier).
@@ -40,6 +44,7 @@ def triplet_targets(
     Args:
         boxes: `x0 y0 x1 y1` in pixels of the network's input, float32 `(batch, n, 4)`.
         class_ids: Classes from 0, int32 `(batch, n)`; -1 is padding.
+        ignore: Which boxes are to be ignored, bool `(batch, n)`; None for none.
         input_size: Height and width of the network's input in pixels.
         output_size: Height and width of the head maps in cells.
         num_classes: Number of classes.
@@ -50,7 +55,7 @@ def triplet_targets(
         `(batch, height, width, num_classes)`; `{keypoint}_offset`, what the cell's index lacks to the position,
         `x y` in cells, float32 `(batch, n, 2)`; `{keypoint}_cell`, the cell's number `y·width + x` (CornerNet's
         "tag"), int32 `(batch, n)`. And `mask`, bool `(batch, n)`: which objects count; offsets and cells of others
-        are 0.
+        are 0. With `ignore` also `ignored`, bool `(batch, height, width, 1)`: cells in boxes to be ignored.
 
     Raises:
         ConfigError: If the shapes don't belong together.
@@ -58,13 +63,19 @@ def triplet_targets(
     boxes, mask = _valid(boxes, class_ids, input_size, num_classes)
     height, width = output_size
     cells_of_pixel = ops.convert_to_tensor([width / input_size[1], height / input_size[0]], dtype="float32")
+    targets: dict[str, Any] = {}
+    if ignore is not None:
+        ignore = ops.cast(ignore, "bool")
+        targets["ignored"] = _covered(boxes * ops.tile(cells_of_pixel, 2), mask & ignore, output_size)
+        mask = mask & ~ignore
+        boxes = ops.where(mask[..., None], boxes, 0.0)
     last = ops.convert_to_tensor([width - 1, height - 1], dtype="float32")
     sides = ops.ceil((boxes[..., 2:] - boxes[..., :2]) * cells_of_pixel)
     radii = whole_radius(sides[..., 1], sides[..., 0], min_overlap)
     diameters = ops.cast(2 * radii + 1, "float32")
     corners = {"top_left": boxes[..., :2], "bottom_right": boxes[..., 2:]}
 
-    targets: dict[str, Any] = {"mask": mask}
+    targets["mask"] = mask
     cells = {}
     for name, point in (corners | {"center": (boxes[..., :2] + boxes[..., 2:]) / 2}).items():
         position = point * cells_of_pixel
@@ -122,3 +133,15 @@ def _valid(boxes: Any, class_ids: Any, input_size: tuple[int, int], num_classes:
     has_area = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
     mask = (class_ids >= 0) & (class_ids < num_classes) & has_area
     return ops.where(mask[..., None], boxes, 0.0), mask
+
+
+def _covered(boxes: Any, mask: Any, size: tuple[int, int]) -> Any:
+    """Which cells lie in one of the boxes (in cells) that `mask` chooses, bool `(batch, height, width, 1)`."""
+    first, last = ops.floor(boxes[..., :2]), ops.floor(boxes[..., 2:])
+
+    def lines(axis: int, length: int) -> Any:
+        line = ops.arange(length, dtype="float32")
+        return (line >= first[..., axis, None]) & (line <= last[..., axis, None]) & mask[..., None]
+
+    rows, columns = (ops.cast(lines(axis, length), "float32") for axis, length in ((1, size[0]), (0, size[1])))
+    return (ops.matmul(ops.swapaxes(rows, 1, 2), columns) > 0)[..., None]

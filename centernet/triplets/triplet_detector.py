@@ -99,9 +99,9 @@ class TripletDetector(Detector):
         self, maps: Mapping[str, Any], y: Mapping[str, Any], input_size: tuple[int, int]
     ) -> dict[str, Any]:
         """See `Detector.training_losses`: `focal`, `pull`, `push` and `offset` (`centernet.triplets.losses`)."""
-        _, rows, columns, classes = maps["center"][0].shape
-        sizes = {"input_size": input_size, "output_size": (rows, columns)}
-        targets = triplet_targets(y["boxes"], y["class_ids"], y.get("ignore"), **sizes, num_classes=classes)
+        _, *grid, classes = maps["center"][0].shape
+        boxes = y["boxes"], y["class_ids"], y.get("ignore")
+        targets = triplet_targets(*boxes, input_size=input_size, output_size=tuple(grid), num_classes=classes)
         return triplet_losses(maps, targets)
 
     def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:

@@ -1,0 +1,1 @@
+"""Training: what a detector learns from, and what its losses are."""
