@@ -248,9 +248,22 @@ class Detector(keras.Model):
         return super().fit(x, y, *arguments, **options)
 
     def load_weights(self, filepath: str | Path, **options: Any) -> None:
-        """Set the weights from a `.weights.h5` file; see `keras.Model.load_weights`."""
-        super().load_weights(filepath, **options)
-        self.refresh()
+        """Set the weights from a `.weights.h5` file, of Keras's form or of a saved detector.
+
+        Args:
+            filepath: The file.
+            **options: See `keras.Model.load_weights`; without any, everything must fit.
+
+        Raises:
+            CheckpointError: If the file is damaged or belongs to another network.
+        """
+        if options:
+            super().load_weights(filepath, **options)
+            self.refresh()
+        else:
+            from centernet import weights_file
+
+            weights_file.load_weights(self, Path(filepath))
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all weights; see `keras.Model.set_weights`."""

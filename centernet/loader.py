@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +55,7 @@ def load(
     config = found.config
     if names and _names_only(config, names):
         config = rename(config, names)
-    detector = build(config, initialize=found.form is None)
-    if found.form is not None:
-        detector.report = _set_weights(detector, found)
+    detector = _with_read_weights(config, found) if found.form else build(config)
     if names and names != config.classes:
         detector = with_classes(detector, names, has_weights=found.form is not None)
     if detector.report:
@@ -130,28 +130,53 @@ def _with_weights(found: Located, weights: str | Path | None) -> Located:
     return locate_published(found.config) if found.form is None else found
 
 
-def _set_weights(detector: Detector, found: Located) -> LoadReport:
-    from centernet.weights_file import load_weights
+def _with_read_weights(config: ModelConfig, found: Located) -> Detector:
+    """Build a detector while another thread reads its weights, and set them."""
+    try:
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            reading = pool.submit(_reader(found))
+            detector = build(config, initialize=False)
+            detector.report = _set_weights(detector, found, reading.result())
+        return detector
+    except CheckpointError as error:
+        if found.form != "weights" or found.convert_to is None:
+            raise
+        logger.warning("%s The published weights are converted again.", error)
+        return _with_read_weights(config, locate_published(found.config, use_converted=False))
 
+
+def _reader(found: Located) -> Callable[[], Any]:
+    """A function that reads weights as `_set_weights` takes them; all it needs is imported before it is called."""
+    assert found.path is not None
+    if found.form == "checkpoint":
+        from centernet.checkpoints.tf_checkpoint import TensorFlowCheckpoint
+
+        return TensorFlowCheckpoint(found.path).read_all
+    if found.form == "pytorch":
+        from centernet.checkpoints.pytorch import PyTorchCheckpoint
+
+        return partial(PyTorchCheckpoint, found.path)
+    from centernet.weights_file import map_weights, read_weights
+
+    return partial(read_weights, map_weights(found.path))
+
+
+def _set_weights(detector: Detector, found: Located, content: Any) -> LoadReport:
     assert found.path is not None
     if found.form == "checkpoint":
         from centernet.checkpoints.loading import load_checkpoint
 
-        report = load_checkpoint(detector, found.path)
+        report = load_checkpoint(detector, content)
         if found.convert_to is not None:
             _keep(detector, found.convert_to)
         return report
     if found.form == "pytorch":
         from centernet.checkpoints.load_pytorch import load_pytorch
 
-        return load_pytorch(detector, found.path)
-    try:
-        load_weights(detector, found.path)
-    except CheckpointError as error:
-        if found.convert_to is None:
-            raise
-        logger.warning("%s The published weights are converted again.", error)
-        return _set_weights(detector, locate_published(found.config, use_converted=False))
+        return load_pytorch(detector, content)
+    from centernet.weights_file import load_weights
+
+    load_weights(detector, found.path, content)
     names = tuple(variable.path for variable in detector.variables)
     return LoadReport(str(found.path), "weights of this library", names)
 

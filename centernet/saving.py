@@ -16,7 +16,6 @@ from typing import Any, Literal
 import centernet
 from centernet.config import ModelConfig
 from centernet.errors import CheckpointError, ConfigError, DownloadError
-from centernet.weights_file import convert_weights
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
@@ -53,10 +52,10 @@ def save(
 
 
 def _write(detector: Any, folder: Path, dtype: str) -> None:
+    from centernet import weights_file
+
     folder.mkdir()
-    detector.save_weights(folder / WEIGHTS)
-    if dtype != "float32" or getattr(detector, "optimizer", None) is not None:
-        convert_weights(folder / WEIGHTS, dtype)
+    weights_file.write_weights(detector, folder / WEIGHTS, dtype)
     versions = {"centernet": centernet.__version__, "keras": importlib.metadata.version("keras")}
     description = {"format": FORMAT, "versions": versions, "model": detector.config.to_dict()}
     (folder / CONFIG).write_text(json.dumps(description, indent=1), encoding="utf-8")

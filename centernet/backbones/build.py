@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import keras
+from keras import initializers, ops
 
 from centernet.errors import ConfigError
 
-_KERNEL_INITIALIZER: ContextVar[str] = ContextVar("kernel_initializer", default="glorot_uniform")
+# What Keras's layers are initialized with when nothing else is said.
+DEFAULT_INITIALIZERS = {
+    "glorot_uniform": initializers.GlorotUniform,
+    "zeros": initializers.Zeros,
+    "ones": initializers.Ones,
+}
 InputShape = tuple[int | None, int | None, int]
 IMAGENET = "imagenet"
 
@@ -77,17 +82,25 @@ def finish(model: keras.Model, weights: str | None, *, stride: int) -> keras.Mod
 
 @contextmanager
 def without_initialization() -> Iterator[None]:
-    """Within it, the hourglass's kernels are zeros: drawing 190 million random values takes seconds.
+    """Within it, new variables are zeros, and those of one shape share their memory until they are set.
 
-    For models whose weights are loaded next.
+    For models whose weights are loaded next: drawing 190 million random values takes seconds, and so does touching
+    the memory for them.
     """
-    token = _KERNEL_INITIALIZER.set("zeros")
-    try:
+    with keras.saving.custom_object_scope({name: _shared_zeros(kind) for name, kind in DEFAULT_INITIALIZERS.items()}):
         yield
-    finally:
-        _KERNEL_INITIALIZER.reset(token)
 
 
-def kernel_initializer() -> str:
-    """Initializer of convolution kernels: Keras's default, or zeros within `without_initialization`."""
-    return _KERNEL_INITIALIZER.get()
+def _shared_zeros(kind: type) -> type:
+    """An initializer that gives zeros, and describes itself as the one it replaces when a layer is saved or copied."""
+    zeros: dict[Any, Any] = {}
+
+    def call(self: Any, shape: Any, dtype: Any = None, **options: Any) -> Any:
+        if keras.backend.backend() == "torch":  # sets variables in place: they need memory of their own
+            return ops.zeros(shape, dtype)
+        key = (tuple(shape), dtype)
+        if key not in zeros:
+            zeros[key] = ops.zeros(shape, dtype)
+        return zeros[key]
+
+    return type(kind.__name__, (kind,), {"__call__": call, "__module__": kind.__module__})

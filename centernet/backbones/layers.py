@@ -6,8 +6,6 @@ from typing import Any
 
 from keras import layers
 
-from centernet.backbones.build import kernel_initializer
-
 NECK_EPSILON = 1e-3  # batch normalization of every published neck
 NECK_MOMENTUM = 0.99
 
@@ -33,11 +31,7 @@ def padded_conv(x: Any, filters: int, kernel_size: int, strides: int = 1, *, nam
     if strides > 1 and kernel_size > 1:
         x = layers.ZeroPadding2D((kernel_size - 1) // 2, name=f"{name}_pad")(x)
         padding = "valid"
-    initializer = kernel_initializer()
-    conv = layers.Conv2D(
-        filters, kernel_size, strides, padding, use_bias=use_bias, kernel_initializer=initializer, name=name
-    )
-    return conv(x)
+    return layers.Conv2D(filters, kernel_size, strides, padding, use_bias=use_bias, name=name)(x)
 
 
 def normalize(x: Any, prefix: str, *, epsilon: float, momentum: float, relu: bool = True) -> Any:

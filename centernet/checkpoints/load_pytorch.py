@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from centernet.checkpoints.pytorch import PyTorchCheckpoint
@@ -18,12 +17,12 @@ BRANCHES = {"top_left": "tl", "bottom_right": "br", "center": "ct"}
 KINDS = {"": "heats", "_embedding": "tags", "_offset": "regrs"}
 
 
-def load_pytorch(detector: Any, path: Path) -> LoadReport:
+def load_pytorch(detector: Any, checkpoint: PyTorchCheckpoint) -> LoadReport:
     """Set every variable of a detector from a PyTorch file; PyTorch itself isn't needed, and nothing is executed.
 
     Args:
         detector: A `TripletDetector`, or a `PointDetector` of Zhou's architectures.
-        path: The file.
+        checkpoint: The file.
 
     Returns:
         What was taken and what was left over.
@@ -31,16 +30,15 @@ def load_pytorch(detector: Any, path: Path) -> LoadReport:
     Raises:
         CheckpointError: If the file is damaged or belongs to another network. The detector is unchanged then.
     """
-    checkpoint = PyTorchCheckpoint(path)
     refusal = describe_pytorch(checkpoint.shapes).refusal
     if refusal:
-        raise CheckpointError(f"The file {path} holds {recognize_pytorch(checkpoint.shapes)}")
+        raise CheckpointError(f"The file {checkpoint.prefix} holds {recognize_pytorch(checkpoint.shapes)}")
     wanted = list(_wanted(detector))
     _check(detector, checkpoint, wanted)
     left_over = _left_over(detector, checkpoint, {source.key for _, source, _ in wanted})
     for _, source, variable in wanted:
         variable.assign(source.array(checkpoint.read(source.key)))
-    return LoadReport(str(path), checkpoint.form, tuple(source.key for _, source, _ in wanted), left_over)
+    return LoadReport(str(checkpoint.prefix), checkpoint.form, tuple(source.key for _, source, _ in wanted), left_over)
 
 
 def triplet_source(layer: str, path: str) -> Source:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -19,12 +18,12 @@ from centernet.errors import CheckpointError
 NAMES_SHOWN = 8
 
 
-def load_checkpoint(detector: Any, prefix: Path) -> LoadReport:
+def load_checkpoint(detector: Any, checkpoint: TensorFlowCheckpoint) -> LoadReport:
     """Set every variable of a detector from a checkpoint of the Detection Zoo or of Model Garden.
 
     Args:
         detector: A `PointDetector`.
-        prefix: Path of the checkpoint without `.index`.
+        checkpoint: The checkpoint.
 
     Returns:
         What was taken and what was left over.
@@ -33,21 +32,20 @@ def load_checkpoint(detector: Any, prefix: Path) -> LoadReport:
         CheckpointError: If the file is damaged, or belongs to another architecture or number of classes, if a
             variable would stay unset or a tensor of the model unused. The detector is unchanged then.
     """
-    checkpoint = TensorFlowCheckpoint(prefix)
     wanted = list(_wanted(detector, checkpoint.keypoint_task() or DEFAULT_TASK))
     keys = _matching_keys(detector, checkpoint, wanted)
     left_over = _left_over(detector, checkpoint, set(keys))
     # All are read before the first is set: a damaged file must not leave a mixture.
     values = [_numbers(checkpoint, key) for key in keys]
-    for (_, _, variable), value in zip(wanted, values, strict=True):
-        variable.assign(value)
-    return LoadReport(str(prefix), checkpoint.form, tuple(keys), left_over)
+    for _, _, variable in reversed(wanted):
+        variable.assign(values.pop())
+    return LoadReport(str(checkpoint.prefix), checkpoint.form, tuple(keys), left_over)
 
 
-def _numbers(checkpoint: TensorFlowCheckpoint, key: str) -> np.ndarray:
+def _numbers(checkpoint: TensorFlowCheckpoint, key: str) -> Any:
     """A tensor that is no text."""
     value = checkpoint.read(key)
-    if value.dtype.kind in "OSU":
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OSU":
         raise CheckpointError(f"Expected numbers in {key} of {checkpoint.prefix}. Received: {value.dtype}.")
     return value
 

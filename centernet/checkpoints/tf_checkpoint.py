@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
+import keras
 
 from centernet.checkpoints import model_garden
 from centernet.errors import CheckpointError
@@ -56,7 +56,8 @@ class TensorFlowCheckpoint:
 
         self._links, opened = _without_patterns(prefix)
         with _reading(prefix):
-            self._reader = tf.train.load_checkpoint(str(opened))
+            self._opened = str(opened)
+            self._reader = tf.train.load_checkpoint(self._opened)
             self.shapes: dict[str, Shape] = {
                 key: tuple(shape) for key, shape in self._reader.get_variable_to_shape_map().items()
             }
@@ -64,6 +65,7 @@ class TensorFlowCheckpoint:
         self._children: list[dict[str, int]] = []
         self._keys: list[str | None] = []
         self._translated: dict[str, str] = {}
+        self._tensors: dict[str, Any] = {}
         if model_garden.looks_like_model_garden(self.shapes):
             self.form = MODEL_GARDEN
             self._translated = {zoo: key for key, zoo in model_garden.zoo_names(self.shapes).items()}
@@ -92,8 +94,28 @@ class TensorFlowCheckpoint:
             found = f"{escaped}{SUFFIX}"
         return found
 
-    def read(self, key: str) -> np.ndarray:
-        """The tensor of a key; a damaged one is a `CheckpointError`."""
+    def read_all(self) -> Self:
+        """Read the tensors of the model, which `read` then gives (once each); returns the checkpoint.
+
+        TensorFlow reads them without holding up other threads, and variables can take them without a copy.
+        """
+        import tensorflow as tf
+
+        types = self._reader.get_variable_to_dtype_map()
+        keys = [key for key in self.shapes if types[key] != tf.string and self.beside_the_model(key) is None]
+        with _reading(self.prefix), tf.device("CPU"):
+            everything = [""] * len(keys)
+            tensors = tf.raw_ops.RestoreV2(
+                prefix=self._opened, tensor_names=keys, shape_and_slices=everything, dtypes=[types[key] for key in keys]
+            )
+        self._tensors = dict(zip(keys, tensors, strict=True))
+        return self
+
+    def read(self, key: str) -> Any:
+        """The tensor of a key, as an array or as TensorFlow has it; a damaged one is a `CheckpointError`."""
+        if key in self._tensors:
+            tensor = self._tensors.pop(key)
+            return tensor if keras.backend.backend() == "tensorflow" else tensor.numpy()
         with _reading(self.prefix):
             return self._reader.get_tensor(key)
 

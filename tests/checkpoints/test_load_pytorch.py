@@ -10,7 +10,9 @@ from small import BACKBONE, picture, same, small_detector, state
 from small_triplets import small_triplets
 
 import centernet
-from centernet.checkpoints.load_pytorch import load_pytorch, triplet_source
+from centernet.checkpoints import load_pytorch as module
+from centernet.checkpoints.load_pytorch import triplet_source
+from centernet.checkpoints.pytorch import PyTorchCheckpoint
 from centernet.checkpoints.pytorch_names import VARIABLES, head_source, layer_source
 from centernet.errors import CheckpointError, DownloadError
 from centernet.points.settings import KeypointTask
@@ -19,6 +21,10 @@ TRIPLETS = "centernet_triplet_hourglass52"
 TWO_STACKS = {**BACKBONE, "stacks": 2}
 PAIRS = ("size", "offset", "keypoint_regression", "keypoint_offset")
 TASK = KeypointTask("a", ("left", "right", "top"))
+
+
+def load_pytorch(detector, path):
+    return module.load_pytorch(detector, PyTorchCheckpoint(path))
 
 
 def torch_layout(name, value):

@@ -11,8 +11,9 @@ from goldens.checkpoints import write
 from small import BACKBONE, picture, same, small_detector, state
 
 from centernet import PointDetector
-from centernet.checkpoints.loading import load_checkpoint, transfer
-from centernet.checkpoints.tf_checkpoint import SAVED_MODEL, TRAINING
+from centernet.checkpoints import loading
+from centernet.checkpoints.loading import transfer
+from centernet.checkpoints.tf_checkpoint import SAVED_MODEL, TRAINING, TensorFlowCheckpoint
 from centernet.errors import CheckpointError
 from centernet.loader import with_classes
 from centernet.points.settings import KeypointTask
@@ -30,6 +31,10 @@ def detector():
 @pytest.fixture(scope="module")
 def shape_of(detector):
     return {name: value.shape for name, value in tensors_of(detector).items()}
+
+
+def load_checkpoint(detector, prefix):
+    return loading.load_checkpoint(detector, TensorFlowCheckpoint(prefix))
 
 
 def refused(detector, prefix, *messages):

@@ -14,7 +14,7 @@ from goldens.checkpoints import SUFFIX, write_training
 from goldens.reference import MODELS, POINTS, manifests, read_json, training
 
 from centernet.checkpoints.loading import load_checkpoint
-from centernet.checkpoints.tf_checkpoint import BESIDE_THE_MODEL
+from centernet.checkpoints.tf_checkpoint import BESIDE_THE_MODEL, TensorFlowCheckpoint
 from centernet.checkpoints.zoo_names import DEFAULT_TASK, UNUSED_LAYERS, head_paths, layer_paths
 from centernet.loader import build
 from centernet.presets import find_model
@@ -150,7 +150,7 @@ def test_a_file_with_everything_that_the_published_one_holds_loads(mobilenet: An
         for name, (dtype, shape, _) in entries.items()
         if dtype != "string" and name.removesuffix(SUFFIX) not in manifests()[MOBILENET]["training"]
     }
-    report = load_checkpoint(mobilenet, write_training(MOBILENET, tmp_path / "ckpt-301", extra))
+    report = load_checkpoint(mobilenet, TensorFlowCheckpoint(write_training(MOBILENET, tmp_path / "ckpt-301", extra)))
     assert {*report.taken, *report.left_over} == entries.keys()
     assert len(report.taken) == 304
     reasons = list(report.left_over.values())

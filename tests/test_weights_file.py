@@ -1,0 +1,61 @@
+"""The file of a saved detector's weights, and files of Keras's form."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+from small import same, small_detector, state
+
+from centernet.errors import CheckpointError
+from centernet.weights_file import load_weights, map_weights, read_weights, write_weights
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return small_detector()
+
+
+def test_a_tensor_a_variable_named_by_its_path(detector, tmp_path):
+    write_weights(detector, tmp_path / "a.weights.h5")
+    with h5py.File(tmp_path / "a.weights.h5") as file:
+        assert sorted(file) == sorted(variable.path.replace("/", ".") for variable in detector.variables)
+        assert np.array_equal(file["stem_conv.kernel"], np.array(detector.backbone.get_layer("stem_conv").kernel))
+
+
+def test_what_was_read_before_is_taken_and_given_back(detector, tmp_path):
+    write_weights(detector, tmp_path / "a.weights.h5")
+    tensors, other = read_weights(map_weights(tmp_path / "a.weights.h5")), small_detector(seed=3)
+    load_weights(other, tmp_path / "a.weights.h5", tensors)
+    assert same(state(other), state(detector))
+    assert tensors == {}
+
+
+def test_both_forms_give_the_same(detector, tmp_path):
+    write_weights(detector, tmp_path / "ours.weights.h5")
+    detector.save_weights(tmp_path / "keras.weights.h5")
+    assert map_weights(tmp_path / "keras.weights.h5") is None
+    for name in ("ours", "keras"):
+        other = small_detector(seed=3)
+        other.load_weights(tmp_path / f"{name}.weights.h5")
+        assert same(state(other), state(detector))
+
+
+def test_two_tensors_of_one_shape_are_told_apart_by_name(detector, tmp_path):
+    """Counting shapes, as Keras's form has to, would not see this."""
+    write_weights(detector, tmp_path / "a.weights.h5")
+    with h5py.File(tmp_path / "a.weights.h5", "a") as file:
+        file.move("stem_bn.gamma", "stem_bn.gain")
+    before = state(detector)
+    with pytest.raises(CheckpointError, match=r"Only in the file: stem_bn\.gain .*only in the model: stem_bn\.gamma"):
+        load_weights(detector, tmp_path / "a.weights.h5")
+    assert same(state(detector), before)
+
+
+def test_text_for_numbers_is_damage(detector, tmp_path):
+    write_weights(detector, tmp_path / "a.weights.h5")
+    with h5py.File(tmp_path / "a.weights.h5", "a") as file:
+        del file["stem_bn.gamma"]
+        file["stem_bn.gamma"] = "text"
+    with pytest.raises(CheckpointError, match=r"stem_bn\.gamma holds"):
+        load_weights(detector, tmp_path / "a.weights.h5")
