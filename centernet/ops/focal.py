@@ -22,12 +22,11 @@ def focal_terms(logits: Any, heatmap: Any) -> Any:
     Returns:
         float32, same shape, at least 0; neither summed nor normalized.
     """
-    probability = ops.sigmoid(ops.cast(logits, "float32"))
-    # Not ops.clip: its gradient at the bounds themselves differs between backends.
-    probability = ops.where(probability < MIN_PROBABILITY, MIN_PROBABILITY, probability)
-    probability = ops.where(probability > 1 - MIN_PROBABILITY, 1 - MIN_PROBABILITY, probability)
     is_object = heatmap == 1
-    wrong = ops.where(is_object, 1 - probability, probability)
-    right = ops.where(is_object, probability, 1 - probability)
+    logits = ops.cast(logits, "float32")
+    right = ops.sigmoid(ops.where(is_object, logits, -logits))
+    # Not ops.clip: its gradient at the bounds themselves differs between backends.
+    right = ops.where(right < MIN_PROBABILITY, MIN_PROBABILITY, right)
+    right = ops.where(right > 1 - MIN_PROBABILITY, 1 - MIN_PROBABILITY, right)
     weight = ops.where(is_object, 1.0, ops.square(ops.square(1 - heatmap)))
-    return -ops.log(right) * ops.square(wrong) * weight
+    return -ops.log(right) * ops.square(1 - right) * weight

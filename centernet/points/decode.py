@@ -32,6 +32,7 @@ def decode(
     settings: DecoderSettings,
     *,
     keypoint_class: int | None = None,
+    offsets: Any = None,
     exact: bool = False,
 ) -> dict[str, Any]:
     """Detections of a batch, best first.
@@ -42,6 +43,8 @@ def decode(
             int32 `(batch, 2)`.
         settings: Counts, thresholds and rules.
         keypoint_class: Class whose objects have keypoints; needed when `maps` has keypoint maps.
+        offsets: Row and column of the network's input where each image starts, in pixels, int32 `(batch, 2)`;
+            None for its top left.
         exact: Also reproduce what newer runtimes make of the rules (`DecodeRules.ignore_search_radius`).
 
     Returns:
@@ -52,21 +55,24 @@ def decode(
     """
     rules = RULES[settings.rules]
     centers = _find_centers(maps, image_sizes, settings.max_detections, rules)
-    # Cells to fractions of the image, in x y order.
-    scale = STRIDE / ops.flip(ops.cast(image_sizes, "float32"), axis=-1)[:, None]
+    # Cells to fractions of the image, in x y order: times `scale`, less `start`.
+    offsets = ops.zeros_like(image_sizes) if offsets is None else offsets
+    sizes, starts = (ops.flip(ops.cast(pair, "float32"), axis=-1)[:, None] for pair in (image_sizes, offsets))
+    scale, start = STRIDE / sizes, starts / sizes
+    corners = centers.boxes * ops.concatenate([scale, scale], axis=-1) - ops.concatenate([start, start], axis=-1)
     found = {
-        "boxes": ops.clip(centers.boxes * ops.concatenate([scale, scale], axis=-1), 0.0, 1.0),
+        "boxes": ops.clip(corners, 0.0, 1.0),
         "scores": centers.peaks.scores,
         "class_ids": centers.peaks.channels,
     }
     if "keypoint_heatmap" in maps:
         single_class = maps["heatmap"].shape[-1] == 1
         cells, scores = decode_keypoints(maps, centers.peaks, centers.boxes, settings, exact=exact)
+        keypoints = cells * scale[:, :, None] - start[:, :, None]
         if not single_class:
             belongs = ops.logical_and(centers.peaks.channels == keypoint_class, centers.peaks.scores > 0)
-            cells = ops.where(belongs[..., None, None], cells, 0.0)
+            keypoints = ops.where(belongs[..., None, None], keypoints, 0.0)
             scores = ops.where(belongs[..., None], scores, 0.0)
-        keypoints = cells * scale[:, :, None]
         if rules.drop_keypoints_outside and not single_class:
             inside = ops.all(ops.logical_and(keypoints >= 0, keypoints <= 1), axis=-1)
             keypoints, scores = ops.clip(keypoints, 0.0, 1.0), ops.where(inside, scores, 0.0)
@@ -79,7 +85,7 @@ def _find_centers(maps: Mapping[str, Any], image_sizes: Any, count: int, rules: 
     _, height, width, _ = ops.shape(probability)
     if rules.mask_beyond_image:
         probability = probability * _beyond_image_mask(height, width, image_sizes)
-    peaks = best_peaks(probability, count)
+    peaks = best_peaks(probability, count, rules.peak_tolerance)
     size = ops.cast(gather_at(maps["size"], peaks.rows, peaks.columns), "float32")
     offset = ops.cast(gather_at(maps["offset"], peaks.rows, peaks.columns), "float32")
     if rules.clamp_sizes:

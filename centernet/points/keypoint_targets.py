@@ -69,35 +69,34 @@ def keypoint_targets(
     }
 
 
-def _deviations(deviations: Sequence[float], count: int) -> np.ndarray:
+def _deviations(deviations: Sequence[float], count: int) -> Any:
     if len(deviations) not in (0, count):
         raise ConfigError(f"Expected a deviation for each of {count} keypoints. Received: {len(deviations)}")
-    return np.array(deviations or [1.0] * count, np.float32)
+    return ops.convert_to_tensor(list(deviations) or [1.0] * count, dtype="float32")
 
 
-def _disc(radius: int) -> np.ndarray:
+def _disc(radius: int) -> Any:
     """Rows and columns, from the center, of the cells within a radius: int32 `(d, 2)`."""
     rows, columns = np.indices((2 * radius + 1, 2 * radius + 1)) - radius
     inside = rows**2 + columns**2 <= radius**2
-    return np.stack([rows[inside], columns[inside]], axis=-1).astype(np.int32)
+    return ops.convert_to_tensor(np.stack([rows[inside], columns[inside]], axis=-1), dtype="int32")
 
 
 def _heatmap(cells: Any, deviations: Any, labeled: Any, size: tuple[int, int]) -> Any:
     """Gaussians of all keypoints of an image, as if they were objects of the class that is their number."""
     batch, count, kinds = ops.shape(labeled)
-    flat = (batch, count * kinds)
-    # The same cut as of an object's Gaussian: within six deviations.
-    radii = ops.cast(ops.ceil(6 * deviations), "int32") - 1
+    objects = (batch, count * kinds)
+    radii = ops.cast(ops.ceil(6 * deviations), "int32") - 1  # cut like an object's Gaussian, at six deviations
     drawn = ops.where(labeled, ops.arange(kinds, dtype="int32"), -1)
-    centers = ops.reshape(ops.flip(cells, axis=-1), (*flat, 2))
-    rest = [ops.reshape(value, flat) for value in (deviations, radii, drawn)]
-    (heatmap,) = draw_gaussians([centers], [rest[0]], rest[1], rest[2], size, kinds)
+    deviations, radii, drawn = (ops.reshape(value, objects) for value in (deviations, radii, drawn))
+    centers = ops.reshape(ops.flip(cells, axis=-1), (*objects, 2))
+    (heatmap,) = draw_gaussians([centers], [deviations], radii, drawn, size, kinds)
     return heatmap
 
 
 def _around(positions: Any, cells: Any, labeled: Any, size: tuple[int, int]) -> dict[str, Any]:
     """Keypoints as seen from cells `(batch, n, k or 1, d, 2)`: targets, and with endings their cells and masks."""
-    inside = ops.all((cells >= 0) & (cells < np.array(size, np.int32)), axis=-1)
+    inside = ops.all((cells >= 0) & (cells < ops.convert_to_tensor(size, dtype="int32")), axis=-1)
     mask = inside & labeled[..., None]
     vectors = positions[..., None, :] - ops.cast(cells, "float32")
     number = cells[..., 0] * size[1] + cells[..., 1]

@@ -33,7 +33,7 @@ def decode_keypoints(
     Returns:
         Positions in output cells, `(batch, k, keypoints, 2)` as `x y`, and scores `(batch, k, keypoints)`.
     """
-    candidates, candidate_scores = _candidates(maps, settings.candidates)  # (b, n, m, 2) and (b, n, m)
+    candidates, candidate_scores = _candidates(maps, settings)  # (b, n, m, 2) and (b, n, m)
     regressed = _regressed(maps["keypoint_regression"], centers)  # (b, k, n, 2)
     valid = candidate_scores >= settings.candidate_min_score
     squared = ops.sum(ops.square(regressed[:, :, :, None] - candidates[:, None]), axis=-1)
@@ -53,9 +53,10 @@ def decode_keypoints(
     return position, ops.where(matched, score, settings.unmatched_score)
 
 
-def _candidates(maps: Mapping[str, Any], count: int) -> tuple[Any, Any]:
+def _candidates(maps: Mapping[str, Any], settings: DecoderSettings) -> tuple[Any, Any]:
     """Peaks of every keypoint heatmap, moved by their offsets: `x y` in cells, and scores."""
-    peaks = best_peaks_per_channel(ops.sigmoid(ops.cast(maps["keypoint_heatmap"], "float32")), count)
+    probability = ops.sigmoid(ops.cast(maps["keypoint_heatmap"], "float32"))
+    peaks = best_peaks_per_channel(probability, settings.candidates, RULES[settings.rules].peak_tolerance)
     offsets = maps["keypoint_offset"]
     batch, _, width, _ = ops.shape(offsets)
     cell = peaks.rows * width + peaks.columns

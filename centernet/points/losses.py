@@ -67,7 +67,7 @@ def point_losses(
     """
     weights = weights or LossWeights()
     if not targets.keys() >= maps.keys():
-        missing = ", ".join(maps.keys() - targets.keys())
+        missing = ", ".join(sorted(maps.keys() - targets.keys()))
         raise ConfigError(f"Expected targets of every head. Received: none of {missing}. Give the boxes' keypoints.")
     parts = {}
     for name, stacks in maps.items():

@@ -11,18 +11,21 @@ from keras import ops
 from centernet.errors import ConfigError
 from centernet.inference import Arrays, compile_with_network, shape_step
 from centernet.ops.nms import soft_nms
+from centernet.ops.resize_exact import resize_bilinear
 from centernet.points.decode import STRIDE
 from centernet.preprocessing import collate
 from centernet.test_time import TestTime
 
-AVERAGED = ("size",)  # beside the heatmaps; the offset is the upright pass's
+AVERAGED = ("size",)  # beside heatmaps and keypoints; offsets are the upright pass's
+POSITIONS = ("boxes", "keypoints")
 
 
 def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
     """Find objects in one image by several passes.
 
     A mirrored pass is averaged with the upright one before decoding; the detections of all scales are joined by
-    soft-NMS.
+    soft-NMS. With `fit="original"` the image itself is scaled (its new sides rounded down) and positions are divided by
+    the scale, as in the reference; with `fit="canvas"` the canvas is.
 
     Args:
         detector: A `PointDetector`.
@@ -36,9 +39,8 @@ def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exac
     Raises:
         ConfigError: If the input of a scale has fewer cells than detections are asked for.
     """
-    batch, sizes = collate([image], shape_step())
-    found = [_compiled(detector, scale, test_time.flip, exact)(batch, sizes) for scale in test_time.scales]
-    arrays = {name: np.concatenate([ops.convert_to_numpy(one[name])[0] for one in found]) for name in found[0]}
+    found = [_detect_scale(detector, image, scale, test_time.flip, exact) for scale in test_time.scales]
+    arrays = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
     if len(found) == 1:
         return arrays
     count = detector.config.decoder.max_detections
@@ -48,10 +50,23 @@ def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exac
     return kept | {"boxes": left.boxes, "scores": left.scores}
 
 
-def _compiled(detector: Any, scale: float, flip: bool, exact: bool) -> Callable[..., Any]:
-    """The detector at one scale, compiled once."""
-    canvas = detector.config.preprocessing.scaled(scale, detector.backbone.input_multiple).size
+def _detect_scale(detector: Any, image: np.ndarray, scale: float, flip: bool, exact: bool) -> Arrays:
+    """What is found at one scale, in pixels of the image."""
+    preprocessing = detector.config.preprocessing.scaled(scale, detector.backbone.input_multiple)
+    original = preprocessing.fit == "original"
+    if original:
+        height, width = (max(int(side * scale), 1) for side in image.shape[:2])
+        image = resize_bilinear(image, (height, width))
+    batch, sizes = collate([image], shape_step())
+    canvas = preprocessing.canvas(sizes)
     _check_cells(detector.config, scale, canvas)
+    found = _compiled(detector, canvas, flip, exact)(batch, sizes)
+    arrays = {name: ops.convert_to_numpy(values)[0] for name, values in found.items()}
+    return arrays | {name: arrays[name] / np.float32(scale) for name in POSITIONS if original and name in arrays}
+
+
+def _compiled(detector: Any, canvas: tuple[int, int], flip: bool, exact: bool) -> Callable[..., Any]:
+    """The detector on one canvas, compiled once."""
 
     def step(forward: Callable[[Any], Any], images: Any, sizes: Any) -> dict[str, Any]:
         batch = detector.config.preprocessing(images, sizes, canvas)
@@ -81,6 +96,8 @@ def _check_cells(config: Any, scale: float, canvas: tuple[int, int]) -> None:
 def _average(name: str, maps: Any, detector: Any) -> Any:
     """The map of the upright pass, averaged with the mirrored one's where that means the same."""
     upright, mirrored = maps[:1], ops.flip(maps[1:], axis=2)
+    if name == "keypoint_regression":
+        return (upright + _mirror_vectors(mirrored, detector.config.keypoints)) / 2
     if name in AVERAGED:
         return (upright + mirrored) / 2
     if not name.endswith("heatmap"):
@@ -89,6 +106,13 @@ def _average(name: str, maps: Any, detector: Any) -> Any:
         mirrored = ops.take(mirrored, np.asarray(_flipped(detector.config.keypoints)), axis=-1)
     probability = (ops.sigmoid(upright) + ops.sigmoid(mirrored)) / 2
     return ops.log(probability) - ops.log1p(-probability)
+
+
+def _mirror_vectors(maps: Any, task: Any) -> Any:
+    """Vectors from a center to its keypoints, y x of each in turn, as they are in the mirror."""
+    shape = ops.shape(maps)
+    vectors = ops.take(ops.reshape(maps, (*shape[:-1], -1, 2)), np.asarray(_flipped(task)), axis=-2)
+    return ops.reshape(vectors * np.array([1, -1], np.float32), shape)
 
 
 def _flipped(task: Any) -> Any:

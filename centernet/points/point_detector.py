@@ -88,7 +88,8 @@ class PointDetector(Detector):
     ) -> dict[str, Any]:
         """See `Detector.decode_maps`; positions come out as fractions of the image, so the canvas plays no part."""
         config = self.config
-        found = decode(maps, placement.sizes, config.decoder, keypoint_class=config.keypoint_class, exact=exact)
+        place = {"image_sizes": placement.sizes, "offsets": placement.offsets}
+        found = decode(maps, settings=config.decoder, keypoint_class=config.keypoint_class, exact=exact, **place)
         scale = ops.flip(ops.cast(image_sizes, "float32"), axis=-1)[:, None]
         found["boxes"] = found["boxes"] * ops.concatenate([scale, scale], axis=-1)
         if "keypoints" in found:
@@ -125,16 +126,22 @@ class PointDetector(Detector):
 
 
 def _check_canvas(config: ModelConfig, backbone: keras.Model) -> None:
-    """Check that the input's size goes through the network and has room for all detections."""
-    size, multiple = config.preprocessing.size, backbone.input_multiple
-    if any(side % multiple for side in size):
+    """Check that inputs of all sizes that there can be go through the network and have room for all detections."""
+    preprocessing, multiple = config.preprocessing, backbone.input_multiple
+    if any(side % multiple for side in preprocessing.size):
         raise ConfigError(
             f"Expected an image size for {config.backbone['name']} whose height and width are multiples of {multiple}. "
-            f"Received: {size}"
+            f"Received: {preprocessing.size}"
         )
-    cells = size[0] * size[1] // STRIDE**2
+    if preprocessing.fit == "original" and preprocessing.step % multiple:
+        raise ConfigError(
+            f"Expected preprocessing with fit='original' for {config.backbone['name']} whose step is a multiple of "
+            f"{multiple}. Received: step={preprocessing.step}"
+        )
+    smallest = preprocessing.smallest_canvas
+    cells = smallest[0] * smallest[1] // STRIDE**2
     if config.decoder.max_detections > cells or (config.keypoints and config.decoder.candidates > cells):
         raise ConfigError(
-            f"Expected at most {cells} detections and candidates, one a cell of an image size of {size}. Received: "
+            f"Expected at most {cells} detections and candidates, one a cell of an image size of {smallest}. Received: "
             f"max_detections={config.decoder.max_detections}, candidates={config.decoder.candidates}"
         )

@@ -1,4 +1,4 @@
-"""The decoding rules of the three exporters that the published archives came from."""
+"""The decoding rules of the PyTorch reference and of the three exporters that the published archives came from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DecodeRules:
-    """What changed between exporters; everything else is common to all of them.
+    """What changed between them; everything else is common to all.
 
     Attributes:
         clamp_sizes: Negative predicted sizes become zero (otherwise the box comes out inverted).
@@ -19,6 +19,8 @@ class DecodeRules:
             comparison mixes units, as the exporter did, so it acts on very thin images only.
         ignore_search_radius: What newer runtimes make of this exporter's NaN distances: a keypoint type
             with an invalid candidate has no search radius. Reproduced only on request (`exact=True`).
+        near_peaks: A cell that scores almost as much as the best around it is a peak, too
+            (`centernet.ops.peaks.PEAK_TOLERANCE`).
     """
 
     clamp_sizes: bool
@@ -26,9 +28,25 @@ class DecodeRules:
     drop_keypoints_outside: bool
     mask_beyond_image: bool
     ignore_search_radius: bool
+    near_peaks: bool = True
+
+    @property
+    def peak_tolerance(self) -> float:
+        """How far below the maximum around it a peak may be."""
+        from centernet.ops.peaks import EQUAL, PEAK_TOLERANCE
+
+        return PEAK_TOLERANCE if self.near_peaks else EQUAL
 
 
 RULES: Mapping[str, DecodeRules] = {
+    "2019-04": DecodeRules(
+        clamp_sizes=False,
+        clip_search_boxes=False,
+        drop_keypoints_outside=False,
+        mask_beyond_image=False,
+        ignore_search_radius=False,
+        near_peaks=False,
+    ),
     "2020-07": DecodeRules(
         clamp_sizes=False,
         clip_search_boxes=False,

@@ -98,7 +98,8 @@ class TargetSettings:
             are asked for its keypoints, lie within this many cells.
         keypoint_mask: Where keypoint heatmaps don't count, since there may be keypoints that nobody labeled. Under
             the rule of "2020-07", which the published models were trained with: boxes of the class with keypoints
-            that have none. Under that of "2021-07", for each keypoint: all boxes without it, those of other classes
+            that have none (there, a box that ends on a cell's index also covers that cell; here, as later, it
+            doesn't). Under that of "2021-07", for each keypoint: all boxes without it, those of other classes
             included.
     """
 

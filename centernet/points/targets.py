@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from centernet.ops.gaussian import draw_gaussians, whole_radius
@@ -120,7 +119,7 @@ def _spare(heatmap: Any, boxes: Any, ignored: Any, class_ids: Any, size: tuple[i
 
 def _inside_image(image_sizes: Any, input_size: tuple[int, int], output_size: tuple[int, int]) -> Any:
     """Cells that an image reaches into, bool `(batch, height, width, 1)`."""
-    sizes = ops.cast(image_sizes, "int32") * np.array(output_size, np.int32)
-    ends = (sizes + np.array(input_size, np.int32) - 1) // np.array(input_size, np.int32)
+    inputs, outputs = (ops.convert_to_tensor(size, dtype="int32") for size in (input_size, output_size))
+    ends = (ops.cast(image_sizes, "int32") * outputs + inputs - 1) // inputs  # rounded up
     rows, columns = (ops.arange(side, dtype="int32") < ends[:, axis, None] for axis, side in enumerate(output_size))
     return (rows[:, :, None] & columns[:, None])[..., None]
