@@ -1,0 +1,1 @@
+"""Datasets: reading, checking, writing and feeding them to training."""
