@@ -8,7 +8,7 @@ from typing import Any
 
 from centernet.checkpoints.pytorch import PyTorchCheckpoint
 from centernet.checkpoints.pytorch_names import VARIABLES, Source, head_source, layer_source
-from centernet.checkpoints.pytorch_recognize import describe_pytorch, recognize_pytorch
+from centernet.checkpoints.pytorch_recognize import recognize_pytorch, refuse_unloadable
 from centernet.checkpoints.report import LoadReport
 from centernet.errors import CheckpointError
 
@@ -30,9 +30,7 @@ def load_pytorch(detector: Any, checkpoint: PyTorchCheckpoint) -> LoadReport:
     Raises:
         CheckpointError: If the file is damaged or belongs to another network. The detector is unchanged then.
     """
-    refusal = describe_pytorch(checkpoint.shapes).refusal
-    if refusal:
-        raise CheckpointError(f"The file {checkpoint.prefix} holds {recognize_pytorch(checkpoint.shapes)}")
+    refuse_unloadable(checkpoint.shapes, checkpoint.prefix)
     wanted = list(_wanted(detector))
     _check(detector, checkpoint, wanted)
     left_over = _left_over(detector, checkpoint, {source.key for _, source, _ in wanted})

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from centernet import presets, saving
 from centernet.checkpoints.cache import cache_dir
 from centernet.checkpoints.pytorch import PyTorchCheckpoint, is_pytorch_file
-from centernet.checkpoints.pytorch_recognize import recognize_pytorch
+from centernet.checkpoints.pytorch_recognize import recognize_pytorch, refuse_unloadable
 from centernet.config import ModelConfig
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, DownloadError
 from centernet.yaml_files import read_yaml
@@ -49,15 +49,18 @@ def locate(source: str) -> Located:
 
     Raises:
         ConfigError: If it is neither a path nor the name of a model, or no model is to be found there.
+        CheckpointError: If it is damaged, or a PyTorch file of a network that this library doesn't have.
     """
     place = _fetch(source)
     saved = _saved(place)
     if saved:
         return saved
     if is_pytorch_file(place):
+        shapes = PyTorchCheckpoint(place).shapes
+        refuse_unloadable(shapes, place)
         raise ConfigError(
-            f"{place} is a PyTorch file ({recognize_pytorch(PyTorchCheckpoint(place).shapes)}), which doesn't say "
-            f"everything about its model. Call centernet.load(model, weights={source!r})."
+            f"{place} is a PyTorch file ({recognize_pytorch(shapes)}), which doesn't say everything about its model. "
+            f"Call centernet.load(model, weights={source!r})."
         )
     prefix = _checkpoint_prefix(place)
     if place.name.endswith(".weights.h5"):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from centernet.errors import CheckpointError
 
 Shape = tuple[int, ...]
 UNKNOWN = "no CenterNet that this library knows"
@@ -12,7 +15,7 @@ HOURGLASSES = {1: "hourglass52", 2: "hourglass104"}
 # Whether the blocks are bottlenecks, blocks of the third stage → depth.
 RESNETS = {(False, 2): 18, (False, 6): 34, (True, 6): 50, (True, 23): 101, (True, 36): 152}
 LOADABLE_RESNETS = (18, 101)
-INSTEAD = "Load the published hourglass or ResNet-18/101 weights without it instead"
+INSTEAD = "Load hourglass or ResNet-18/101 weights without it instead"
 DEFORMABLE = f"it needs deformable convolution (DCNv2), which this library doesn't have. {INSTEAD}"
 
 
@@ -51,6 +54,20 @@ def recognize_pytorch(shapes: Mapping[str, Shape]) -> str:
     """
     found = describe_pytorch(shapes)
     return f"{found}: {found.refusal}" if found.refusal else str(found)
+
+
+def refuse_unloadable(shapes: Mapping[str, Shape], path: Path) -> None:
+    """Refuse a file whose network this library doesn't have.
+
+    Args:
+        shapes: Key, without `module.` → shape.
+        path: The file, for the message.
+
+    Raises:
+        CheckpointError: If it is one.
+    """
+    if describe_pytorch(shapes).refusal:
+        raise CheckpointError(f"The file {path} holds {recognize_pytorch(shapes)}.")
 
 
 def describe_pytorch(shapes: Mapping[str, Shape]) -> RecognizedPyTorch:
