@@ -78,18 +78,19 @@ def best_peaks(heatmap: Any, k: int, tolerance: float = PEAK_TOLERANCE) -> Peaks
     return Peaks(scores, cell // width, cell % width, index % channels)
 
 
-def best_peaks_per_channel(heatmap: Any, k: int) -> Peaks:
+def best_peaks_per_channel(heatmap: Any, k: int, tolerance: float = PEAK_TOLERANCE) -> Peaks:
     """The `k` highest peaks of every channel; equal scores are ordered by position.
 
     Args:
         heatmap: Probabilities `(batch, height, width, channels)`, float32.
         k: Number of peaks of a channel, at most `height * width`.
+        tolerance: See `suppress_non_peaks`.
 
     Returns:
         The peaks, each field `(batch, channels, k)`.
     """
     batch, _, width, channels = ops.shape(heatmap)
-    peaks = ops.transpose(suppress_non_peaks(heatmap), (0, 3, 1, 2))
+    peaks = ops.transpose(suppress_non_peaks(heatmap, tolerance), (0, 3, 1, 2))
     scores, cell = top_k(ops.reshape(peaks, (batch, channels, -1)), k)
     channel = ops.broadcast_to(ops.arange(channels, dtype="int32")[None, :, None], ops.shape(cell))
     return Peaks(scores, cell // width, cell % width, channel)
