@@ -74,11 +74,16 @@ def resize_to_canvas(
     # Columns first, then rows: the order of the reference, and so its rounding. Both are read as rows of
     # a transposed image, because copying whole rows is several times faster than copying single pixels.
     # What lies beyond an image on the canvas is read from one more row and column of zeros.
-    x = ops.transpose(ops.pad(images, ((0, 0), (0, 1), (0, 1), (0, 0))), (0, 2, 1, 3))
+    x = _with_zeros(ops.transpose(_with_zeros(images), (0, 2, 1, 3)))
     columns = sample_positions(sizes[:, 1], new_sizes[:, 1], offsets[:, 1], canvas[1], sampling)
     x = ops.transpose(_interpolate(x, columns), (0, 2, 1, 3))
     rows = sample_positions(sizes[:, 0], new_sizes[:, 0], offsets[:, 0], canvas[0], sampling)
     return ops.reshape(_interpolate(x, rows), (-1, *canvas, 3))
+
+
+def _with_zeros(images: Any) -> Any:
+    """Images with one more row of zeros; concatenated, because LiteRT can't pad uint8."""
+    return ops.concatenate([images, ops.zeros_like(images[:, :1])], axis=1)
 
 
 def _interpolate(images: Any, positions: tuple[Any, Any, Any]) -> Any:

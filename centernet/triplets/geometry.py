@@ -91,10 +91,12 @@ def triplet_scores(
         Mean of the three keypoints' scores, or `NO_PAIR` where there is no triplet, `(..., n)`.
     """
     points, center_scores, center_ids = centers
-    regions = central_regions(boxes, large_area, xp)[..., None, :]
-    points = points[..., None, :, :]
-    inside = xp.all(xp.logical_and(points > regions[..., :2], points < regions[..., 2:]), axis=-1)
-    meets = xp.logical_and(inside, class_ids[..., None] == center_ids[..., None, :])
+    regions = central_regions(boxes, large_area, xp)
+    meets = class_ids[..., None] == center_ids[..., None, :]
+    for axis in (0, 1):  # a trailing axis of two would make comparing several times slower
+        position = points[..., None, :, axis]
+        inside = xp.logical_and(position > regions[..., axis, None], position < regions[..., 2 + axis, None])
+        meets = xp.logical_and(meets, inside)
     found = xp.where(meets, center_scores[..., None, :], NO_PAIR)
     if first:
         found = xp.take_along_axis(found, xp.argmax(xp.where(meets, 1, 0), axis=-1)[..., None], axis=-1)
