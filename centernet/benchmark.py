@@ -49,7 +49,8 @@ def measure(detector: Detector, size: tuple[int, int], runs: int) -> dict[str, f
         Median milliseconds of `NETWORK` (compiled as `detect` does), `INFER` and `DETECT`.
     """
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    network, batch = compile_network(detector), detector.preprocess(image)[0]
+    batch = detector.preprocess(image)[0]
+    network = compile_network(detector, tuple(batch.shape[1:3]))
     sides: dict[str, Callable[[], Any]] = {
         NETWORK: lambda: network(batch),
         INFER: lambda: detector.infer([image]),
@@ -71,14 +72,15 @@ def interleave(sides: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, f
     return {name: median(values) for name, values in times.items()}
 
 
-def compile_network(detector: Detector) -> Callable[[Any], Any]:
+def compile_network(detector: Detector, canvas: tuple[int, int] | None = None) -> Callable[[Any], Any]:
     """The network alone, from preprocessed batch to head maps, compiled as `infer` compiles it.
 
     Args:
         detector: The detector.
+        canvas: Height and width of the network's input; `config.preprocessing.size` if it is None.
 
     Returns:
-        A function of a float32 batch `(batch, *config.preprocessing.size, 3)`.
+        A function of a float32 batch `(batch, *canvas, 3)`.
     """
     from centernet.inference import compile_with_network
 
@@ -86,7 +88,7 @@ def compile_network(detector: Detector) -> Callable[[Any], Any]:
         # What decoding reads; compilers leave the heads of earlier stacks out.
         return {name: stacks[-1] for name, stacks in forward(batch).items()}
 
-    signature = [("float32", (None, *detector.config.preprocessing.size, 3))]
+    signature = [("float32", (None, *(canvas or detector.config.preprocessing.size), 3))]
     return compile_with_network(detector, last_stack, signature)
 
 

@@ -13,7 +13,7 @@ from centernet.backbones import build_backbone, default_preprocessing
 from centernet.config import ModelConfig
 from centernet.detector import Detector
 from centernet.errors import ConfigError
-from centernet.preprocessing import ORIGINAL_STEP, Placement, Preprocessing
+from centernet.preprocessing import Placement, Preprocessing
 from centernet.test_time import TestTime
 from centernet.triplets.canvas import STRIDE
 from centernet.triplets.decode import decode_pairs, join_centers
@@ -111,11 +111,11 @@ class TripletDetector(Detector):
 
 def _check_canvas(config: ModelConfig, backbone: keras.Model) -> None:
     """Check that the input's size goes through the network and has room for all keypoints."""
-    original = config.preprocessing.fit == "original"
-    size, multiple = config.preprocessing.size, backbone.input_multiple
-    if original and ORIGINAL_STEP % multiple:
+    preprocessing, multiple = config.preprocessing, backbone.input_multiple
+    size, step = preprocessing.size, preprocessing.step
+    if preprocessing.fit == "original" and step % multiple:
         raise ConfigError(
-            f"Expected a backbone that takes images in steps of {ORIGINAL_STEP} pixels, as fit='original' makes them. "
+            f"Expected a backbone that takes images in steps of {step} pixels, as fit='original' makes them. "
             f"Received: {config.backbone['name']} with steps of {multiple}. Take fit='canvas', or fewer levels."
         )
     if any(side % multiple not in (0, multiple - 1) for side in size):
@@ -123,7 +123,7 @@ def _check_canvas(config: ModelConfig, backbone: keras.Model) -> None:
             f"Expected an image size for {config.backbone['name']} whose height and width are multiples of {multiple}, "
             f"or one less. Received: {size}"
         )
-    height, width = (ORIGINAL_STEP, ORIGINAL_STEP) if original else size  # the smallest canvas
+    height, width = preprocessing.smallest_canvas
     cells = -(-height // STRIDE) * -(-width // STRIDE)
     if config.decoder.keypoints > cells:
         raise ConfigError(

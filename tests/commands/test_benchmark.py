@@ -1,4 +1,7 @@
 import pytest
+from small import small_detector
+
+from centernet.preprocessing import Preprocessing
 
 
 def test_benchmark_prints_the_share_of_everything_but_the_network(run, tiny):
@@ -9,6 +12,14 @@ def test_benchmark_prints_the_share_of_everything_but_the_network(run, tiny):
     medians = {name.strip(): float(milliseconds) for name, milliseconds, _ in rows[-3:]}
     assert len(medians) == 3
     assert all(median > 0 for median in medians.values())
+    assert done.out.rstrip().endswith("%")
+
+
+def test_a_detector_whose_input_follows_the_image_is_timed_too(run, tmp_path):
+    preprocessing = Preprocessing((64, 64), fit="original", step=16)
+    small_detector(preprocessing=preprocessing, image_size=None).save(tmp_path / "original")
+    done = run("benchmark", "--model", tmp_path / "original", "--runs", 3, "--size", "96x40")
+    assert (done.code, done.err) == (0, "")
     assert done.out.rstrip().endswith("%")
 
 
