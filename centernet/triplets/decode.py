@@ -35,7 +35,7 @@ class Centers(NamedTuple):
     class_ids: Any
 
 
-def decode_pairs(maps: Mapping[str, Any], settings: DecoderSettings) -> tuple[Pairs, Centers]:
+def decode_pairs(maps: Mapping[str, Any], settings: DecoderSettings, *, exact: bool = False) -> tuple[Pairs, Centers]:
     """Corners that belong together, and centers, before they meet.
 
     Two corners belong together when they are of one class, their embeddings are alike and the top-left one is
@@ -45,6 +45,9 @@ def decode_pairs(maps: Mapping[str, Any], settings: DecoderSettings) -> tuple[Pa
         maps: Head name → map of the last stack `(batch, height, width, channels)`; see
             `centernet.triplets.heads.head_channels`.
         settings: Counts and thresholds.
+        exact: Where a heatmap has fewer peaks than keypoints are asked for, take positions of probability 0 for
+            keypoints, too, as the reference does. Otherwise there are no pairs of these, and such a center is of
+            class -1.
 
     Returns:
         `settings.max_pairs` pairs and `settings.keypoints` centers an image.
@@ -61,6 +64,11 @@ def decode_pairs(maps: Mapping[str, Any], settings: DecoderSettings) -> tuple[Pa
     same = top_left.channels[:, :, None] == bottom_right.channels[:, None]
     ordered = ops.all(end[:, None] >= start[:, :, None], axis=-1)
     valid = ops.logical_and(ops.logical_and(same, alike), ordered)
+    center_ids = centers.channels
+    if not exact:
+        peaks = ops.minimum(top_left.scores[:, :, None], bottom_right.scores[:, None]) > 0
+        valid = ops.logical_and(valid, peaks)
+        center_ids = ops.where(centers.scores > 0, center_ids, -1)
     count = settings.keypoints
     best, index = top_k(ops.reshape(ops.where(valid, scores, NO_PAIR), (-1, count * count)), settings.max_pairs)
     row, column = index // count, index % count
@@ -71,7 +79,7 @@ def decode_pairs(maps: Mapping[str, Any], settings: DecoderSettings) -> tuple[Pa
         ops.take_along_axis(bottom_right.scores, column, axis=1),
         ops.take_along_axis(top_left.channels, row, axis=1),
     )
-    return pairs, Centers(_positions(maps, "center", centers), centers.scores, centers.channels)
+    return pairs, Centers(_positions(maps, "center", centers), centers.scores, center_ids)
 
 
 def join_centers(pairs: Pairs, centers: Centers, settings: DecoderSettings) -> tuple[Any, Any, Any]:

@@ -8,6 +8,7 @@ of all passes look for a center in their central region, and soft-NMS joins what
 |---|---|---|
 | mirrored pass | x' = w - x in cells: one pixel of the input to the right | x' = w - ratio - x: the mirrored pixel |
 | scaled side of 128 m - 1 | last row (column) of the image is lost (`scale_image`) | kept |
+| fewer peaks than keypoints | positions of probability 0 are keypoints as well (`decode_pairs`) | none are |
 | center of a pair | the first in its central region: best of the upright pass, then of the mirrored | the best |
 | rows that soft-NMS drops | their places keep copies of other rows, which come out as detections | gone |
 | score below 0.001 | stays if the box overlaps nothing | dropped |

@@ -45,30 +45,30 @@ def _passes(detector: Any, image: np.ndarray, scale: float, flip: bool, exact: b
     canvas = fit_canvas(preprocessing, image.shape[:2], scale)
     if preprocessing.fit == "original":
         image = scale_image(image, canvas, exact=exact)
-    rows = _compiled(detector, preprocessing, canvas.size, flip)(*collate([image], shape_step()))
+    rows = _compiled(detector, preprocessing, canvas.size, flip, exact)(*collate([image], shape_step()))
     for number, (pairs, centers) in enumerate(zip(*map(ops.convert_to_numpy, rows), strict=True)):
         yield Pass(canvas, pairs, centers, mirrored=number == 1)
 
 
 def _compiled(
-    detector: Any, preprocessing: Preprocessing, canvas: tuple[int, int], flip: bool
+    detector: Any, preprocessing: Preprocessing, canvas: tuple[int, int], flip: bool, exact: bool
 ) -> Callable[[np.ndarray, np.ndarray], Any]:
     """The network up to its pairs and centers, compiled once for each size of the canvas."""
 
     def step(forward: Callable[[Any], Any], images: Any, sizes: Any) -> tuple[Any, Any]:
         batch = preprocessing(images, sizes, canvas)
         maps = forward(ops.concatenate([batch, ops.flip(batch, axis=2)], axis=0) if flip else batch)
-        return keypoint_rows({name: stacks[-1] for name, stacks in maps.items()}, detector.config.decoder)
+        return keypoint_rows({name: stacks[-1] for name, stacks in maps.items()}, detector.config.decoder, exact=exact)
 
     def compile_rows() -> Callable[..., Any]:
         return compile_with_network(detector, step, [("uint8", (1, None, None, 3)), ("int32", (1, 2))])
 
-    return detector.compiled_form(("triplets", canvas, flip), compile_rows)
+    return detector.compiled_form(("triplets", canvas, flip, exact), compile_rows)
 
 
-def keypoint_rows(maps: Mapping[str, Any], settings: DecoderSettings) -> tuple[Any, Any]:
+def keypoint_rows(maps: Mapping[str, Any], settings: DecoderSettings, *, exact: bool = False) -> tuple[Any, Any]:
     """Pairs `(batch, n, 8)` and centers `(batch, m, 4)` of head maps, with the columns of `Pass`."""
-    pairs, centers = decode_pairs(maps, settings)
+    pairs, centers = decode_pairs(maps, settings, exact=exact)
     columns = (pairs.scores, pairs.top_left_scores, pairs.bottom_right_scores, ops.cast(pairs.class_ids, "float32"))
     rows = ops.concatenate([pairs.boxes, *(column[..., None] for column in columns)], axis=-1)
     middles = (ops.cast(centers.class_ids, "float32"), centers.scores)

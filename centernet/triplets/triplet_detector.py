@@ -79,9 +79,9 @@ class TripletDetector(Detector):
     def decode_maps(
         self, maps: Mapping[str, Any], image_sizes: Any, placement: Placement, canvas: tuple[int, int], exact: bool
     ) -> dict[str, Any]:
-        """See `Detector.decode_maps`; `exact` has nothing to say about a single pass without merging."""
+        """See `Detector.decode_maps`."""
         settings = self.config.decoder
-        pairs, centers = decode_pairs(maps, settings)
+        pairs, centers = decode_pairs(maps, settings, exact=exact)
         _, rows, columns, _ = ops.shape(maps["center"])
         sizes, offsets, own = (
             ops.flip(ops.cast(pair, "float32"), axis=-1)[:, None] for pair in (*placement, image_sizes)

@@ -22,8 +22,9 @@ from centernet.triplets.settings import DecoderSettings
 FEW = DecoderSettings(max_detections=6, keypoints=4, max_pairs=12)
 
 
-def run(maps: dict[str, np.ndarray], decoder: DecoderSettings) -> tuple[Pairs, Centers]:
-    pairs, centers = decode_pairs({name: ops.convert_to_tensor(value) for name, value in maps.items()}, decoder)
+def run(maps: dict[str, np.ndarray], decoder: DecoderSettings, **options: bool) -> tuple[Pairs, Centers]:
+    tensors = {name: ops.convert_to_tensor(value) for name, value in maps.items()}
+    pairs, centers = decode_pairs(tensors, decoder, **options)
     return Pairs(*map(ops.convert_to_numpy, pairs)), Centers(*map(ops.convert_to_numpy, centers))
 
 
@@ -140,6 +141,18 @@ def test_maps_without_pairs_give_no_detections() -> None:
     _, scores, _ = join(pairs, centers, FEW)
     assert scores.shape == (1, FEW.max_detections)
     assert (scores == 0).all()
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_a_position_of_probability_0_is_a_keypoint_in_exact_only(branch: str) -> None:
+    maps = with_corners()
+    maps["center"][0, 3, 3, 1] = 2
+    maps[branch][:] = -200
+    for exact in (False, True):
+        pairs, centers = run(maps, FEW, exact=exact)
+        empty = pairs.scores if branch != "center" else centers.class_ids
+        assert (empty >= 0).any() == exact
+    assert join(*run(maps, FEW), FEW)[1].max() == 0
 
 
 @pytest.mark.parametrize("name", [*BRANCHES, "top_left_embedding", "top_left_offset", "center_offset"])

@@ -212,6 +212,40 @@ class TestDetection:
             same_boxes = np.array_equal(single["boxes"], original.infer_passes(image, other)["boxes"])
             assert same_boxes == vote
 
+    @pytest.mark.parametrize("size", [(1, 1), (3, 2), (1, 200), (300, 3)])
+    @pytest.mark.parametrize("test_time", [None, TestTime(True, (0.6, 1.0))], ids=["plain", "passes"])
+    @pytest.mark.parametrize("name", ["original", "detector"])
+    def test_images_smaller_than_a_cell_go_through(self, request, name, test_time, size):
+        found = request.getfixturevalue(name).detect(picture(*size), min_score=0, test_time=test_time)
+        assert found.image_size == size
+        assert (found.boxes >= 0).all()
+        assert (found.boxes <= [size[1], size[0]] * 2).all()
+
+    @pytest.mark.parametrize("branch", BRANCHES)
+    def test_an_empty_heatmap_gives_no_detections(self, branch):
+        detector = small_triplets()
+        last = detector.get_layer(f"{branch}_0")
+        last.kernel.assign(ops.zeros_like(last.kernel))
+        last.bias.assign(ops.full_like(last.bias, -200.0))
+        detector.refresh()
+        assert len(detector.detect(picture(64, 64), min_score=0, test_time=TestTime(True))) == 0
+        maps = forward(detector, detector.preprocess(picture(64, 64))[0])
+        assert not ops.convert_to_numpy(detector.decode(maps, np.int32([[64, 64]]))["scores"]).any()
+
+    @pytest.mark.parametrize(
+        ("name", "test_time"), [("center", None), ("top_left_offset", None), ("top_left_offset", TestTime(True))]
+    )
+    def test_maps_that_are_no_numbers_give_no_detections(self, name, test_time):
+        detector = small_triplets()
+        kernel = detector.get_layer(f"{name}_0").kernel
+        values = np.full(kernel.shape, 3e37, np.float32)
+        values[:, :, ::2] *= -1  # finite, but infinity less infinity comes out
+        kernel.assign(values)
+        detector.refresh()
+        maps = forward(detector, detector.preprocess(picture(64, 64))[0])
+        assert not np.isfinite(maps[name][0]).all()
+        assert len(detector.detect(picture(64, 64), min_score=0, test_time=test_time)) == 0
+
 
 class TestSaving:
     @pytest.mark.parametrize("name", ["model", "model.zip", "model.keras"])
