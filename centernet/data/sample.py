@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ class Sample:
     """An image and the objects in it, as they were annotated: nothing is repaired or left out.
 
     Attributes:
-        source: Where the image is: a path, the bytes of an image file, or a uint8 RGB array. It is read when `image`
-            is asked for.
+        source: Where the image is: a path, the bytes of an image file, a uint8 RGB array, or a function that makes
+            such an array. It is read when `image` is asked for.
         boxes: float32 `(n, 4)`, `x0 y0 x1 y1` in pixels of the image, pixel edges.
         class_ids: int32 `(n,)`, from 0; they index the class names of the dataset.
         image_id: What the dataset calls the image: a number or a name, unique in it.
@@ -31,7 +32,7 @@ class Sample:
         size: Height and width in pixels that the annotation states, or None.
     """
 
-    source: Path | bytes | np.ndarray
+    source: Path | bytes | np.ndarray | Callable[[], np.ndarray]
     boxes: np.ndarray
     class_ids: np.ndarray
     image_id: int | str
@@ -71,7 +72,7 @@ class Sample:
         """
         from centernet.images import read_image
 
-        return read_image(self.source, name=self.name).image
+        return read_image(self.source() if callable(self.source) else self.source, name=self.name).image
 
     @property
     def name(self) -> str:
