@@ -247,6 +247,30 @@ class Detector(keras.Model):
             check_batch(self.config, *validation)
         return super().fit(x, y, *arguments, **options)
 
+    def evaluate(self, x: Any = None, *arguments: Any, **options: Any) -> Any:
+        """Count how good the detector is: COCO's average precision and recall on a `Dataset`.
+
+        Args:
+            x: A `centernet.data.dataset.Dataset`; anything else goes to `keras.Model.evaluate`, as do `arguments`,
+                and gives the loss.
+            *arguments: See `keras.Model.evaluate`.
+            **options: Of a dataset those of `centernet.evaluation.evaluate`: `batch_size`, `test_time` and others.
+
+        Returns:
+            An `Evaluation` of a dataset: `print(it)`, `it.ap`, `it.report("folder")`. Otherwise what Keras returns.
+
+        Raises:
+            ConfigError: If the dataset is empty, or has other classes or keypoints than the detector.
+            SourceError: If none of its images can be read.
+        """
+        from centernet.data.dataset import Dataset
+
+        if not isinstance(x, Dataset):
+            return super().evaluate(x, *arguments, **options)
+        from centernet.evaluation import evaluate
+
+        return evaluate(self, x, *arguments, **options)
+
     def load_weights(self, filepath: str | Path, **options: Any) -> None:
         """Set the weights from a `.weights.h5` file, of Keras's form or of a saved detector.
 

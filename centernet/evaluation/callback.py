@@ -1,0 +1,78 @@
+"""COCO's figures while training: a Keras callback."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+
+from centernet.data.dataset import Dataset
+from centernet.errors import ConfigError
+from centernet.evaluation.evaluating import evaluate
+from centernet.evaluation.result import Evaluation
+from centernet.test_time import TestTime
+
+FIGURES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar100")
+KEYPOINT_FIGURES = ("ap", "ap50", "ap75", "ar")
+
+
+class CocoEvaluation(keras.callbacks.Callback):
+    """Evaluates the detector after epochs, and puts the figures among the logs.
+
+    There they are seen by the callbacks that come after it: list it before `ModelCheckpoint(monitor="val_ap",
+    mode="max")` and `EarlyStopping(monitor="val_ap", mode="max")`, and after `SwapEMAWeights(swap_on_epoch=True)`,
+    which puts averaged weights in place.
+
+    Attributes:
+        latest: The latest `Evaluation`, or None.
+
+    Args:
+        dataset: The images to evaluate on.
+        every: Evaluate after every so many epochs, and after the last.
+        batch_size: Images that go through the network together.
+        min_score: Objects that score less are left out.
+        test_time: Several passes over each image; by default the model's own.
+        prefix: What names in the logs begin with: `val_ap`, `val_ap50`, `val_ap75`, `val_ap_small`, `val_ap_medium`,
+            `val_ap_large`, `val_ar100`, and of keypoints `val_keypoint_ap`, `val_keypoint_ap50`, `val_keypoint_ap75`,
+            `val_keypoint_ar`. Figures of which nothing is known (no object of that size) are left out.
+
+    Raises:
+        ConfigError: If the dataset has no objects, or `every` is no whole number above 0.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        every: int = 1,
+        *,
+        batch_size: int = 1,
+        min_score: float = 0.0,
+        test_time: TestTime | None = None,
+        prefix: str = "val_",
+    ) -> None:
+        super().__init__()
+        if not isinstance(every, int) or every < 1:
+            raise ConfigError(f"Expected to evaluate every 1 or more epochs. Received: every={every!r}")
+        if not any(len(sample.boxes) for sample in dataset):
+            raise ConfigError(f"Expected objects to evaluate on. Received: {dataset.name}, {len(dataset)} images, none")
+        self.dataset = dataset
+        self.every = every
+        self.prefix = prefix
+        self.latest: Evaluation | None = None
+        self._options: dict[str, Any] = {"batch_size": batch_size, "min_score": min_score, "test_time": test_time}
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Evaluate, if it is time to."""
+        last = epoch + 1 == (self.params or {}).get("epochs")
+        if (epoch + 1) % self.every and not last:
+            return
+        self.latest = evaluate(self.model, self.dataset, **self._options)
+        if logs is not None:
+            logs.update(self._figures(self.latest))
+
+    def _figures(self, evaluation: Evaluation) -> dict[str, float]:
+        named = {name: getattr(evaluation, name) for name in FIGURES}
+        if evaluation.keypoints:
+            named |= {f"keypoint_{name}": getattr(evaluation.keypoints, name) for name in KEYPOINT_FIGURES}
+        return {f"{self.prefix}{name}": value for name, value in named.items() if not math.isnan(value)}
