@@ -14,9 +14,10 @@ from keras import ops
 from small import small_detector
 from small_triplets import small_triplets
 
+from centernet.data.padding import pad_objects
 from centernet.points.settings import KeypointTask
 from centernet.points.targets import point_targets
-from centernet.triplets.targets import pad_objects, triplet_targets
+from centernet.triplets.targets import triplet_targets
 
 SIZE, CELLS, CLASSES, SLOTS = (96, 128), (24, 32), ("a", "b", "c"), 8
 LOWEST = 1e-5  # probability where there is nothing
@@ -69,8 +70,8 @@ def rendering(function: Any):
 
 
 def targets_of(function: Any, boxes: np.ndarray, class_ids: np.ndarray, **options: Any) -> dict[str, np.ndarray]:
-    padded = pad_objects([boxes], [class_ids], SLOTS)
-    found = rendering(function)(*map(ops.convert_to_tensor, padded), **options)
+    padded = pad_objects(SLOTS, boxes=[boxes], class_ids=[class_ids])
+    found = rendering(function)(*map(ops.convert_to_tensor, padded.values()), **options)
     return {name: ops.convert_to_numpy(value) for name, value in found.items()}
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from centernet.errors import ConfigError
 from centernet.ops.gaussian import draw_gaussians, whole_radius
 
-MAX_OBJECTS = 128  # objects of an image in the published training
 # Keypoint → how many standard deviations its Gaussian's diameter has; published constants.
 DIAMETERS = {"top_left": 6, "bottom_right": 6, "center": 5}
 
@@ -87,38 +84,6 @@ def triplet_targets(
     drawn = ops.where(mask, ops.cast(class_ids, "int32"), -1)
     heatmaps = draw_gaussians(list(cells.values()), deviations, radii, drawn, output_size, num_classes)
     return targets | dict(zip(cells, heatmaps, strict=True))
-
-
-def pad_objects(
-    boxes: Sequence[Any], class_ids: Sequence[Any], max_objects: int = MAX_OBJECTS
-) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes of several images as one array, on the host.
-
-    Args:
-        boxes: Boxes of each image, `(n, 4)`.
-        class_ids: Their classes, from 0, `(n,)`.
-        max_objects: Objects that an image may have.
-
-    Returns:
-        Boxes float32 `(batch, max_objects, 4)`, zeros where there is none, and class ids int32
-        `(batch, max_objects)`, -1 where there is none.
-
-    Raises:
-        ConfigError: If an image has more objects than that, or not as many classes as boxes.
-    """
-    padded = np.zeros((len(boxes), max_objects, 4), np.float32)
-    padded_ids = np.full((len(boxes), max_objects), -1, np.int32)
-    for image, (found, ids) in enumerate(zip(boxes, class_ids, strict=True)):
-        if len(found) != len(ids):
-            raise ConfigError(f"Expected a class for each box. Received: {len(found)} boxes, {len(ids)} classes.")
-        if len(found) > max_objects:
-            raise ConfigError(
-                f"Expected at most {max_objects} objects in an image. Received: {len(found)} in image {image} of the "
-                "batch. Raise max_objects, or leave some out."
-            )
-        padded[image, : len(found)] = np.reshape(found, (-1, 4))
-        padded_ids[image, : len(ids)] = ids
-    return padded, padded_ids
 
 
 def _valid(boxes: Any, class_ids: Any, input_size: tuple[int, int], num_classes: int) -> tuple[Any, Any]:
