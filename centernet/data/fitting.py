@@ -24,6 +24,7 @@ class Positions(NamedTuple):
     weight: np.ndarray
 
 
+@functools.lru_cache(maxsize=256)
 def fitted_size(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
     """Height and width of an image that is scaled to fit a canvas: `centernet.ops.resize.fitted_sizes` of one image.
 

@@ -1,0 +1,74 @@
+"""Fitting images on the host against the model's own preprocessing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+
+from centernet.data.fitting import fitted_size, resize_into
+from centernet.errors import CenterNetError
+from centernet.ops.resize import fitted_sizes, resize_to_canvas
+
+SIDES = st.integers(1, 90)
+SIZES = st.tuples(SIDES, SIDES)
+
+
+def pixels(size: tuple[int, int]) -> np.ndarray:
+    return np.random.default_rng(size).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+def by_model(image: np.ndarray, canvas: tuple[int, int], sampling: str) -> np.ndarray:
+    sizes = ops.convert_to_tensor([image.shape[:2]], dtype="int32")
+    placed = fitted_sizes(sizes, canvas), ops.zeros_like(sizes)
+    return ops.convert_to_numpy(resize_to_canvas(ops.convert_to_tensor(image[None]), sizes, *placed, canvas, sampling))
+
+
+def on_host(image: np.ndarray, canvas: tuple[int, int], sampling: str) -> np.ndarray:
+    out = np.zeros((*canvas, 3), np.uint8)
+    height, width = fitted_size(image.shape[:2], canvas)
+    resize_into(out[:height, :width], image, sampling)
+    return out
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 5000), st.integers(1, 5000)), min_size=20, max_size=20),
+    st.tuples(st.integers(1, 1100), st.integers(1, 1100)),
+)
+@settings(max_examples=20, deadline=None)
+def test_images_have_the_size_on_the_canvas_that_the_model_gives_them(
+    sizes: list[tuple[int, int]], canvas: tuple[int, int]
+) -> None:
+    expected = ops.convert_to_numpy(fitted_sizes(ops.convert_to_tensor(sizes, dtype="int32"), canvas))
+    assert [list(fitted_size(size, canvas)) for size in sizes] == expected.tolist()
+
+
+@pytest.mark.parametrize("sampling", ["legacy", "half_pixel"])
+@given(size=SIZES, canvas=SIZES)
+@settings(max_examples=40, deadline=None)
+def test_pixels_are_those_of_the_model_rounded(sampling: str, size: tuple[int, int], canvas: tuple[int, int]) -> None:
+    image = pixels(size)
+    found = on_host(image, canvas, sampling)
+    assert np.abs(found - by_model(image, canvas, sampling)).max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("sampling", ["legacy", "half_pixel"])
+@pytest.mark.parametrize("size", [(480, 640), (427, 640), (160, 320), (96, 100), (960, 540), (1, 700)])
+def test_pixels_of_common_sizes_are_those_of_the_model_rounded(sampling: str, size: tuple[int, int]) -> None:
+    image = pixels(size)
+    found = on_host(image, (160, 160), sampling)
+    assert np.abs(found - by_model(image, (160, 160), sampling)).max() <= 0.5 + 1e-3
+
+
+def test_only_the_image_s_part_of_the_canvas_is_written() -> None:
+    canvas = np.full((50, 60, 3), 7, np.uint8)
+    resize_into(canvas[10:30, 5:45], pixels((33, 47)), "half_pixel")
+    canvas[10:30, 5:45] = 7
+    assert (canvas == 7).all()
+
+
+def test_an_unknown_sampling_is_refused() -> None:
+    with pytest.raises(CenterNetError, match=r"legacy.*half_pixel.*Received: sampling='cubic'"):
+        resize_into(np.zeros((2, 2, 3), np.uint8), pixels((4, 4)), "cubic")
