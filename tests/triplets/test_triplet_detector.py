@@ -225,8 +225,7 @@ class TestDetection:
     def test_an_empty_heatmap_gives_no_detections(self, branch):
         detector = small_triplets()
         last = detector.get_layer(f"{branch}_0")
-        last.kernel.assign(ops.zeros_like(last.kernel))
-        last.bias.assign(ops.full_like(last.bias, -200.0))
+        last.set_weights([np.zeros(last.kernel.shape), np.full(last.bias.shape, -200.0)])
         detector.refresh()
         assert len(detector.detect(picture(64, 64), min_score=0, test_time=TestTime(True))) == 0
         maps = forward(detector, detector.preprocess(picture(64, 64))[0])
