@@ -18,8 +18,8 @@ class AugmentationSettings:
     """How photos are changed in training; nothing is by default.
 
     What the published models of the highest resolution were trained with is `horizontal_flip` 0.5, `crop` 0.6–1.3,
-    `shift` 0.3, `brightness` 0.2, `contrast` and `saturation` 0.8–1.25, `hue` 0.02. Each photo is changed in its own way;
-    numbers are drawn evenly from their range.
+    `shift` 0.3, `brightness` 0.2, `contrast` and `saturation` 0.8–1.25, `hue` 0.02. Each photo is changed in its own
+    way; numbers are drawn evenly from their range.
 
     Attributes:
         horizontal_flip: Probability that left and right are exchanged.

@@ -1,0 +1,120 @@
+"""Augmentation of batches: what a network sees of photos in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keras import ops
+
+from centernet.augmentation.color import change_colors
+from centernet.augmentation.draws import Draws
+from centernet.augmentation.mixing import mix
+from centernet.augmentation.objects import choose_objects, count_objects, first_objects, place_objects, seen_sizes
+from centernet.augmentation.sampling import CHANNELS, resample
+from centernet.augmentation.settings import AugmentationSettings
+from centernet.augmentation.windows import Windows, choose, draw_mosaics, draw_windows
+from centernet.errors import ConfigError
+from centernet.ops.resize import Sampling
+
+
+class Augmentation:
+    """Changes photos and their objects at random, each in its own way, and brings them to the network's size.
+
+    Pure `keras.ops` without state. Each pixel is resampled once, from the photo as it was loaded. Without changes
+    (`AugmentationSettings()`) it gives what `Preprocessing` makes of the same photo before it normalizes.
+
+    Example:
+        ```python
+        augment = Augmentation(AugmentationSettings(horizontal_flip=0.5, crop=(0.6, 1.3), shift=0.3), (320, 320))
+        batch = augment(batch, keras.random.SeedGenerator(0))
+        x = detector.config.preprocessing.normalize(batch["images"])
+        ```
+    """
+
+    def __init__(
+        self,
+        settings: AugmentationSettings,
+        output_size: tuple[int, int],
+        flip: Sequence[int] = (),
+        sampling: Sampling = "legacy",
+    ) -> None:
+        """Make an augmentation.
+
+        Args:
+            settings: How photos are changed.
+            output_size: Height and width of the network's input.
+            flip: Of the `KeypointTask`: index of the keypoint that each becomes in a mirrored photo.
+            sampling: Of the `Preprocessing`.
+
+        Raises:
+            ConfigError: If `flip` is no permutation.
+        """
+        if sorted(flip) != list(range(len(flip))):
+            raise ConfigError(f"Expected flip to have each index of a keypoint once. Received: {list(flip)}")
+        self.settings = settings
+        self.output_size = output_size
+        self._flip = tuple(flip)
+        self._sampling = sampling
+
+    def __call__(self, batch: Mapping[str, Any], seed: Any) -> dict[str, Any]:
+        """Change a batch.
+
+        Boxes are clipped to what is seen of the photo; `AugmentationSettings.cut_objects` says which stay. An image
+        whose mosaic or mixture had more objects than there are slots in the batch stays without.
+
+        Args:
+            batch: `images` uint8 `(batch, height, width, 3)`, RGB, padded at the bottom and right; `sizes` int32
+                `(batch, 2)`, height and width of the photos; `boxes` float32 `(batch, n, 4)`, `x0 y0 x1 y1` in pixels;
+                `class_ids` int32 `(batch, n)`, -1 for no object; `ignore` bool `(batch, n)`; and, if there are any,
+                `keypoints` float32 `(batch, n, k, 3)`, `x y visibility`. Others are left as they are.
+            seed: A `keras.random.SeedGenerator`, an int, or a pair of ints such as a seed and a step. The same seed
+                gives the same result on the same backend.
+
+        Returns:
+            The same names: `images` float32 `(batch, *output_size, 3)` from 0 to 255, 0 outside the photos; `sizes`
+            of the part of them that is no padding at the bottom and right; objects in pixels of these images.
+
+        Raises:
+            ConfigError: If photos with keypoints are to be mirrored, and `flip` doesn't fit them.
+        """
+        self._check_keypoints(batch)
+        draws = Draws(ops.shape(batch["sizes"])[0], seed)
+        windows = draw_windows(self.settings, draws, batch["sizes"], self.output_size)
+        # Drawn before what may be off, so that it draws the same whether or not that is.
+        colors, mixture = draws(4), draws(3)
+        objects = self._place(batch, windows)
+        if self.settings.mosaic > 0:
+            windows, objects = self._mosaics(batch, draws, windows, objects)
+        pixels, inside = resample(batch["images"], windows, self.output_size, self._sampling)
+        pixels = change_colors(self.settings, colors, pixels, inside)
+        sizes = seen_sizes(windows, self.output_size)
+        if self.settings.mixup > 0:
+            pixels, sizes, objects = mix(self.settings.mixup, mixture, pixels, sizes, objects)
+        images = ops.reshape(pixels, (-1, *self.output_size, CHANNELS))
+        return {**batch, "images": images, "sizes": sizes, **objects}
+
+    def _place(self, batch: Mapping[str, Any], windows: Windows) -> dict[str, Any]:
+        return place_objects(batch, windows, self._flip, self.settings.cut_objects)
+
+    def _mosaics(
+        self, batch: Mapping[str, Any], draws: Draws, plain: Windows, objects: dict[str, Any]
+    ) -> tuple[Windows, dict[str, Any]]:
+        """Mosaics where they are drawn and their objects have room; else what is given."""
+        slots = batch["class_ids"].shape[1]
+        wanted = draws() < self.settings.mosaic
+        mosaics = draw_mosaics(self.settings, draws, batch["sizes"], self.output_size)
+        placed = self._place(batch, mosaics)
+        use = wanted & (count_objects(placed) <= slots)
+        return choose(use, mosaics, plain), choose_objects(use, first_objects(placed, slots), objects)
+
+    def _check_keypoints(self, batch: Mapping[str, Any]) -> None:
+        if "keypoints" not in batch or not self.settings.mirrors:
+            return
+        count = batch["keypoints"].shape[2]
+        if len(self._flip) != count:
+            raise ConfigError(
+                f"Expected the flip of {count} keypoints, because photos are mirrored: which of them is left and which "
+                f"right. Received: {list(self._flip) or 'none'}. Give it in the dataset's keypoints, or set "
+                "horizontal_flip and vertical_flip to 0."
+            )
