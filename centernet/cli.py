@@ -13,6 +13,7 @@ from centernet.commands import console
 from centernet.commands.benchmark import benchmark
 from centernet.commands.convert import convert
 from centernet.commands.detect import detect
+from centernet.commands.evaluate import evaluate
 from centernet.commands.models import models
 from centernet.commands.quiet import silence_libraries
 from centernet.errors import CenterNetError, ConfigError
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(models)
 app.command()(detect)
+app.command()(evaluate)
 app.command()(convert)
 app.command()(benchmark)
 

@@ -86,7 +86,7 @@ def detect(
     options: dict[str, Any] = {"min_score": min_score, "max_detections": max_detections, "exact": exact}
     with ExitStack() as stack:
         stack.callback(_report, summary)
-        detector = _load(model, weights, names) if opened else None
+        detector = load_detector(model, weights, names) if opened else None
         files = (stack.enter_context(JsonArray(path)) if path else None for path in (json_file, coco_file))
         records = Records(summary, *files)
         for name, error in failures:
@@ -105,7 +105,17 @@ def detect(
         raise typer.Exit(1)
 
 
-def _load(model: str, weights: str | None, classes: list[str] | None) -> Detector:
+def load_detector(model: str, weights: str | None, classes: list[str] | None) -> Detector:
+    """Load the model that a command names, and say so in a terminal.
+
+    Args:
+        model: Name, path, address or handle.
+        weights: Weights from elsewhere, or None.
+        classes: Names of classes to keep or to give, or None.
+
+    Raises:
+        ConfigError: If the weights have no such classes.
+    """
     from centernet.commands import console
     from centernet.errors import ConfigError
     from centernet.loader import PUBLISHED, load

@@ -19,7 +19,7 @@ from centernet.evaluation.figures import KeypointFigures, box_figures, keypoint_
 from centernet.evaluation.matching import match_all
 from centernet.evaluation.pairs import Pair, pair_up
 from centernet.evaluation.result import Evaluation
-from centernet.images import Frame, read_image
+from centernet.images import Frame
 from centernet.results import Detections
 from centernet.test_time import TestTime
 
@@ -62,12 +62,7 @@ def evaluate(
         raise ConfigError(f"Expected a Dataset to evaluate on (see centernet.data). Received: {type(dataset).__name__}")
     if len(dataset) > 0 and not set(detector.class_names) & set(dataset.class_names):
         pair_up(dataset[:1], [Detections.empty((1, 1), class_names=detector.class_names)])  # says so, and stops
-    options: dict[str, Any] = {
-        "min_score": min_score,
-        "max_detections": max_detections,
-        "test_time": test_time,
-        "exact": exact,
-    }
+    options: dict[str, Any] = {"max_detections": max_detections, "test_time": test_time, "exact": exact}
     start = time.perf_counter()
     found = []
     frames = _read_ahead(dataset, 2 * batch_size)
@@ -191,6 +186,6 @@ def _read_ahead(dataset: Dataset, count: int) -> Iterator[Frame | SourceError]:
 
 def _read(sample: Sample) -> Frame | SourceError:
     try:
-        return read_image(sample.source, name=sample.name)
+        return Frame(sample.image, sample.name)
     except SourceError as error:
         return error

@@ -1,0 +1,108 @@
+"""Pictures of what went wrong: the objects of an image beside what was found in it."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from centernet.colors import Color, contrast_color
+from centernet.draw_labels import Label, draw_labels
+from centernet.draw_pose import draw_pose
+from centernet.evaluation.matching import Outcome
+
+# Lightness and hue tell them apart in any kind of colour vision.
+FOUND: Color = (20, 200, 140)
+FALSE: Color = (245, 105, 20)
+MISSED: Color = (240, 210, 40)
+IGNORED: Color = (150, 150, 150)
+FONT_SIZE = 12.0
+DASH = 6
+
+
+def draw_outcome(outcome: Outcome, max_side: int = 560) -> tuple[Image.Image, Image.Image]:
+    """Draw the objects of an image, and what was found in it.
+
+    Args:
+        outcome: The image.
+        max_side: Most pixels of the longer side; a larger image is reduced before it is drawn on.
+
+    Returns:
+        Two pictures of the same size. The first has the objects: those found in green, missed ones dashed in yellow
+        with their class, those to be ignored in gray. The second has the detections: right ones in green, wrong ones in
+        orange; both with class and score.
+
+    Raises:
+        SourceError: If the image can't be read (any more).
+    """
+    sample = outcome.match.pair.sample
+    image = Image.fromarray(sample.image)
+    scale = min(1.0, max_side / max(image.size))
+    size = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
+    reduced = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    factors = np.tile(np.array(size) / image.size, 2)
+    return _objects(reduced.copy(), outcome, factors), _detections(reduced, outcome, factors)
+
+
+def _objects(picture: Image.Image, outcome: Outcome, factors: np.ndarray) -> Image.Image:
+    match = outcome.match
+    sample, found = match.pair.sample, match.pair.found
+    for row in np.flatnonzero(match.pair.usable & sample.ignore):
+        _outline(picture, sample.boxes[row] * factors, IGNORED, 1)
+    for row in match.objects[~outcome.missed]:
+        _outline(picture, sample.boxes[row] * factors, FOUND, 2)
+    missed = match.objects[outcome.missed]
+    for row in missed:
+        _outline(picture, sample.boxes[row] * factors, MISSED, 2, dashed=True)
+    if sample.keypoints is not None:
+        for points in sample.keypoints[match.objects]:
+            _pose(picture, points[:, :2] * factors[:2], points[:, 2] > 0, outcome)
+    names = found.class_names
+    labels = [_label(picture, sample.boxes[r] * factors, names[sample.class_ids[r]], MISSED) for r in missed]
+    draw_labels(picture, labels)
+    return picture
+
+
+def _detections(picture: Image.Image, outcome: Outcome, factors: np.ndarray) -> Image.Image:
+    found = outcome.match.pair.found
+    shown = [(found[outcome.true], FOUND, 2), (found[outcome.false], FALSE, 2)]
+    labels = []
+    for detections, color, width in shown:
+        for one in detections:
+            _outline(picture, one.box * factors, color, width)
+            if one.keypoints is not None and one.keypoint_scores is not None:
+                _pose(picture, one.keypoints * factors[:2], one.keypoint_scores >= 0.2, outcome)
+            text = f"{one.class_name} {one.score:.2f}"
+            labels.append(_label(picture, one.box * factors, text, color))
+    # Labels of mistakes come first, since those that don't fit are left out.
+    draw_labels(picture, labels[::-1])
+    return picture
+
+
+def _pose(picture: Image.Image, points: np.ndarray, visible: np.ndarray, outcome: Outcome) -> None:
+    found = outcome.match.pair.found
+    draw_pose(picture, points, visible, found.skeleton or (), found.keypoint_names, 2)
+
+
+def _label(picture: Image.Image, box: np.ndarray, text: str, color: Color) -> Label:
+    return Label(text, _inside(picture, box), color, FONT_SIZE)
+
+
+def _inside(picture: Image.Image, box: np.ndarray) -> tuple[int, int, int, int]:
+    """First and last column and row of a box inside the picture."""
+    limits = np.tile(np.array(picture.size) - 1, 2)
+    left, top, right, bottom = np.clip(np.rint(box), 0, limits).astype(int).tolist()
+    return left, top, max(left, right), max(top, bottom)
+
+
+def _outline(picture: Image.Image, box: np.ndarray, color: Color, width: int, *, dashed: bool = False) -> None:
+    draw, (left, top, right, bottom) = ImageDraw.Draw(picture, "RGBA"), _inside(picture, box)
+    draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=(*contrast_color(color), 120), width=width + 2)
+    if not dashed:
+        draw.rectangle((left, top, right, bottom), outline=color, width=width)
+        return
+    for start in range(left, right + 1, 2 * DASH):
+        for row in (top, bottom):
+            draw.line((start, row, min(start + DASH, right), row), fill=color, width=width)
+    for start in range(top, bottom + 1, 2 * DASH):
+        for column in (left, right):
+            draw.line((column, start, column, min(start + DASH, bottom)), fill=color, width=width)
