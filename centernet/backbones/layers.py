@@ -6,6 +6,8 @@ from typing import Any
 
 from keras import layers
 
+from centernet.normalization import BatchNormalization
+
 NECK_EPSILON = 1e-3  # batch normalization of every published neck
 NECK_MOMENTUM = 0.99
 
@@ -36,7 +38,7 @@ def padded_conv(x: Any, filters: int, kernel_size: int, strides: int = 1, *, nam
 
 def normalize(x: Any, prefix: str, *, epsilon: float, momentum: float, relu: bool = True) -> Any:
     """Batch normalization named `{prefix}_bn`, followed by a ReLU unless told otherwise."""
-    x = layers.BatchNormalization(epsilon=epsilon, momentum=momentum, name=f"{prefix}_bn")(x)
+    x = BatchNormalization(epsilon=epsilon, momentum=momentum, name=f"{prefix}_bn")(x)
     return layers.ReLU(name=f"{prefix}_relu")(x) if relu else x
 
 

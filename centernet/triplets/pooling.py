@@ -12,6 +12,7 @@ import keras
 from keras import layers, ops
 
 from centernet.errors import ConfigError
+from centernet.normalization import BatchNormalization
 from centernet.ops.scan import line_maximum, running_maximum
 
 EPSILON = 1e-5
@@ -164,10 +165,8 @@ class PoolingModule(layers.Layer):
             name=f"{prefix}_conv",
         )
 
-    def _bn(self, prefix: str) -> layers.BatchNormalization:
-        return layers.BatchNormalization(
-            epsilon=EPSILON, momentum=MOMENTUM, dtype=self.dtype_policy, name=f"{prefix}_bn"
-        )
+    def _bn(self, prefix: str) -> BatchNormalization:
+        return BatchNormalization(epsilon=EPSILON, momentum=MOMENTUM, dtype=self.dtype_policy, name=f"{prefix}_bn")
 
     def _unit(self, x: Any, prefix: str, training: bool | None) -> Any:
         """Convolution, batch normalization and ReLU of one prefix."""
