@@ -55,7 +55,10 @@ class Sample:
             "areas": areas,
         }
         if self.keypoints is not None:
-            arrays["keypoints"] = np.asarray(self.keypoints, np.float32).reshape(count, -1, 3)
+            points = np.asarray(self.keypoints, np.float32)
+            if points.size or points.ndim != 3:
+                points = points.reshape(count, -1 if points.size else 0, 3)
+            arrays["keypoints"] = points
         for name, values in arrays.items():
             if len(values) != count:
                 raise ConfigError(
