@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from centernet import backbones as backbones
+    from centernet import data as data
     from centernet import layers as layers
     from centernet.checkpoints.report import LoadReport as LoadReport
     from centernet.config import ModelConfig as ModelConfig
@@ -55,7 +56,7 @@ _PUBLIC = {
     "list_models": "centernet.presets",
     "load": "centernet.loader",
 }
-_MODULES = ("backbones", "layers")
+_MODULES = ("backbones", "data", "layers")
 
 __all__ = [*_PUBLIC, *_MODULES]
 

@@ -1,0 +1,78 @@
+"""The order of a dataset's classes: the dataset's own, or the user's."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+
+import numpy as np
+
+from centernet.config import class_names
+from centernet.data.dataset import Dataset
+from centernet.errors import ConfigError
+
+UNKNOWN = -1
+"""Class id of an object whose class the dataset doesn't name; checking finds it."""
+
+
+def with_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
+    """The same dataset with its classes in another order, or with more of them.
+
+    Args:
+        dataset: Any dataset.
+        classes: Names; all classes that have objects are among them. Those that have none may be left out.
+
+    Returns:
+        The dataset. Class ids that none of its classes has become `UNKNOWN`. If it has dataset ids, its classes keep
+        theirs and classes that are new get the next ones.
+
+    Raises:
+        ConfigError: If objects have another class; the message has the nearest name.
+    """
+    names = class_names(classes)
+    _check_used(dataset, names)
+    renumber = [names.index(name) if name in names else UNKNOWN for name in dataset.class_names]
+    keypoints = dataset.keypoints if dataset.keypoints and dataset.keypoints.class_name in names else None
+    samples = [
+        dataclasses.replace(
+            sample,
+            class_ids=_renumbered(sample.class_ids, renumber),
+            keypoints=sample.keypoints if keypoints else None,
+        )
+        for sample in dataset
+    ]
+    return dataclasses.replace(
+        dataset,
+        samples=tuple(samples),
+        class_names=names,
+        dataset_ids=_dataset_ids(dataset, names),
+        keypoints=keypoints,
+    )
+
+
+def _check_used(dataset: Dataset, names: Sequence[str]) -> None:
+    used = {int(class_id) for sample in dataset for class_id in np.unique(sample.class_ids)}
+    for index, name in enumerate(dataset.class_names):
+        if index in used and name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0) or ["none"]
+            folded = [known for known in names if known.casefold() == name.casefold()]
+            raise ConfigError(
+                f"{dataset.name} has objects of class {name!r}, which is not one of classes={list(names)}. "
+                f"The nearest is {(folded or near)[0]!r}. Add it, or correct the name."
+            )
+
+
+def _renumbered(class_ids: np.ndarray, renumber: Sequence[int]) -> np.ndarray:
+    known = (class_ids >= 0) & (class_ids < len(renumber))
+    table = np.asarray([*renumber, UNKNOWN], np.int32)
+    return table[np.where(known, class_ids, len(renumber))]
+
+
+def _dataset_ids(dataset: Dataset, names: Sequence[str]) -> tuple[int, ...]:
+    if not dataset.dataset_ids:
+        return ()
+    known = dict(zip(dataset.class_names, dataset.dataset_ids, strict=True))
+    for name in names:
+        known.setdefault(name, max(known.values()) + 1)
+    return tuple(known[name] for name in names)

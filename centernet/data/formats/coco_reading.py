@@ -1,0 +1,182 @@
+"""From a COCO JSON to samples."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from centernet.config import class_names
+from centernet.data.classes import UNKNOWN
+from centernet.data.dataset import Dataset
+from centernet.data.image_files import photos_folder
+from centernet.data.keypoint_schema import SIGMA_SCALE, keypoint_task
+from centernet.data.sample import Sample
+from centernet.data.skipped import UNREADABLE, Skipped
+from centernet.errors import ConfigError
+from centernet.points.settings import KeypointTask
+
+Row = Mapping[str, Any]
+logger = logging.getLogger("centernet")
+
+
+@dataclass(frozen=True)
+class _Categories:
+    """What a file says of its classes."""
+
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+    keypoints: KeypointTask | None
+
+    @property
+    def keypoint_id(self) -> int | None:
+        return self.ids[self.names.index(self.keypoints.class_name)] if self.keypoints else None
+
+
+def read_file(path: Path, where: str) -> Dataset:
+    """Read one COCO JSON.
+
+    Args:
+        path: The file.
+        where: Name of the dataset.
+
+    Returns:
+        Its images; those whose annotations make no sense are left out and named in a warning.
+
+    Raises:
+        ConfigError: If it is no COCO JSON, or no image can be read.
+    """
+    content = _content(path)
+    categories = _categories(content["categories"], path)
+    rows = _by_image(content, path)
+    index = {category: number for number, category in enumerate(categories.ids)}
+    skipped, seen = Skipped(str(path)), set[str]()
+    samples: list[Sample] = []
+    folder = _photos(path, [_file_name(image) for image in content["images"] if isinstance(image, Mapping)])
+    for position, image in enumerate(content["images"]):
+        with skipped.image(_label(image, position)):
+            identity = str(image["id"])
+            if identity in seen:
+                raise ConfigError(f"id {identity} belongs to another image already")
+            samples.append(_sample(image, rows.get(identity, ()), folder, index, categories))
+            seen.add(identity)
+    skipped.report(len(samples))
+    return Dataset(tuple(samples), categories.names, categories.ids, categories.keypoints, where, "coco")
+
+
+def _content(path: Path) -> dict[str, list[Any]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        missing = [key for key in ("images", "annotations", "categories") if not isinstance(content.get(key), list)]
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise ConfigError(f"Expected a COCO JSON. {path} can't be read as one: {error}. Get it again.") from error
+    if missing:
+        raise ConfigError(f"Expected lists of images, annotations and categories in {path}. Missing: {missing}")
+    return content
+
+
+def _categories(rows: Sequence[Row], path: Path) -> _Categories:
+    try:
+        ids, names = tuple(int(row["id"]) for row in rows), class_names([str(row["name"]).strip() for row in rows])
+        if len(set(ids)) != len(ids):
+            raise ConfigError(f"Expected different ids. Received: {ids}")
+        tasks = [_task(row) for row in rows if row.get("keypoints")]
+    except UNREADABLE as error:
+        raise ConfigError(f"Expected categories with id and name in {path}. {error!r}") from error
+    if len(tasks) > 1:
+        others = ", ".join(task.class_name for task in tasks[1:])
+        logger.warning("%s: only the keypoints of %s are read, not those of %s.", path, tasks[0].class_name, others)
+    return _Categories(ids, names, tasks[0] if tasks else None)
+
+
+def _task(row: Row) -> KeypointTask:
+    """The schema of a category; `flip_idx` and `sigmas` are no part of COCO's format, but some files have them."""
+    sigmas = row.get("sigmas")
+    skeleton = row.get("skeleton")
+    return keypoint_task(
+        str(row["name"]).strip(),
+        row["keypoints"],
+        skeleton=None if skeleton is None else [(a - 1, b - 1) for a, b in skeleton],
+        flip=row.get("flip_idx"),
+        deviations=None if sigmas is None else [round(sigma * SIGMA_SCALE, 9) for sigma in sigmas],
+    )
+
+
+def _by_image(content: Mapping[str, Sequence[Any]], path: Path) -> Mapping[str, list[Row]]:
+    """Annotations by the id of their image, as text: some files have numbers here and texts there."""
+    known = {str(image.get("id")) for image in content["images"] if isinstance(image, Mapping)}
+    rows: dict[str, list[Row]] = defaultdict(list)
+    strays = 0
+    for row in content["annotations"]:
+        if isinstance(row, Mapping) and str(row.get("image_id")) in known:
+            rows[str(row["image_id"])].append(row)
+        else:
+            strays += 1
+    if strays:
+        logger.warning("%s: %d of %d annotations belong to no image.", path, strays, len(content["annotations"]))
+    return rows
+
+
+def _photos(path: Path, names: Sequence[str]) -> Path:
+    parent, split = path.parent, path.stem.split("_")[-1]
+    outer = parent.parent
+    inner = [parent / "images", parent / "images" / split, parent / split]
+    beside = [outer / "images" / split, outer / split, outer / "images", outer / "JPEGImages"]
+    return photos_folder([*inner, parent, parent / "JPEGImages", *beside, outer], names)
+
+
+def _file_name(image: Row) -> str:
+    # LVIS has addresses only.
+    return str(image.get("file_name") or str(image.get("coco_url", "")).rsplit("/", 1)[-1])
+
+
+def _label(image: Any, position: int) -> str:
+    return (isinstance(image, Mapping) and _file_name(image)) or f"image {position}"
+
+
+def _sample(image: Row, rows: Sequence[Row], folder: Path, index: Mapping[Any, int], categories: _Categories) -> Sample:
+    if not _file_name(image):
+        raise ConfigError("no file_name")
+    boxes = _boxes(rows)
+    sides = boxes[:, 2:].copy()
+    boxes[:, 2:] += boxes[:, :2]
+    areas = [
+        float(side.prod() if row.get("area") is None else row["area"]) for row, side in zip(rows, sides, strict=True)
+    ]
+    size = (int(image["height"]), int(image["width"])) if image.get("height") and image.get("width") else None
+    return Sample(
+        source=folder / _file_name(image),
+        boxes=boxes,
+        class_ids=np.asarray([index.get(row.get("category_id"), UNKNOWN) for row in rows], np.int32),
+        image_id=image["id"] if isinstance(image["id"], int) else str(image["id"]),
+        keypoints=_keypoints(rows, categories) if rows and categories.keypoints else None,
+        ignore=np.asarray([bool(row.get("iscrowd") or row.get("ignore")) for row in rows], bool),
+        areas=np.asarray(areas, np.float32),
+        size=size,
+    )
+
+
+def _boxes(rows: Sequence[Row]) -> np.ndarray:
+    for row in rows:
+        if not isinstance(row.get("bbox"), list) or len(row["bbox"]) != 4:
+            raise ConfigError(f"bbox of annotation {row.get('id')} is {row.get('bbox')!r} instead of 4 numbers")
+    return np.asarray([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
+
+
+def _keypoints(rows: Sequence[Row], categories: _Categories) -> np.ndarray:
+    """Keypoints float32 `(n, k, 3)`; zeros of objects that have none, or are of another class."""
+    assert categories.keypoints
+    found = np.zeros((len(rows), len(categories.keypoints.names), 3), np.float32)
+    for number, row in enumerate(rows):
+        values = row.get("keypoints")
+        if values and row.get("category_id") == categories.keypoint_id:
+            if len(values) != found[0].size:
+                raise ConfigError(f"annotation {row.get('id')} has {len(values)} instead of {found[0].size} keypoints")
+            found[number] = np.reshape(values, (-1, 3))
+    return found

@@ -1,0 +1,213 @@
+"""YOLO txt: a `data.yaml` with names and the folders of each split, and a `.txt` of the same name for each photo.
+
+`train`, `val`, `test` of the YAML are folders with photos, files that list photos, or lists of these, below `path` if
+that is given. The labels of `…/images/…/a.jpg` are in `…/labels/…/a.txt`, otherwise in `a.txt` beside it; without a
+file a photo has no objects. Lines are `class cx cy w h`, as parts of the photo's width and height, and with
+`kpt_shape` also `x y` or `x y visibility` of each keypoint; a line with a polygon instead becomes the box around it.
+Pixels need the photo's size, so a photo without a readable header is skipped. `kpt_names` names keypoints; without it
+they are COCO's if there are 17 that `flip_idx` mirrors like COCO's, otherwise numbered.
+
+There are no crowds in this format: they are left out when it is written.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from centernet.config import class_names
+from centernet.data.dataset import Dataset
+from centernet.data.formats.yolo_labels import Labels, Shape, keypoints_of, line_of, read_labels
+from centernet.data.image_copies import ImageCopies
+from centernet.data.image_files import image_ids, images_below, is_image, upright_size
+from centernet.data.merging import merged
+from centernet.data.sample import Sample
+from centernet.data.skipped import Skipped
+from centernet.data.splits import ALL, NAMES, disjoint
+from centernet.errors import CenterNetError, ConfigError, SourceError
+from centernet.yaml_files import read_yaml
+
+logger = logging.getLogger("centernet")
+
+
+def recognize(path: Path) -> bool:
+    """Whether a path is a `data.yaml`, or a folder with one."""
+    return _description(path) is not None
+
+
+def splits(path: Path) -> tuple[str, ...]:
+    """The splits that the YAML names."""
+    return tuple(_Description(path).places)
+
+
+def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
+    """Read some splits; see `FormatModule.read`."""
+    description = _Description(path)
+    read_parts = [[split] if split != ALL else disjoint(description.places) for split in splits]
+    return [merged({part: description.read(part) for part in parts}, description.name) for parts in read_parts]
+
+
+def _description(path: Path) -> tuple[Path, Mapping[str, Any]] | None:
+    suffixes = (".yaml", ".yml")
+    files = [path] if path.is_file() else sorted(path.glob("*"), key=lambda file: (file.stem != "data", file.name))
+    for file in files:
+        if file.suffix in suffixes and file.is_file():
+            content = _read(file)
+            if isinstance(content, Mapping) and "names" in content and any(content.get(name) for name in NAMES):
+                return file, content
+    return None
+
+
+def _read(file: Path) -> Any:
+    try:
+        return read_yaml(file)
+    except CenterNetError:
+        return None
+
+
+class _Description:
+    """What a `data.yaml` says."""
+
+    def __init__(self, path: Path) -> None:
+        found = _description(path)
+        if found is None:
+            raise ConfigError(f"Expected a data.yaml with names, and with train or val, in {path}. There is none.")
+        self.file, content = found
+        self.name = path.name if path.is_dir() else self.file.parent.name
+        self.places = {split: content[split] for split in NAMES if content.get(split)}
+        self.names = _names(content["names"], self.file)
+        self.shape = Shape.of(content, self.names, self.file)
+        self._root = self.file.parent / str(content.get("path") or "")
+        if not self._root.is_dir():  # meant for another machine, or for Ultralytics's own folder
+            self._root = self.file.parent
+
+    def read(self, split: str) -> Dataset:
+        """Read one split."""
+        photos = [photo for place in _as_list(self.places[split]) for photo in self._photos(place)]
+        photos = list(dict.fromkeys(photos))
+        where = f"{self.name} ({split})"
+        labels, sizes, ids = self._labels(photos, where)
+        task = keypoints_of(self.shape, labels, self.names, where)
+        samples = [
+            labels[photo].sample(photo, ids[photo], sizes[photo], None if task is None else self.shape)
+            for photo in photos
+            if photo in labels
+        ]
+        return Dataset(tuple(samples), self.names, keypoints=task, name=where, format="yolo")
+
+    def _labels(
+        self, photos: Sequence[Path], where: str
+    ) -> tuple[dict[Path, Labels], dict[Path, tuple[int, int]], dict[Path, int | str]]:
+        skipped = Skipped(where)
+        labels, sizes, unlabeled = {}, {}, 0
+        for photo in photos:
+            file = _label_file(photo)
+            with skipped.image(photo.name):
+                sizes[photo] = upright_size(photo)
+                labels[photo] = read_labels(file, self.shape)
+                unlabeled += not file.is_file()
+        skipped.report(len(labels))
+        if unlabeled == len(labels):
+            logger.warning("%s: no photo has a label file; looked for %s.", where, _label_file(photos[0]))
+        ids = image_ids([photo.as_posix() for photo in photos])
+        return labels, sizes, dict(zip(photos, ids, strict=True))
+
+    def _photos(self, place: str) -> Iterator[Path]:
+        path = self._resolved(place)
+        if path.is_dir():
+            yield from images_below(path)
+        elif path.suffix == ".txt" and path.is_file():
+            for line in path.read_text(encoding="utf-8-sig").splitlines():
+                if is_image(Path(line.strip()).name):
+                    listed = Path(line.strip().replace("\\", "/"))
+                    # Lists have paths from their own folder, with "./", or from the root.
+                    yield path.parent / listed if (path.parent / listed).is_file() else self._root / listed
+        else:
+            raise ConfigError(
+                f"Expected a folder with photos or a .txt that lists them. {path} of {self.file} is none."
+            )
+
+    def _resolved(self, place: str) -> Path:
+        path = self._root / place
+        if not path.exists() and place.startswith("../"):  # Roboflow writes paths one folder too high
+            path = self._root / place.removeprefix("../")
+        return path
+
+
+def _as_list(places: Any) -> list[str]:
+    return [str(place) for place in (places if isinstance(places, list) else [places])]
+
+
+def _names(names: Any, file: Path) -> tuple[str, ...]:
+    if isinstance(names, Mapping):
+        by_id = {str(key): name for key, name in names.items()}
+        numbers = [str(index) for index in range(len(by_id))]
+        if set(by_id) != set(numbers):
+            raise ConfigError(f"Expected names of classes 0–{len(by_id) - 1} in {file}. Received: {sorted(by_id)}")
+        names = [by_id[number] for number in numbers]
+    if not isinstance(names, list):
+        raise ConfigError(f"Expected names as a list, or number: name, in {file}. Received: {names!r}")
+    return class_names([str(name).strip() for name in names])
+
+
+def _label_file(photo: Path) -> Path:
+    parts = list(photo.parent.parts)
+    if "images" in parts:
+        last = len(parts) - 1 - parts[::-1].index("images")
+        file = Path(*parts[:last], "labels", *parts[last + 1 :], f"{photo.stem}.txt")
+        if file.is_file():
+            return file
+        beside = photo.with_name(f"{photo.stem}.txt")
+        return beside if beside.is_file() else file
+    return photo.with_name(f"{photo.stem}.txt")
+
+
+def write(parts: Mapping[str, Dataset], folder: Path) -> None:
+    """Write `images/SPLIT/`, `labels/SPLIT/` and `data.yaml`; without a split everything is `train`.
+
+    Images are called by their ids. One whose size neither its annotation nor its file says is skipped, and named.
+    """
+    names, task = next(iter(parts.values())).class_names, next(iter(parts.values())).keypoints
+    content: dict[str, Any] = {}
+    for split, dataset in parts.items():
+        name = "train" if split == ALL else split
+        content[name] = f"images/{name}"
+        _write_split(dataset, folder / "images" / name, folder / "labels" / name)
+    content["names"] = dict(enumerate(names))
+    if task:
+        content["kpt_shape"] = [len(task.names), 3]
+        content |= {"flip_idx": list(task.flip)} if task.flip else {}
+        content["kpt_names"] = {names.index(task.class_name): list(task.names)}
+    text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
+    (folder / "data.yaml").write_text(text, encoding="utf-8")
+
+
+def _write_split(dataset: Dataset, images: Path, labels: Path) -> None:
+    labels.mkdir(parents=True)
+    copies, skipped, written = ImageCopies(images), Skipped(dataset.name, "sizes"), 0
+    for sample in dataset:
+        with skipped.image(str(sample.name)):
+            size = _size(sample)
+            name = Path(copies.add(sample)).stem
+            lines = [
+                line_of(sample, number, size, dataset.keypoints is not None)
+                for number in range(len(sample.boxes))
+                if not sample.ignore[number]
+            ]
+            (labels / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
+            written += 1
+    skipped.report(written)
+    copies.report()
+
+
+def _size(sample: Sample) -> tuple[int, int]:
+    try:
+        return upright_size(sample.source)
+    except SourceError:
+        if not sample.size or min(sample.size) < 1:
+            raise
+        return sample.size

@@ -1,0 +1,151 @@
+"""Reading datasets of any format."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import overload
+
+from centernet.data.classes import with_classes
+from centernet.data.dataset import Dataset
+from centernet.data.formats import FORMATS
+from centernet.data.merging import check_same
+from centernet.data.splits import ALL, find_split, train_and_validation
+from centernet.errors import ConfigError
+from centernet.images import missing_file
+
+VALIDATION_PART = 0.2
+SEED = 0
+_COUNTED = 10_000  # files of a folder that the message about an unknown one counts
+logger = logging.getLogger("centernet")
+
+
+@overload
+def load(
+    path: str | os.PathLike[str], format: str = "auto", split: None = None, *, classes: Sequence[str] | None = None
+) -> tuple[Dataset, Dataset]: ...
+@overload
+def load(path: str | os.PathLike[str], format: str, split: str, *, classes: Sequence[str] | None = None) -> Dataset: ...
+@overload
+def load(
+    path: str | os.PathLike[str], format: str = "auto", *, split: str, classes: Sequence[str] | None = None
+) -> Dataset: ...
+def load(
+    path: str | os.PathLike[str],
+    format: str = "auto",
+    split: str | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+) -> Dataset | tuple[Dataset, Dataset]:
+    """Read a dataset.
+
+    Annotations are taken as they are: `centernet.data.check` looks for boxes outside and the like. Images whose
+    annotations can't be read are left out, and a warning names them; images themselves are not opened (YOLO's headers
+    are).
+
+    Args:
+        path: A folder, or the file that describes the dataset (a COCO JSON, a data.yaml, a CSV, a record).
+        format: A key of `FORMATS`, or `"auto"`: what it is recognized as is logged.
+        split: A split that the dataset has (`val`, `valid` and `validation` are the same), or `"all"` for everything.
+            None gives two: train with val, valid, validation or test, in this order; if the dataset has no such pair,
+            a random fifth of everything is for validation, the same one every time.
+        classes: Names of the classes in the order of their class ids. By default the dataset's own order; in formats
+            that don't say one (VOC, CSV) names are sorted.
+
+    Returns:
+        The dataset of `split`, or `(train, validation)`.
+
+    Raises:
+        ConfigError: If there is no dataset, no such format or split, no image that can be read, or a class that is not
+            in `classes`.
+    """
+    place = Path(path).expanduser()
+    if not place.exists() and not _recognized(place):
+        raise ConfigError(f"Expected a dataset. {place}: {missing_file(place)}")
+    key = _format_of(place) if format == "auto" else _known(format)
+    datasets = _read(place, key, split)
+    if classes is not None:
+        datasets = [with_classes(dataset, classes) for dataset in datasets]
+    check_same(datasets)
+    for dataset in datasets:
+        _announce(dataset)
+    return datasets[0] if split is not None else (datasets[0], datasets[1])
+
+
+def _read(path: Path, key: str, split: str | None) -> list[Dataset]:
+    module = FORMATS[key].code
+    if not module.recognize(path):
+        raise ConfigError(f"Expected {FORMATS[key].title} ({FORMATS[key].looks_for}) at {path}. Found: {_found(path)}")
+    splits = module.splits(path)
+    if split is not None:
+        return module.read(path, [find_split(split, splits, str(path))])
+    pair = train_and_validation(splits)
+    if pair:
+        logger.info("%s: trained on %s, validated on %s, of its splits %s.", path, *pair, ", ".join(splits))
+        return module.read(path, pair)
+    return _divided(module.read(path, [ALL])[0], path, splits)
+
+
+def _divided(whole: Dataset, path: Path, splits: Sequence[str]) -> list[Dataset]:
+    logger.info(
+        "%s has %s: a random %.0f %% of all images is for validation (seed %d).",
+        *(path, f"only {', '.join(splits)}" if splits else "no splits", 100 * VALIDATION_PART, SEED),
+    )
+    parts = whole.split(VALIDATION_PART, SEED)
+    shares = (1 - VALIDATION_PART, VALIDATION_PART)
+    return [
+        dataclasses.replace(part, name=f"{path.name} (random {share:.0%})")
+        for part, share in zip(parts, shares, strict=True)
+    ]
+
+
+def _announce(dataset: Dataset) -> None:
+    if not dataset.class_names:
+        raise ConfigError(
+            f"Expected objects in {dataset.name}. None of its {len(dataset)} images has one, so there is no "
+            "class. Annotate some, or name the classes: classes=[...]."
+        )
+    objects = sum(len(sample.boxes) for sample in dataset)
+    logger.info(
+        "%s: %d images, %d objects, %d classes, read as %s.",
+        *(dataset.name, len(dataset), objects, len(dataset.class_names), FORMATS[dataset.format].title),
+    )
+
+
+def _known(format: str) -> str:
+    if format not in FORMATS:
+        raise ConfigError(f"Expected a format of {['auto', *FORMATS]}. Received: format={format!r}")
+    return format
+
+
+def _format_of(path: Path) -> str:
+    fitting = _recognized(path)
+    if not fitting:
+        looked = "; ".join(f"{key}: {entry.looks_for}" for key, entry in FORMATS.items())
+        raise ConfigError(f"{path} is no dataset of a known format. Looked for {looked}. Found: {_found(path)}")
+    others = f"; format={' or '.join(map(repr, fitting[1:]))} would fit, too" if len(fitting) > 1 else ""
+    logger.info("%s is %s (format=%r)%s.", path, FORMATS[fitting[0]].title, fitting[0], others)
+    return fitting[0]
+
+
+def _recognized(path: Path) -> list[str]:
+    return [key for key, entry in FORMATS.items() if entry.code.recognize(path)]
+
+
+def _found(path: Path) -> str:
+    """What there is at a path, in words."""
+    if path.is_file():
+        unpack = ": unpack it and give the folder" if path.suffix in (".zip", ".gz", ".tgz", ".tar") else ""
+        return f"a file of {path.stat().st_size:,} bytes that is called {path.name}{unpack}"
+    if not path.is_dir():
+        return "nothing"
+    with os.scandir(path) as entries:
+        names = [(entry.name, entry.is_dir()) for entry, _ in zip(entries, range(_COUNTED), strict=False)]
+    folders = sorted(f"{name}/" for name, is_folder in names if is_folder)
+    suffixes = Counter(Path(name).suffix or name for name, is_folder in names if not is_folder)
+    files = [f"{count} {suffix}" for suffix, count in suffixes.most_common(8)]
+    return ", ".join([*folders[:8], *files]) or "an empty folder"
