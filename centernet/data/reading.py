@@ -14,7 +14,7 @@ from centernet.data.classes import with_classes
 from centernet.data.dataset import Dataset
 from centernet.data.formats import FORMATS
 from centernet.data.merging import check_same
-from centernet.data.splits import ALL, find_split, train_and_validation
+from centernet.data.splits import ALL, NAMES, find_split, train_and_validation
 from centernet.errors import ConfigError
 from centernet.images import missing_file
 
@@ -80,7 +80,8 @@ def _read(path: Path, key: str, split: str | None) -> list[Dataset]:
     module = FORMATS[key].code
     if not module.recognize(path):
         raise ConfigError(f"Expected {FORMATS[key].title} ({FORMATS[key].looks_for}) at {path}. Found: {_found(path)}")
-    splits = module.splits(path)
+    order = {name: place for place, name in enumerate(NAMES)}
+    splits = sorted(module.splits(path), key=lambda name: (order.get(name, len(order)), name))
     if split is not None:
         return module.read(path, [find_split(split, splits, str(path))])
     pair = train_and_validation(splits)

@@ -106,11 +106,11 @@ def _files(path: Path) -> dict[Path, str]:
 def _layout(file: Path) -> _Layout | None:
     """How a file is laid out; None if it is no CSV of boxes."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
+        with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
             first = lines.readline(_LONGEST)
             divider = max(",;\t", key=first.count)
             cells = next(csv.reader([first], delimiter=divider), [])
-    except (OSError, UnicodeDecodeError, csv.Error):
+    except (OSError, csv.Error):
         return None
     header = [cell.strip().lower().replace(" ", "_") for cell in cells]
     corners = next((names for names in CORNERS if set(names) <= set(header)), None)

@@ -44,11 +44,11 @@ class Labels:
     def of(cls, label_map: LabelMap | None, examples: Sequence[Features]) -> Labels:
         """Classes of a label map, otherwise those that occur, in the order of their labels."""
         names = dict(label_map.names) if label_map else _occurring(examples)
-        classes = cls(tuple(names), class_names(list(names.values())))
+        classes = cls(tuple(names), class_names(list(names.values())) if names else ())
         count = next((count for features in examples if (count := _keypoint_count(features))), 0)
         if label_map and not any(features.get(CORNERS[0]) for features in examples):
             count = max(map(len, label_map.keypoints.values()), default=0)
-        if not count:
+        if not (count and names):
             return classes
         return cls(classes.ids, classes.names, _task(classes, label_map, examples, count))
 
