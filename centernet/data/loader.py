@@ -22,6 +22,7 @@ from centernet.errors import ConfigError
 logger = logging.getLogger("centernet")
 AHEAD = 2  # batches that are being read while one is used
 MOST_WORKERS = 8  # by default
+PATIENCE = 100  # batches, besides an epoch's, after which `fit` probably wasn't told where an epoch ends
 _OWN = ("_lock", "_pool", "_reading", "_orders")  # what a copy doesn't share
 
 
@@ -108,6 +109,7 @@ class Batches(keras.utils.PyDataset):
         self._threads = min(os.cpu_count() or 1, MOST_WORKERS) if workers is None else workers
         self._check()
         self.max_objects = self._room(max_objects)
+        self._epochs_begun = 0
         self.__setstate__({})
 
     def __getstate__(self) -> dict[str, Any]:
@@ -125,6 +127,10 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         """Batches from the start to the end of that epoch."""
         return self._steps - self.start[1]
+
+    def on_epoch_begin(self) -> None:
+        """Keras says that an epoch begins."""
+        self._epochs_begun += 1
 
     @property
     def num_batches(self) -> int | None:
@@ -154,6 +160,12 @@ class Batches(keras.utils.PyDataset):
                 if number not in self._reading:
                     self._reading[number] = self._read(number)
             reading = self._reading.pop(index)
+        if self._epochs_begun and index == self._steps * self._epochs_begun + PATIENCE:
+            logger.warning(
+                "%s: fit read all images more than once in an epoch. Was that meant? Batches go on without end, "
+                "and fit has to be told where an epoch ends: steps_per_epoch=len(batches).",
+                self.dataset.name,
+            )
         rows = [row.result() for row in reading.rows]
         sizes = np.array([row.fitted for row in rows], np.int32)
         return {"images": reading.images, "sizes": sizes, **self._objects(rows)}
@@ -174,7 +186,7 @@ class Batches(keras.utils.PyDataset):
             ConfigError: If an epoch has no such step.
         """
         other = copy.copy(self)
-        other.start = (epoch, step)
+        other.start, other._epochs_begun = (epoch, step), 0
         other._check()
         return other
 

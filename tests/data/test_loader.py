@@ -248,3 +248,17 @@ def test_fit_validates_on_one_pass() -> None:
     )
     assert len(history.history["val_loss"]) == 2
     assert ops.convert_to_numpy(model.seen)[2:4].astype(int).tolist() == [[0, 1], [2, 3]]
+
+
+def test_fit_that_is_not_told_where_an_epoch_ends_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    batches = Batches(numbered(4), (4, 6), 2)
+    for _ in range(60):
+        batches.on_epoch_begin()
+        for number in range(2):
+            batches[2 * (batches._epochs_begun - 1) + number]
+    assert "steps_per_epoch" not in caplog.text
+    batches = Batches(numbered(4), (4, 6), 2)
+    batches.on_epoch_begin()
+    for number in range(150):
+        batches[number]
+    assert caplog.text.count("steps_per_epoch=len(batches)") == 1
