@@ -90,3 +90,14 @@ def distance(found: Mapping[str, np.ndarray], ours: int, expected: Mapping[str, 
         return float(np.abs(found["detection_keypoints"][0, ours] - expected["detection_keypoints"][0, theirs]).max())
     boxes = np.abs(found["detection_boxes"][0, ours] - expected["detection_boxes"][0, theirs]).max()
     return float(boxes + (found["detection_classes"][0, ours] != expected["detection_classes"][0, theirs]))
+
+
+def nearest_rows(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """The found rows in the order of the expected ones, whose nearest they are; each is taken once."""
+    assert found.shape == expected.shape
+    left, taken = np.arange(len(found)), []
+    for row in expected:
+        nearest = np.abs(found[left] - row).max(axis=1).argmin()
+        taken.append(left[nearest])
+        left = np.delete(left, nearest)
+    return found[taken]

@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 from backends import Tolerance, forward
-from goldens.decoding import CLASS_STEP, decoding, manifest, raw_maps
-from goldens.merging import arrays, group
-from goldens.triplets.seeded import stand_in
+from goldens.compare import nearest_rows
+from goldens.decoding import CLASS_STEP, decoding, raw_maps
+from goldens.merging import group
 from keras import ops
-from pytorch_writer import State, legacy, tensor
+from published_triplets import check_report, image_of_chains, loaded
 
-import centernet
 from centernet.triplets.decode import decode_pairs
 
 pytestmark = pytest.mark.heavy
 
-NAME = "centernet_triplet_hourglass52"
-KEYS = manifest("centernet_triplet_hg52")
-
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    path = tmp_path_factory.mktemp("pytorch") / "CenterNet-52_480000.pkl"
-    path.write_bytes(legacy(State((key, tensor(stand_in(key, KEYS[key]), key)) for key in KEYS)))
-    detector = centernet.load(NAME, weights=path)
-    path.unlink()
-    yield detector
-    del detector
-    keras.backend.clear_session()
-    gc.collect()
+    with loaded("hg52", tmp_path_factory.mktemp("pytorch")) as detector:
+        yield detector
 
 
 @pytest.fixture(scope="module")
 def image() -> np.ndarray:
-    """The image that the reference detected in, uint8 RGB."""
-    return np.ascontiguousarray(arrays("canvas")["image"][..., ::-1])
+    return image_of_chains()
 
 
 @pytest.fixture(scope="module")
@@ -48,20 +35,8 @@ def maps(published: Any) -> dict[str, list[np.ndarray]]:
     return forward(published, np.ascontiguousarray(np.moveaxis(decoding()["hg52/x"], 1, -1)))
 
 
-def by_box(rows: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """For each expected row the nearest found; each must be taken once."""
-    nearest = np.abs(rows[:, None] - expected).max(axis=-1).argmin(axis=0)
-    assert sorted(nearest) == list(range(len(rows)))
-    return rows[nearest]
-
-
 def test_every_tensor_of_the_file_is_taken_but_counters(published: Any) -> None:
-    report = published.report
-    counters = {key.removeprefix("module.") for key in KEYS if key.endswith("num_batches_tracked")}
-    assert set(report.left_over) == counters
-    assert set(report.left_over.values()) == {"counter of batch normalization"}
-    assert sorted(report.taken) == sorted({key.removeprefix("module.") for key in KEYS} - counters)
-    assert len(report.taken) == len(published.variables)
+    check_report(published, "hg52")
 
 
 def test_raw_heads_are_those_of_the_reference(
@@ -83,7 +58,7 @@ def test_pairs_from_its_own_maps_are_those_of_the_reference(
     found = np.column_stack([boxes, *columns])[columns[0] > -1]
     expected = decoding()["hg52/dets"]
     assert found.shape == expected.shape
-    np.testing.assert_allclose(by_box(found, expected), expected, atol=tolerance.heads)
+    np.testing.assert_allclose(nearest_rows(found, expected), expected, atol=tolerance.heads)
 
 
 def test_the_preset_s_own_passes_find_what_the_reference_found(published: Any, image: np.ndarray) -> None:
@@ -91,7 +66,7 @@ def test_the_preset_s_own_passes_find_what_the_reference_found(published: Any, i
     expected = group("chains", "hg52_chain_single/")["final"]
     rows = np.column_stack([found.boxes, found.scores, found.class_ids + 1])
     assert rows.shape == expected.shape == (37, 6)
-    np.testing.assert_allclose(by_box(rows, expected), expected, atol=1e-3)
+    np.testing.assert_allclose(nearest_rows(rows, expected), expected, atol=1e-3)
 
 
 def test_without_the_reference_s_accidents_the_best_are_the_same(published: Any, image: np.ndarray) -> None:
