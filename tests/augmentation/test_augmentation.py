@@ -13,6 +13,7 @@ from keras import ops
 
 from centernet.augmentation import Augmentation, AugmentationSettings
 from centernet.augmentation.draws import Draws
+from centernet.augmentation.mixing import mix
 from centernet.augmentation.windows import draw_windows
 from centernet.errors import ConfigError
 
@@ -115,7 +116,7 @@ def test_a_mosaic_or_mixture_without_room_for_all_objects_is_not_made() -> None:
 
 
 def test_a_mixture_shows_two_canvases_and_the_objects_of_both() -> None:
-    batch = probe_batch([(40, 40)] * 3)
+    batch = probe_batch([(40, 40)] * 4)
     found, plain = augment(batch, 2, mixup=1.0), augment(batch, 2)
     for index, image in enumerate(found["images"]):
         own, other = found["class_ids"][index, :2]
@@ -129,8 +130,10 @@ def test_a_mixture_shows_two_canvases_and_the_objects_of_both() -> None:
 
 
 def test_a_single_image_is_mixed_with_nothing() -> None:
-    batch = probe_batch([(40, 40)])
-    assert same(augment(batch, mixup=1.0), augment(batch))
+    numbers, pixels, sizes = ops.zeros((1, 3)), ops.ones((1, 4, 6)), ops.ones((1, 2), dtype="int32")
+    mixed, _, objects = mix(1.0, numbers, pixels, sizes, {"class_ids": ops.convert_to_tensor([[3, -1]])})
+    np.testing.assert_array_equal(ops.convert_to_numpy(mixed), 1)
+    np.testing.assert_array_equal(ops.convert_to_numpy(objects["class_ids"]), [[3, -1]])
 
 
 def test_other_entries_of_a_batch_stay_and_keypoints_may_be_missing() -> None:
@@ -142,7 +145,7 @@ def test_other_entries_of_a_batch_stay_and_keypoints_may_be_missing() -> None:
 
 
 def test_the_size_of_a_canvas_ends_where_nothing_is_seen_any_more() -> None:
-    found = augment(probe_batch([(48, 60), (30, 60), (20, 40)]), 5, crop=(1.0, 1.6), shift=0.2)
+    found = augment(probe_batch([(48, 60), (30, 60), (20, 40), (40, 20)]), 5, crop=(1.0, 1.6), shift=0.2)
     for image, size in zip(found["images"], found["sizes"], strict=True):
         seen = image[..., 2] > 0
         assert tuple(size) == (1 + np.flatnonzero(seen.any(axis=1))[-1], 1 + np.flatnonzero(seen.any(axis=0))[-1])
