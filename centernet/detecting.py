@@ -29,6 +29,21 @@ def detect(
     exact: bool,
 ) -> Detections | list[Detections] | Iterator[Detections]:
     """Find objects in any source; see `Detector.detect`."""
+    check_options(min_score, max_detections, batch_size)
+    opened = open_source(source)
+    options = {"min_score": min_score, "max_detections": max_detections, "test_time": test_time, "exact": exact}
+    if opened.kind == "single":
+        return next(detect_frames(detector, opened.frames(), batch_size=1, **options))
+    found = detect_frames(detector, opened.attempts(), batch_size=batch_size, **options)
+    return list(found) if opened.kind == "list" else found
+
+
+def check_options(min_score: float, max_detections: int | None, batch_size: int) -> None:
+    """Refuse numbers that make no sense, before anything is read.
+
+    Raises:
+        ConfigError: If one is out of range.
+    """
     counts = [batch_size] if max_detections is None else [batch_size, max_detections]
     whole = all(isinstance(count, Integral) and count >= 1 for count in counts)
     if not (whole and isinstance(min_score, Real) and 0 <= min_score <= 1):
@@ -36,12 +51,6 @@ def detect(
             "Expected a min_score of 0–1 and a whole batch_size and max_detections of at least 1. Received: "
             f"min_score={min_score!r}, batch_size={batch_size!r}, max_detections={max_detections!r}"
         )
-    opened = open_source(source)
-    options = {"min_score": min_score, "max_detections": max_detections, "test_time": test_time, "exact": exact}
-    if opened.kind == "single":
-        return next(detect_frames(detector, opened.frames(), batch_size=1, **options))
-    found = detect_frames(detector, opened.attempts(), batch_size=batch_size, **options)
-    return list(found) if opened.kind == "list" else found
 
 
 def detect_frames(

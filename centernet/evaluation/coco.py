@@ -107,8 +107,7 @@ def count_keypoints(pairs: Sequence[Pair], class_id: int, sigmas: Sequence[float
     """
     objects, found = [], []
     for number, pair in enumerate(pairs, 1):
-        rows = _objects(number, pair, pair.usable & (pair.sample.class_ids == class_id))
-        objects += rows
+        objects += _keypoint_objects(number, pair, class_id, len(sigmas))
         found += _keypoints_found(number, pair, class_id)
     return _count("keypoints", len(pairs), [class_id + 1], objects, found, list(sigmas))
 
@@ -133,13 +132,19 @@ def _objects(number: int, pair: Pair, chosen: np.ndarray) -> list[dict[str, Any]
     sample, rows = pair.sample, np.flatnonzero(chosen)
     boxes = _corner_and_sides(sample.boxes[rows])
     columns = (boxes, sample.class_ids[rows], sample.areas[rows].astype(np.float64), sample.ignore[rows])
-    made: list[dict[str, Any]] = [
+    return [
         {"image_id": number, "bbox": box, "category_id": class_id + 1, "area": area, "iscrowd": int(ignore)}
         for box, class_id, area, ignore in zip(*(column.tolist() for column in columns), strict=True)
     ]
-    if sample.keypoints is not None:
-        for one, points in zip(made, sample.keypoints[rows].astype(np.float64), strict=True):
-            one |= {"keypoints": points.ravel().tolist(), "num_keypoints": int((points[:, 2] > 0).sum())}
+
+
+def _keypoint_objects(number: int, pair: Pair, class_id: int, kinds: int) -> list[dict[str, Any]]:
+    chosen = pair.usable & (pair.sample.class_ids == class_id)
+    unlabeled = np.zeros((len(chosen), kinds, 3))
+    keypoints = unlabeled if pair.sample.keypoints is None else pair.sample.keypoints.astype(np.float64)
+    made = _objects(number, pair, chosen)
+    for one, points in zip(made, keypoints[chosen], strict=True):
+        one |= {"keypoints": points.ravel().tolist(), "num_keypoints": int((points[:, 2] > 0).sum())}
     return made
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from centernet.data.dataset import Dataset
 from centernet.data.sample import Sample
-from centernet.detecting import detect_frames
+from centernet.detecting import check_options, detect_frames
 from centernet.errors import ConfigError, SourceError
 from centernet.evaluation.coco import count_boxes, count_keypoints, keypoint_sigmas
 from centernet.evaluation.curves import score_curves
 from centernet.evaluation.figures import KeypointFigures, box_figures, keypoint_figures
 from centernet.evaluation.matching import match_all
-from centernet.evaluation.pairs import Pair, pair_up
+from centernet.evaluation.pairs import Pair, check_fits, pair_up
 from centernet.evaluation.result import Evaluation
 from centernet.images import Frame
 from centernet.results import Detections
@@ -58,10 +58,8 @@ def evaluate(
         ConfigError: If the dataset is empty, or has other classes or keypoints than the detector.
         SourceError: If no image can be read.
     """
-    if not isinstance(dataset, Dataset):
-        raise ConfigError(f"Expected a Dataset to evaluate on (see centernet.data). Received: {type(dataset).__name__}")
-    if len(dataset) > 0 and not set(detector.class_names) & set(dataset.class_names):
-        pair_up(dataset[:1], [Detections.empty((1, 1), class_names=detector.class_names)])  # says so, and stops
+    _check(detector, dataset, score)
+    check_options(min_score, max_detections, batch_size)
     options: dict[str, Any] = {"max_detections": max_detections, "test_time": test_time, "exact": exact}
     start = time.perf_counter()
     found = []
@@ -97,7 +95,8 @@ def evaluate_detections(
     """Count detections as COCO does.
 
     Objects to be ignored (crowds) are neither asked for nor wrong. Objects whose box has no area can't be found by any
-    box: they are left out, counted and named. Classes without an object have no figures and are not in the means.
+    box, nor those of a class that the dataset doesn't name: they are left out, counted and named. Classes without an
+    object have no figures and are not in the means.
 
     Args:
         dataset: The images with their objects.
@@ -117,8 +116,7 @@ def evaluate_detections(
         ConfigError: If detections don't belong to the dataset, or an argument is out of range.
         SourceError: If no image could be read.
     """
-    if score is not None and not 0 <= score <= 1:
-        raise ConfigError(f"Expected a score of 0–1 at which to look at detections. Received: score={score!r}")
+    _check_score(score)
     start = time.perf_counter()
     pairs, skipped = pair_up(dataset, detections)
     if not pairs:
@@ -148,6 +146,19 @@ def evaluate_detections(
         score_curves=curves,
         matches=tuple(matches),
     )
+
+
+def _check(detector: Any, dataset: Dataset, score: float | None) -> None:
+    """Refuse what would fail after detecting, before it."""
+    if not isinstance(dataset, Dataset):
+        raise ConfigError(f"Expected a Dataset to evaluate on (see centernet.data). Received: {type(dataset).__name__}")
+    _check_score(score)
+    check_fits(dataset, detector.class_names)
+
+
+def _check_score(score: float | None) -> None:
+    if score is not None and not 0 <= score <= 1:
+        raise ConfigError(f"Expected a score of 0–1 at which to look at detections. Received: score={score!r}")
 
 
 def _keypoints(dataset: Dataset, pairs: list[Pair], sigmas: Sequence[float] | None) -> KeypointFigures | None:

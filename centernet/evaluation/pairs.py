@@ -34,15 +34,25 @@ class Pair:
 
     @cached_property
     def usable(self) -> np.ndarray:
-        """Objects that a box can be compared with, bool `(n,)`: those whose box has an area and is finite."""
+        """Objects that can be found, bool `(n,)`: those with a box that has an area, and a class of the dataset."""
+        return self._measurable & self._known
+
+    @property
+    def _measurable(self) -> np.ndarray:
         boxes = self.sample.boxes
         return np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
 
+    @property
+    def _known(self) -> np.ndarray:
+        class_ids = self.sample.class_ids
+        return (class_ids >= 0) & (class_ids < len(self.found.class_names))
+
     def left_out(self) -> list[str]:
         """What is wrong with each of the objects that are not usable, by name."""
-        boxes = self.sample.boxes
+        sample, measurable = self.sample, self._measurable
         return [
-            f"{self.sample.name}: object {row + 1} has a box without area, {tuple(boxes[row].tolist())}"
+            f"{sample.name}: object {row + 1} has "
+            + ("an unknown class" if measurable[row] else f"a box without area, {tuple(sample.boxes[row].tolist())}")
             for row in np.flatnonzero(~self.usable)
         ]
 
@@ -67,6 +77,7 @@ def pair_up(
     Raises:
         ConfigError: If detections don't belong to the dataset.
     """
+    check_fits(dataset, ())
     aligned = _aligned(dataset, detections)
     translators: dict[tuple[str, ...], np.ndarray | None] = {}
     pairs, skipped = [], []
@@ -76,11 +87,31 @@ def pair_up(
             continue
         names = found.class_names
         if names not in translators:
+            check_fits(dataset, names)
             translators[names] = _translator(dataset.class_names, names)
         pairs.append(Pair(sample, _keypoints_in_order(dataset, _translated(dataset, found, translators[names]))))
     # Equal scores of different images are taken in this order, as pycocotools does.
     pairs.sort(key=lambda pair: _rank(pair.sample.image_id))
     return pairs, skipped
+
+
+def check_fits(dataset: Dataset, class_names: Sequence[str]) -> None:
+    """Refuse a dataset on which nothing could be found.
+
+    Args:
+        dataset: The images with their objects.
+        class_names: Of the detector, or none if it doesn't name its classes.
+
+    Raises:
+        ConfigError: If there is no image, or no class has the same name.
+    """
+    if not len(dataset):
+        raise ConfigError(f"Expected images to evaluate on. Received: an empty dataset ({dataset.name})")
+    if class_names and not set(class_names) & set(dataset.class_names):
+        raise ConfigError(
+            f"Expected detections of the dataset's classes ({_some(dataset.class_names)}). Received classes of other "
+            f"names: {_some(class_names)}. Load the detector with the dataset's names: classes=[...]."
+        )
 
 
 def _rank(image_id: int | str) -> tuple[bool, int, str]:
@@ -91,8 +122,6 @@ def _rank(image_id: int | str) -> tuple[bool, int, str]:
 def _aligned(
     dataset: Dataset, detections: Sequence[Detections] | Mapping[Any, Detections]
 ) -> list[tuple[Sample, Detections]]:
-    if not len(dataset):
-        raise ConfigError(f"Expected images to evaluate on. Received: an empty dataset ({dataset.name})")
     if isinstance(detections, Mapping):
         unknown = sorted(set(detections) - {sample.image_id for sample in dataset}, key=str)
         if unknown:
@@ -116,11 +145,6 @@ def _translator(wanted: tuple[str, ...], given: tuple[str, ...]) -> np.ndarray |
         return None
     ids = {name: index for index, name in enumerate(wanted)}
     translator = np.array([ids.get(name, -1) for name in given], np.int32)
-    if (translator < 0).all():
-        raise ConfigError(
-            f"Expected detections of the dataset's classes ({_some(wanted)}). Received classes of other names: "
-            f"{_some(given)}. Load the detector with classes=[...] of the dataset, in the order of its own."
-        )
     missing = [name for name in wanted if name not in given]
     if missing:
         logger.warning(

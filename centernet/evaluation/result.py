@@ -39,7 +39,8 @@ class Evaluation(BoxFigures):
         images: Number of images that were read.
         objects: Number of objects that were asked for.
         ignored: Number of objects that were neither asked for nor wrong: crowds and the like.
-        left_out: The objects that can't be found, and why: boxes without an area. As if they weren't there.
+        left_out: The objects that can't be found, and why: a box without an area, a class that the dataset doesn't
+            name. As if they weren't there.
         skipped: The images that could not be read, and why. As if they weren't there.
         seconds: Time for detecting, and for counting afterwards; None where detections were given.
         counted: What COCO's evaluation counted.
