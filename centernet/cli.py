@@ -16,6 +16,7 @@ from centernet.commands.detect import detect
 from centernet.commands.evaluate import evaluate
 from centernet.commands.models import models
 from centernet.commands.quiet import silence_libraries
+from centernet.commands.train import train
 from centernet.errors import CenterNetError, ConfigError
 
 DEBUG = "CENTERNET_DEBUG"
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(models)
 app.command()(detect)
 app.command()(evaluate)
+app.command()(train)
 app.command()(convert)
 app.command()(benchmark)
 

@@ -233,12 +233,31 @@ class Detector(keras.Model):
         return self._loss_parts
 
     def fit(self, x: Any = None, y: Any = None, *arguments: Any, **options: Any) -> Any:
-        """Train; see `keras.Model.fit`, and `compute_loss` for what `x` and `y` are.
+        """Train on a dataset, or on arrays of your own.
+
+            detector.fit(train, validation_data=validation, epochs=30, out="runs/mine")
+
+        Args:
+            x: A `centernet.data.Dataset`, or preprocessed images; see `compute_loss` for these and for `y`.
+            y: Objects, if `x` isn't a dataset.
+            *arguments: See `keras.Model.fit`.
+            **options: With a dataset see `centernet.training.run.fit`: `validation_data`, `settings` or single fields
+                of `TrainingSettings` such as `epochs`, `out`, `resume`, `callbacks`. Otherwise `keras.Model.fit`.
+
+        Returns:
+            Keras's history.
 
         Raises:
-            ConfigError: If arrays have another form, or a class id that is none of the model's.
+            ConfigError: If the data have another form, or classes or keypoints that are none of the model's.
+            TrainingError: If the loss becomes no number.
         """
+        from centernet.data.dataset import Dataset
         from centernet.training.objects import check_batch
+
+        if isinstance(x, Dataset):
+            from centernet.training.run import fit
+
+            return fit(self, x, *(() if y is None else (y,)), *arguments, **options)
 
         # Before Keras takes the weights into its hands, from which an exception does not give them back on JAX.
         if y is not None:

@@ -27,3 +27,7 @@ class SourceError(CenterNetError, ValueError):
 
 class MissingExtraError(CenterNetError, ImportError):
     """An optional package is needed; the message names the extra that installs it."""
+
+
+class TrainingError(CenterNetError, RuntimeError):
+    """A training that can't go on: a loss that is no number, data that nothing can be learned from."""

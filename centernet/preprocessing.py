@@ -144,13 +144,26 @@ class Preprocessing:
         Returns:
             The network's input, float32 `(batch, *canvas, 3)`.
         """
-        from keras import ops
-
         from centernet.ops.resize import resize_to_canvas
 
-        height, width = canvas = canvas or self.size
+        canvas = canvas or self.size
         placement = self.place(sizes, canvas)
-        pixels = resize_to_canvas(images, sizes, placement.sizes, placement.offsets, canvas, self.sampling)
+        return self.normalize(
+            resize_to_canvas(images, sizes, placement.sizes, placement.offsets, canvas, self.sampling)
+        )
+
+    def normalize(self, pixels: Any) -> Any:
+        """Channels in the order that the network expects, less the mean, over the standard deviation.
+
+        Args:
+            pixels: RGB from 0 to 255, float32 `(batch, height, width, 3)`, its height and width known.
+
+        Returns:
+            The network's input, of the same shape.
+        """
+        from keras import ops
+
+        _, height, width, _ = pixels.shape
         if self.channels == "bgr":
             pixels = ops.flip(pixels, axis=-1)
         # Whole rows at a time: broadcasting along three channels is several times slower.

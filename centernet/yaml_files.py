@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ def _read_tuple(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
 
 
 _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _read_tuple)
+# YAML 1.1 takes 1e-3, which has no point, for a text.
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
+
+
+def parse_yaml(text: str) -> Any:
+    """The content of a YAML text; `yaml.YAMLError` if it is none."""
+    return yaml.load(text, Loader=_Loader)
 
 
 def read_yaml(path: Path | str) -> Any:
@@ -34,7 +42,7 @@ def read_yaml(path: Path | str) -> Any:
         ConfigError: If the file can't be read or is no YAML.
     """
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        return parse_yaml(Path(path).read_text(encoding="utf-8"))
     # ValueError: bytes that are no text, and values such as the date 2021-13-45.
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"Expected a YAML file. {path} can't be read as one: {error}") from error

@@ -1,0 +1,188 @@
+"""What happens in between the steps of a training."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from centernet.data.dataset import Dataset
+from centernet.data.loader import Batches
+from centernet.errors import TrainingError
+from centernet.evaluation.callback import CocoEvaluation
+from centernet.training.state import Position, find_state, restore_state, save_state
+
+WATCHED = "val_ap"
+BAD_BATCH = "batch_of_the_failure.npz"
+
+
+class _Positioned(keras.callbacks.Callback):
+    """Knows how many batches of the epoch are done, also if it was begun in the middle."""
+
+    def __init__(self, begin: Position) -> None:
+        super().__init__()
+        self._begin = self.position = begin
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Begin to count."""
+        self.position = self._begin if epoch == self._begin.epoch else Position(epoch)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Count."""
+        self.position = Position(self.position.epoch, self.position.step + 1)
+
+
+class SaveState(_Positioned):
+    """Saves the state at the end of each epoch, and every so many steps within one."""
+
+    def __init__(self, folder: Path, *, every: int = 0, begin: Position | None = None) -> None:
+        """Save it in a folder.
+
+        Args:
+            folder: The folder.
+            every: Steps in between; 0 for epochs only.
+            begin: Where the training begins.
+        """
+        super().__init__(begin or Position())
+        self._folder, self._every = folder, every
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Save the state before the first step, so that there always is a good one."""
+        if find_state(self._folder) is None:
+            save_state(self.model, self._folder, self.position)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Count, and save if it is time."""
+        super().on_train_batch_end(batch, logs)
+        if self._every and self.position.step % self._every == 0:
+            save_state(self.model, self._folder, self.position)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Save at the beginning of the next."""
+        save_state(self.model, self._folder, Position(epoch + 1))
+
+
+class StopAtNonsense(_Positioned):
+    """Stops when the loss is no number: the last good weights come back, and the batch is kept to be looked at."""
+
+    def __init__(self, batches: Batches, folder: Path | None, begin: Position | None = None) -> None:
+        """Watch the loss.
+
+        Args:
+            batches: What is trained on.
+            folder: Where states are saved, if any are.
+            begin: Where the training begins.
+        """
+        super().__init__(begin or Position())
+        self._batches, self._folder = batches, folder
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Look at the loss of the epoch so far, of which one bad batch makes nonsense."""
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise TrainingError(self._stopped(loss))
+        super().on_train_batch_end(batch, logs)
+
+    def _stopped(self, loss: float) -> str:
+        epoch, step = self.position.epoch, self.position.step
+        said = f"The loss became {loss} at step {step + 1} of epoch {epoch + 1}."
+        if self._folder is not None:
+            batch: dict[str, Any] = self._batches.starting_at(epoch, step)[0]
+            np.savez(self._folder / BAD_BATCH, **batch)
+            last = restore_state(self.model, self._folder)
+            said += (
+                f" The weights are those after step {last.step} of epoch {last.epoch + 1}, the last saved; the "
+                f"batch is in {self._folder / BAD_BATCH}."
+            )
+        return f"{said} Lower learning_rate or clip_norm, or look for broken boxes with `centernet check`."
+
+
+class Throughput(keras.callbacks.Callback):
+    """Adds `images_per_second` to what the progress bar shows, and how long it waited for data."""
+
+    def __init__(self, batch_size: int) -> None:
+        super().__init__()
+        self._batch_size, self._begun, self._batches = batch_size, 0.0, 0
+        self._busy, self._step_begun = 0.0, 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Start the clock at the end of the first step, which is compiled."""
+        self._batches, self._busy = 0, 0.0
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Data are there."""
+        self._step_begun = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """The step is done."""
+        now = time.perf_counter()
+        if self._batches == 0:
+            self._begun = now
+        else:
+            self._busy += now - self._step_begun
+            if logs is not None:
+                logs["images_per_second"] = self._batches * self._batch_size / (now - self._begun)
+        self._batches += 1
+
+
+class Evaluate(keras.callbacks.Callback):
+    """Puts `val_ap` and the like into the logs, of the averaged weights where there are such."""
+
+    def __init__(self, dataset: Dataset, every: int = 1) -> None:
+        """Evaluate on a dataset at the end of every so many epochs, and of the last."""
+        super().__init__()
+        self._evaluation = CocoEvaluation(dataset, every=every)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Evaluate."""
+        self._evaluation.set_model(self.model.detector)
+        self._evaluation.set_params(self.params)
+        with averaged_weights(self.model):
+            self._evaluation.on_epoch_end(epoch, logs)
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Saves the detector whenever it is better on the validation set than ever before."""
+
+    def __init__(self, folder: Path) -> None:
+        """Save it there."""
+        super().__init__()
+        self._folder, self._note = folder, folder.with_name(f"{folder.name}.json")
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Compare, and save."""
+        ap = (logs or {}).get(WATCHED)
+        if ap is None or not ap > self._best():
+            return
+        with averaged_weights(self.model):
+            self.model.detector.save(self._folder)
+        self._note.write_text(json.dumps({"epoch": epoch + 1, WATCHED: float(ap)}), encoding="utf-8")
+
+    def _best(self) -> float:
+        return json.loads(self._note.read_text("utf-8"))[WATCHED] if self._note.exists() else -1.0
+
+
+@contextmanager
+def averaged_weights(learner: Any) -> Iterator[None]:
+    """Within it, a learner has the moving averages of its weights, if its optimizer keeps them."""
+    optimizer = learner.optimizer
+    if not optimizer.use_ema:
+        yield
+        return
+    own = [np.array(ops.convert_to_numpy(variable)) for variable in learner.trainable_variables]
+    optimizer.finalize_variable_values(learner.trainable_variables)
+    learner.detector.refresh()
+    try:
+        yield
+    finally:
+        for variable, value in zip(learner.trainable_variables, own, strict=True):
+            variable.assign(value)
+        learner.detector.refresh()

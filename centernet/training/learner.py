@@ -1,0 +1,78 @@
+"""A detector while it is trained: what Keras's `fit` is called on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from centernet.augmentation import Augmentation, AugmentationSettings
+from centernet.training.losses import LossParts
+
+
+class Learner(keras.Model):
+    """Changes a batch of photos with their objects, runs the network on it, and scores what it says.
+
+    All of it happens on the device, with `keras.ops`; photos come as `centernet.data.loader.Batches` gives them.
+
+    Attributes:
+        detector: The detector; its weights are those of the learner.
+        seeds: State of everything that is drawn.
+    """
+
+    def __init__(
+        self, detector: Any, augmentation: AugmentationSettings, *, seed: int = 0, batch_statistics: bool = True
+    ) -> None:
+        """Make a learner.
+
+        Args:
+            detector: The detector.
+            augmentation: How images are changed in training.
+            seed: Of all that is drawn.
+            batch_statistics: See `TrainingSettings`.
+        """
+        super().__init__(name="learner")
+        config = detector.config
+        options: dict[str, Any] = {
+            "output_size": config.preprocessing.size,
+            "flip": config.keypoints.flip if config.keypoints else (),
+            "sampling": config.preprocessing.sampling,
+        }
+        self.detector = detector
+        self.seeds = keras.random.SeedGenerator(seed)
+        self._changed = Augmentation(augmentation, **options)
+        self._fitted = Augmentation(AugmentationSettings(), **options)
+        self._batch_statistics = batch_statistics
+        self._parts = LossParts(detector)
+
+    def call(self, batch: Mapping[str, Any], training: bool = False) -> tuple[Any, Any]:
+        """Head maps of a batch, and the objects that are really there.
+
+        Args:
+            batch: See `centernet.data.loader.Batches`.
+            training: Whether images are changed, and batch normalization goes by the batch.
+
+        Returns:
+            Head name → list over stacks; and the objects, as `Detector.compute_loss` takes them.
+        """
+        batch = (self._changed if training else self._fitted)(batch, self.seeds)
+        x = self.detector.config.preprocessing.normalize(batch["images"])
+        objects = {name: values for name, values in batch.items() if name not in ("images", "sizes")}
+        return self.detector(x, training=training and self._batch_statistics), objects | {"image_sizes": batch["sizes"]}
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """The loss of a batch; Keras calls it. All that is needed is in `y_pred`, which `call` gave."""
+        maps, objects = y_pred
+        size = self.detector.config.preprocessing.size
+        losses = self.detector.training_losses(maps, objects, size)
+        self._parts.update(losses, ops.shape(objects["boxes"])[0])
+        return losses["loss"]
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What the progress bar shows: the loss and its parts."""
+        return [*super().metrics, *self._parts.means.values()]

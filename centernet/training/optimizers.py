@@ -1,0 +1,56 @@
+"""Keras's optimizers and schedules, as `TrainingSettings` describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from centernet.training.settings import TrainingSettings
+
+MOMENTUM = 0.9
+NOT_DECAYED = ["bias", "gamma", "beta"]
+
+
+def make_optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.Optimizer:
+    """The optimizer of a training.
+
+    Args:
+        settings: How it is trained.
+        steps: Batches of the whole training.
+
+    Returns:
+        The optimizer, with its schedule of learning rates.
+    """
+    options: dict[str, Any] = {
+        "learning_rate": _schedule(settings, max(steps // settings.accumulate, 1)),
+        "global_clipnorm": settings.clip_norm,
+    }
+    if settings.accumulate > 1:
+        options["gradient_accumulation_steps"] = settings.accumulate
+    if settings.ema is not None:
+        options |= {"use_ema": True, "ema_momentum": settings.ema}
+    if settings.weight_decay and settings.optimizer != "adam":
+        options["weight_decay"] = settings.weight_decay
+    if settings.optimizer == "sgd":
+        options["momentum"] = MOMENTUM
+    kinds = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW, "sgd": keras.optimizers.SGD}
+    optimizer = kinds[settings.optimizer](**options)
+    if optimizer.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    return optimizer
+
+
+def _schedule(settings: TrainingSettings, steps: int) -> Any:
+    warmup = round(settings.warmup * steps)
+    rate = settings.learning_rate
+    if settings.schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup else rate,
+            max(steps - warmup, 1),
+            warmup_target=rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    if not warmup:
+        return rate
+    return keras.optimizers.schedules.PolynomialDecay(0.0, warmup, end_learning_rate=rate)

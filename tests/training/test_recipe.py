@@ -1,0 +1,75 @@
+"""Recipes: read, changed and refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from centernet.errors import ConfigError
+from centernet.training.recipe import read_recipe
+
+TEXT = """
+model: {name: mine, backbone: {name: mobilenetv2_fpn}, preprocessing: {size: [64, 64]}}
+data: {path: photos, format: voc, train: train, validation: val}
+training:
+  epochs: 5
+  load_size: [48, 64]
+  augmentation: {horizontal_flip: 0.5, crop: [0.8, 1.2]}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    def write(text=TEXT):
+        (tmp_path / "recipe.yaml").write_text(text)
+        return tmp_path / "recipe.yaml"
+
+    return write
+
+
+def test_its_parts(recipe):
+    read = read_recipe(recipe())
+    assert (read.training.epochs, read.training.load_size, read.training.batch_size) == (5, (48, 64), 8)
+    assert read.training.augmentation.crop == (0.8, 1.2)
+    assert read.data.train == "train"
+
+
+def test_changes(recipe):
+    read = read_recipe(
+        recipe(), ["epochs=30", "data.path=other", "augmentation.horizontal_flip=0", "learning_rate=1.5e-3"]
+    )
+    assert (read.training.epochs, read.data.path, read.training.learning_rate) == (30, "other", 1.5e-3)
+    assert read.training.augmentation.horizontal_flip == 0
+    assert read.training.augmentation.crop == (0.8, 1.2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("epoch=3", "'epoch'.*Did you mean 'epochs'"),
+        ("data.pat=x", "'pat'.*Did you mean 'path'"),
+        ("augmentation.horizontal_flp=1", "'horizontal_flp'.*Did you mean 'horizontal_flip'"),
+        ("seed=1e-3", "Expected seed to be a whole number. Received: 0.001"),
+        ("epochs=many", "Expected epochs to be a whole number"),
+        ("epochs", "Expected key=value"),
+        ("epochs.x=1", "Expected epochs to have parts"),
+        ("schedule=linear", "Expected schedule"),
+        ("data.validation=null", "both splits of the data or none"),
+    ],
+)
+def test_mistakes_are_told_with_the_nearest_name(recipe, change, message):
+    with pytest.raises(ConfigError, match=message):
+        read_recipe(recipe(), [change])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "keys and values"),
+        ("[1]", "keys and values"),
+        ("model: x", "Expected data in"),
+        (TEXT + "trainin: {}", "Did you mean 'training'"),
+    ],
+)
+def test_files_that_are_no_recipe(recipe, text, message):
+    with pytest.raises(ConfigError, match=message):
+        read_recipe(recipe(text))

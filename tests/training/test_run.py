@@ -1,0 +1,169 @@
+"""Training on a dataset: as its user calls it, interrupted, resumed, and with data that don't fit."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from small import SIZE, small_detector, state
+
+from centernet.augmentation import AugmentationSettings
+from centernet.data import synthetic
+from centernet.errors import ConfigError, TrainingError
+from centernet.training.state import find_state
+
+CLASSES = ("circle", "square")
+OPTIONS = {"batch_size": 4, "learning_rate": 2e-3, "evaluate_every": 0, "verbose": 0}
+CHANGED = AugmentationSettings(horizontal_flip=0.5, crop=(0.8, 1.2), brightness=0.1)
+EPOCHS = 3
+
+
+class Killed(keras.callbacks.Callback):
+    """Stops at a step, as a power cut would, or with an exception if that is enough."""
+
+    def __init__(self, step: int, *, really: bool = False) -> None:
+        super().__init__()
+        self.left, self.really = step, really
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            if self.really:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise KeyboardInterrupt
+
+
+def dataset(count=16):
+    return synthetic.shapes(count, SIZE, classes=CLASSES, max_objects=2)
+
+
+def detector():
+    return small_detector(CLASSES, lively=False)
+
+
+def train(out, *callbacks, **options):
+    found = detector()
+    options = OPTIONS | {"epochs": EPOCHS, "augmentation": CHANGED, "ema": 0.9, "save_every": 1} | options
+    found.fit(dataset(), out=out, callbacks=callbacks, **options)
+    return found
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    return state(train(tmp_path_factory.mktemp("run") / "out"))
+
+
+def test_the_loss_falls_and_has_its_parts_by_name():
+    history = detector().fit(dataset(), epochs=6, **OPTIONS).history
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    assert {"heatmap", "size", "offset"} < history.keys()
+    for parts in zip(*(history[name] for name in ("loss", "heatmap", "size", "offset")), strict=True):
+        assert parts[0] == pytest.approx(sum(parts[1:]), rel=1e-4)
+
+
+def test_the_folder_holds_the_state_the_last_detector_and_the_best(tmp_path):
+    found = detector()
+    history = found.fit(
+        dataset(), validation_data=dataset(4), epochs=2, out=tmp_path / "out", **OPTIONS | {"evaluate_every": 1}
+    )
+    assert "val_ap" in history.history
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names >= {"state", "model", "best", "best.json"}
+    import centernet
+
+    assert all(map(np.array_equal, state(centernet.load(tmp_path / "out" / "model")), state(found)))
+
+
+@pytest.mark.parametrize("step", [1, 4, 6, 8])
+def test_resumed_anywhere_it_ends_with_the_same_weights(tmp_path, uninterrupted, step):
+    """Steps 4 and 8 are the ends of epochs."""
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "out", Killed(step))
+    assert find_state(tmp_path / "out")
+    resumed = state(train(tmp_path / "out", resume=True))
+    assert all(map(np.array_equal, resumed, uninterrupted))
+
+
+@pytest.mark.heavy
+def test_a_killed_process_ends_with_the_same_weights(tmp_path, uninterrupted):
+    call = f"from test_run import *; train(Path({str(tmp_path / 'out')!r}), Killed({{}}, really=True), resume={{}})"
+    for step, resume in ((3, False), (4, True)):
+        command = [sys.executable, "-c", call.format(step, resume)]
+        tests = Path(__file__).parents[1]
+        environment = {**os.environ, "PYTHONPATH": f"{tests}:{tests / 'training'}"}
+        assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == -signal.SIGKILL
+    resumed = state(train(tmp_path / "out", resume=True))
+    assert all(np.allclose(*pair, atol=1e-6) for pair in zip(resumed, uninterrupted, strict=True))
+
+
+class Poison(keras.callbacks.Callback):
+    """Makes a weight no number after the second step."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 1:
+            bias = self.model.detector.get_layer("size_0").bias
+            bias.assign(np.full(bias.shape, np.nan))
+
+
+def test_a_loss_that_is_no_number_stops_it_and_loses_nothing(tmp_path):
+    found, out = detector(), tmp_path / "out"
+    with pytest.raises(TrainingError, match=r"nan at step 3 of epoch 1.*The weights are those after step 0 of epoch 1"):
+        found.fit(dataset(), epochs=2, out=out, callbacks=[Poison()], **OPTIONS)
+    assert all(map(np.array_equal, state(found), state(detector())))
+    with np.load(out / "batch_of_the_failure.npz") as batch:
+        assert batch["images"].shape == (4, *SIZE, 3)
+
+
+class TestRefused:
+    """Each with what was expected, what came, and what to do."""
+
+    def check(self, message, data=None, **options):
+        with pytest.raises(ConfigError, match=message):
+            detector().fit(dataset() if data is None else data, **OPTIONS | options)
+
+    def test_an_empty_dataset(self):
+        self.check("at least 4 images in .*Received: 0", dataset()[:0])
+
+    def test_a_batch_larger_than_the_dataset(self):
+        self.check("Received: 2. Lower the batch_size", dataset()[:2])
+
+    def test_other_classes(self):
+        self.check(
+            r"circle, square\. Received: circle, star.*centernet\.load\(name, classes",
+            synthetic.shapes(8, SIZE, classes=("circle", "star")),
+        )
+
+    def test_an_unknown_setting_with_the_nearest(self):
+        self.check("'learning_rat'.*Did you mean 'learning_rate'", learning_rat=1)
+
+    def test_a_folder_with_something_in_it(self, tmp_path):
+        (tmp_path / "thesis.tex").write_text("")
+        self.check("exists and is not empty", out=tmp_path)
+
+    def test_resuming_without_a_folder(self):
+        self.check("folder of a training to resume", resume=True)
+
+    def test_keypoints_that_the_dataset_has_not(self):
+        from centernet.points.settings import KeypointTask
+
+        found = small_detector(CLASSES, lively=False, keypoints=KeypointTask("circle", ("a", "b")))
+        with pytest.raises(ConfigError, match=r"Expected the keypoints of small: a, b\. Received: none"):
+            found.fit(dataset(), **OPTIONS)
+
+
+def test_unreadable_images_are_named_and_skipped(caplog):
+    import dataclasses
+
+    data = dataset(8)
+    broken = dataclasses.replace(data.samples[2], source=b"no image", image_id="broken")
+    data = dataclasses.replace(data, samples=(*data.samples[:2], broken, *data.samples[3:]))
+    with caplog.at_level(logging.WARNING, "centernet"):
+        detector().fit(data, epochs=2, **OPTIONS)
+    assert sum("broken" in record.getMessage() for record in caplog.records) == 1
