@@ -85,10 +85,11 @@ def first_objects(objects: Mapping[str, Any], slots: int) -> dict[str, Any]:
     """
     there = objects["class_ids"] != NONE
     order = ops.arange(there.shape[1], dtype="int32")
-    index = ops.argsort(ops.where(there, order, order + there.shape[1]), axis=1)[:, :slots]
+    first = ops.argsort(ops.where(there, order, order + there.shape[1]), axis=1)[:, :slots]
 
     def taken(values: Any) -> Any:
-        return ops.take_along_axis(values, ops.reshape(index, (*index.shape, *[1] * (len(values.shape) - 2))), axis=1)
+        index = ops.reshape(first, (-1, first.shape[1], *[1] * (len(values.shape) - 2)))
+        return ops.take_along_axis(values, index, axis=1)
 
     return {name: taken(values) for name, values in objects.items()}
 

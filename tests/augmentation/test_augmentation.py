@@ -32,11 +32,14 @@ ALL: dict[str, Any] = {
 SIZES = [(48, 60), (40, 40), (30, 60), (48, 35)]
 
 
-def compiled(function: Any) -> Any:
+def compiled(function: Any, batch: dict[str, Any]) -> Any:
+    """A function of a batch and a pair, compiled as in a training step; on TensorFlow for any number of images."""
     if backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, autograph=False)
+        form = {name: tf.TensorSpec((None, *values.shape[1:]), values.dtype) for name, values in batch.items()}
+        signature = form, tf.TensorSpec((2,), tf.int32)
+        return tf.function(lambda batch, seed: function(batch, seed), signature, autograph=False)
     if backend() == "jax":
         import jax
 
@@ -66,7 +69,7 @@ def test_a_generator_moves_on() -> None:
 def test_a_compiled_step_gives_the_same() -> None:
     batch = {name: ops.convert_to_tensor(values) for name, values in probe_batch(SIZES).items()}
     change = Augmentation(AugmentationSettings(**ALL), CANVAS, tuple(range(25)))
-    function = compiled(change)
+    function = compiled(change, batch)
     for seed in ([5, 6], [5, 7]):
         pair = ops.convert_to_tensor(seed, dtype="int32")
         found = {name: ops.convert_to_numpy(values) for name, values in function(batch, pair).items()}
