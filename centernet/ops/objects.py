@@ -8,6 +8,9 @@ from keras import ops
 
 from centernet.errors import ConfigError
 
+# A background cell counts (1 - value)⁴: this is 1e-16, and not the 1 that an object is.
+NEITHER = 0.9999
+
 
 def objects_inside(boxes: Any, class_ids: Any, input_size: tuple[int, int], num_classes: int) -> tuple[Any, Any]:
     """Boxes clipped to the network's input, and which of them are objects.
@@ -56,6 +59,23 @@ def covered_cells(boxes: Any, channels: Any, size: tuple[int, int]) -> Any:
     planes = ops.transpose(ops.reshape(planes, (batch, count, height * depth)), (0, 2, 1))
     hits = ops.reshape(ops.matmul(planes, ops.cast(columns, "float32")), (batch, height, depth, width))
     return ops.transpose(hits, (0, 1, 3, 2)) > 0
+
+
+def spare_cells(heatmap: Any, boxes: Any, ignored: Any, class_ids: Any) -> Any:
+    """Mark where a heatmap's class is neither asked for nor wrong: in boxes that are to be ignored.
+
+    Args:
+        heatmap: Target, float32 `(batch, height, width, classes)`.
+        boxes: `x0 y0 x1 y1` in cells, float32 `(batch, n, 4)`; see `covered_cells`.
+        ignored: Which of them are to be ignored, bool `(batch, n)`.
+        class_ids: Their classes, int `(batch, n)`.
+
+    Returns:
+        The heatmap with `NEITHER` in these boxes, in the channel of their class, except where an object is.
+    """
+    channels = ops.arange(heatmap.shape[-1], dtype="int32") == ops.cast(class_ids, "int32")[..., None]
+    covered = covered_cells(boxes, ignored[..., None] & channels, heatmap.shape[1:3])
+    return ops.where(covered & (heatmap < 1), NEITHER, heatmap)
 
 
 def _between(start: Any, end: Any, count: int) -> Any:

@@ -8,13 +8,11 @@ from typing import Any
 from keras import ops
 
 from centernet.ops.gaussian import draw_gaussians, whole_radius
-from centernet.ops.objects import covered_cells, objects_inside
+from centernet.ops.objects import objects_inside, spare_cells
 from centernet.points.keypoint_targets import keypoint_targets
 from centernet.points.settings import TargetSettings
 
 DIAMETER = 6  # standard deviations that the diameter of a Gaussian has; a published constant
-# A background cell counts (1 - value)⁴: this is 1e-16, and not the 1 that an object is.
-NEITHER = 0.9999
 
 
 def point_targets(
@@ -87,7 +85,7 @@ def point_targets(
     centers = [ops.flip(cell, axis=-1)]
     (heatmap,) = draw_gaussians(centers, [deviation], 2 * radii, drawn, output_size, num_classes)
     if ignore is not None:
-        heatmap = _spare(heatmap, boxes, known & ~mask, class_ids, output_size)
+        heatmap = spare_cells(heatmap, boxes, known & ~mask, class_ids)
     targets = {"heatmap": heatmap, "mask": mask, "cell": cell[..., 0] * width + cell[..., 1]}
     targets |= {"size": size, "offset": center - index}
     if image_sizes is not None:
@@ -108,13 +106,6 @@ def point_targets(
             settings=settings,
         )
     return targets
-
-
-def _spare(heatmap: Any, boxes: Any, ignored: Any, class_ids: Any, size: tuple[int, int]) -> Any:
-    """The heatmap with `NEITHER` in ignored boxes, given in cells, except where an object is."""
-    classes = ops.arange(heatmap.shape[-1], dtype="int32")
-    channels = ignored[..., None] & (ops.cast(class_ids, "int32")[..., None] == classes)
-    return ops.where(covered_cells(boxes, channels, size) & (heatmap < 1), NEITHER, heatmap)
 
 
 def _inside_image(image_sizes: Any, input_size: tuple[int, int], output_size: tuple[int, int]) -> Any:

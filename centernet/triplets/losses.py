@@ -25,10 +25,10 @@ from typing import Any
 
 from keras import ops
 
+from centernet.ops.focal import focal_terms
 from centernet.ops.peaks import gather_cells
 
-MIN_PROBABILITY = 1e-4  # a published constant, like the next: the reference clamps, and guards its divisions, so
-EPSILON = 1e-4
+EPSILON = 1e-4  # a published constant: the reference guards its divisions so
 
 
 @dataclass(frozen=True)
@@ -73,30 +73,18 @@ def triplet_losses(
     return {"loss": sum(parts.values())} | parts
 
 
-def focal_loss(logits: Any, heatmap: Any, ignored: Any = None) -> Any:
-    """Focal loss of a heatmap against Gaussians (Law and Deng 2018, equation 1, with α = 2 and β = 4).
+def focal_loss(logits: Any, heatmap: Any) -> Any:
+    """Focal loss of a heatmap against Gaussians (Law and Deng 2018, equation 1); see `focal_terms`.
 
     Args:
         logits: `(batch, height, width, classes)`.
         heatmap: Target, same shape, 0–1; what is exactly 1 is an object, everything else background.
-        ignored: Cells that are not background either, bool `(batch, height, width, 1)`; None for none.
 
     Returns:
         Scalar, float32: the sum over the batch divided by the number of cells that are 1, or undivided if none is.
     """
-    probability = ops.sigmoid(ops.cast(logits, "float32"))
-    # Not ops.clip: its gradient at the bounds themselves differs between backends.
-    probability = ops.where(probability < MIN_PROBABILITY, MIN_PROBABILITY, probability)
-    probability = ops.where(probability > 1 - MIN_PROBABILITY, 1 - MIN_PROBABILITY, probability)
-    is_object = heatmap == 1
-    wrong = ops.where(is_object, 1 - probability, probability)
-    right = ops.where(is_object, probability, 1 - probability)
-    background = ops.square(ops.square(1 - heatmap))
-    if ignored is not None:
-        background = ops.where(ignored, 0.0, background)
-    weight = ops.where(is_object, 1.0, background)
-    count = ops.sum(ops.cast(is_object, "float32"))
-    return -ops.sum(ops.log(right) * ops.square(wrong) * weight) / ops.maximum(count, 1.0)
+    count = ops.sum(ops.cast(heatmap == 1, "float32"))
+    return ops.sum(focal_terms(logits, heatmap)) / ops.maximum(count, 1.0)
 
 
 def pull_loss(top_left: Any, bottom_right: Any, mask: Any) -> Any:
@@ -155,7 +143,7 @@ def _stack_losses(maps: Mapping[str, Any], targets: Mapping[str, Any]) -> dict[s
     first, second = (_at(maps[f"{name}_embedding"], targets[f"{name}_cell"])[..., 0] for name in keypoints[:2])
     offsets = {name: _at(maps[f"{name}_offset"], targets[f"{name}_cell"]) for name in keypoints}
     return {
-        "focal": sum(focal_loss(maps[name], targets[name], targets.get("ignored")) for name in keypoints),
+        "focal": sum(focal_loss(maps[name], targets[name]) for name in keypoints),
         "pull": pull_loss(first, second, mask),
         "push": push_loss(first, second, mask),
         "offset": sum(offset_loss(offsets[name], targets[f"{name}_offset"], mask) for name in keypoints),

@@ -6,8 +6,8 @@ from typing import Any
 
 from keras import ops
 
-from centernet.errors import ConfigError
 from centernet.ops.gaussian import draw_gaussians, whole_radius
+from centernet.ops.objects import objects_inside, spare_cells
 
 # Keypoint → how many standard deviations its Gaussian's diameter has; published constants.
 DIAMETERS = {"top_left": 6, "bottom_right": 6, "center": 5}
@@ -31,7 +31,7 @@ def triplet_targets(
     diameter, a corner's a sixth. (The reference also sets what is below ε times the peak to 0; inside the radius a
     Gaussian never falls below e⁻⁹, so nothing is.)
 
-    What is to be ignored (a crowd) is not drawn, and its cells are marked, so that no class is wrong there; the
+    What is to be ignored (a crowd) is no object, and in all cells that it touches its class is not wrong either; the
     reference takes crowds for objects.
 
     Boxes are clipped to the input; what has no area then, or a class beyond `num_classes`, is left out like
@@ -52,27 +52,24 @@ def triplet_targets(
         `(batch, height, width, num_classes)`; `{keypoint}_offset`, what the cell's index lacks to the position,
         `x y` in cells, float32 `(batch, n, 2)`; `{keypoint}_cell`, the cell's number `y·width + x` (CornerNet's
         "tag"), int32 `(batch, n)`. And `mask`, bool `(batch, n)`: which objects count; offsets and cells of others
-        are 0. With `ignore` also `ignored`, bool `(batch, height, width, 1)`: cells in boxes to be ignored.
+        are 0.
 
     Raises:
         ConfigError: If the shapes don't belong together.
     """
-    boxes, mask = _valid(boxes, class_ids, input_size, num_classes)
+    boxes, known = objects_inside(boxes, class_ids, input_size, num_classes)
+    mask = known if ignore is None else known & ~ops.cast(ignore, "bool")
     height, width = output_size
     cells_of_pixel = ops.convert_to_tensor([width / input_size[1], height / input_size[0]], dtype="float32")
-    targets: dict[str, Any] = {}
-    if ignore is not None:
-        ignore = ops.cast(ignore, "bool")
-        targets["ignored"] = _covered(boxes * ops.tile(cells_of_pixel, 2), mask & ignore, output_size)
-        mask = mask & ~ignore
-        boxes = ops.where(mask[..., None], boxes, 0.0)
+    touched = boxes * ops.tile(cells_of_pixel, 2)
+    boxes = ops.where(mask[..., None], boxes, 0.0)
     last = ops.convert_to_tensor([width - 1, height - 1], dtype="float32")
     sides = ops.ceil((boxes[..., 2:] - boxes[..., :2]) * cells_of_pixel)
     radii = whole_radius(sides[..., 1], sides[..., 0], min_overlap)
     diameters = ops.cast(2 * radii + 1, "float32")
     corners = {"top_left": boxes[..., :2], "bottom_right": boxes[..., 2:]}
 
-    targets["mask"] = mask
+    targets: dict[str, Any] = {"mask": mask}
     cells = {}
     for name, point in (corners | {"center": (boxes[..., :2] + boxes[..., 2:]) / 2}).items():
         position = point * cells_of_pixel
@@ -83,30 +80,7 @@ def triplet_targets(
     deviations = [diameters / DIAMETERS[name] for name in cells]
     drawn = ops.where(mask, ops.cast(class_ids, "int32"), -1)
     heatmaps = draw_gaussians(list(cells.values()), deviations, radii, drawn, output_size, num_classes)
+    if ignore is not None:
+        touched = ops.concatenate([ops.floor(touched[..., :2]), ops.floor(touched[..., 2:]) + 1], axis=-1)
+        heatmaps = [spare_cells(heatmap, touched, known & ~mask, class_ids) for heatmap in heatmaps]
     return targets | dict(zip(cells, heatmaps, strict=True))
-
-
-def _valid(boxes: Any, class_ids: Any, input_size: tuple[int, int], num_classes: int) -> tuple[Any, Any]:
-    """Boxes inside the input, 0 where there is no object, and where there is one."""
-    if boxes.shape[-1] != 4 or tuple(boxes.shape[:-1]) != tuple(class_ids.shape):
-        raise ConfigError(
-            "Expected boxes (batch, n, 4) and class_ids (batch, n). "
-            f"Received: {tuple(boxes.shape)} and {tuple(class_ids.shape)}"
-        )
-    limit = ops.convert_to_tensor([input_size[1], input_size[0]] * 2, dtype="float32")
-    boxes = ops.clip(ops.cast(boxes, "float32"), 0.0, limit)
-    has_area = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
-    mask = (class_ids >= 0) & (class_ids < num_classes) & has_area
-    return ops.where(mask[..., None], boxes, 0.0), mask
-
-
-def _covered(boxes: Any, mask: Any, size: tuple[int, int]) -> Any:
-    """Which cells lie in one of the boxes (in cells) that `mask` chooses, bool `(batch, height, width, 1)`."""
-    first, last = ops.floor(boxes[..., :2]), ops.floor(boxes[..., 2:])
-
-    def lines(axis: int, length: int) -> Any:
-        line = ops.arange(length, dtype="float32")
-        return (line >= first[..., axis, None]) & (line <= last[..., axis, None]) & mask[..., None]
-
-    rows, columns = (ops.cast(lines(axis, length), "float32") for axis, length in ((1, size[0]), (0, size[1])))
-    return (ops.matmul(ops.swapaxes(rows, 1, 2), columns) > 0)[..., None]

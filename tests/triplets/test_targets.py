@@ -14,6 +14,7 @@ from keras import ops
 
 from centernet.data.padding import pad_objects
 from centernet.errors import CenterNetError
+from centernet.ops.objects import NEITHER
 from centernet.triplets.targets import triplet_targets
 
 INPUT, OUTPUT, CLASSES = (64, 80), (16, 20), 4
@@ -25,9 +26,9 @@ FEW = st.integers(0, 2**32 - 1)
 def rendering(input_size: tuple[int, int], output_size: tuple[int, int], num_classes: int):
     """`triplet_targets` as the backend compiles it."""
 
-    def function(boxes, class_ids):
+    def function(boxes, class_ids, ignore=None):
         return triplet_targets(
-            boxes, class_ids, input_size=input_size, output_size=output_size, num_classes=num_classes
+            boxes, class_ids, ignore, input_size=input_size, output_size=output_size, num_classes=num_classes
         )
 
     if keras.backend.backend() == "tensorflow":
@@ -41,8 +42,10 @@ def rendering(input_size: tuple[int, int], output_size: tuple[int, int], num_cla
     return function
 
 
-def render(boxes, class_ids, input_size=INPUT, output_size=OUTPUT, num_classes=CLASSES) -> dict[str, np.ndarray]:
-    arrays = np.float32(boxes), np.int32(class_ids)
+def render(
+    boxes, class_ids, input_size=INPUT, output_size=OUTPUT, num_classes=CLASSES, ignore=None
+) -> dict[str, np.ndarray]:
+    arrays = np.float32(boxes), np.int32(class_ids), *(() if ignore is None else (np.array(ignore),))
     found = rendering(input_size, output_size, num_classes)(*map(ops.convert_to_tensor, arrays))
     return {name: ops.convert_to_numpy(value) for name, value in found.items()}
 
@@ -249,3 +252,19 @@ def test_corners_on_the_edge_of_the_input_belong_to_the_last_cell() -> None:
 def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(CenterNetError, match=r"\(batch, n, 4\).*Received: \(2, 3, 4\) and \(2, 2\)"):
         render(np.zeros((2, 3, 4)), np.zeros((2, 2)))
+
+
+def test_a_crowd_is_neither_an_object_nor_wrong_in_the_cells_that_it_touches() -> None:
+    boxes = [[[8, 12, 40, 44], [9, 21, 70, 33], [20, 24, 28, 32]]]
+    found = render(boxes, [[1, 2, 2]], ignore=[[False, True, False]])
+    without = render(boxes, [[1, -1, 2]])
+    touched = np.zeros(OUTPUT, bool)
+    touched[5:9, 2:18] = True  # 2.25–17.5 by 5.25–8.25 cells
+    for name, value in without.items():
+        if name not in KEYPOINTS:
+            np.testing.assert_array_equal(found[name], value)
+            continue
+        spared, before = found[name][0, ..., 2], value[0, ..., 2]
+        np.testing.assert_array_equal(spared, np.where(touched & (before < 1), np.float32(NEITHER), before))
+        np.testing.assert_array_equal(found[name][..., [0, 1, 3]], value[..., [0, 1, 3]])
+        assert peaks(found[name]) == peaks(value)
