@@ -44,7 +44,7 @@ th:first-child,td:first-child{text-align:left;padding-left:0}
 .track{display:inline-block;width:72px;height:8px;border-radius:4px;background:#edf0f4;margin-right:10px;overflow:hidden}
 .track b{display:block;height:100%}
 .track.long{width:100%;min-width:120px;margin:0;vertical-align:middle}
-td.text{text-align:left;white-space:normal;color:var(--soft)}
+td.text{text-align:left;white-space:normal;color:var(--soft);min-width:150px}
 td.grow{width:38%}
 td.none{color:var(--soft)}
 .matrix{font-size:13px}
@@ -62,7 +62,7 @@ figure img{width:100%;height:auto;display:block;border-radius:6px}
 ul{margin:4px 0 10px;padding-left:20px;overflow-wrap:anywhere}
 footer{color:var(--soft);font-size:13px;margin-top:22px}
 @media print{body{background:#fff}section,.tile{break-inside:avoid}}
-@media(max-width:520px){main{padding:18px 10px 40px}section{padding:14px 12px}}
+@media(max-width:520px){main{padding:18px 10px 40px}section{padding:14px 12px}td.grow{display:none}}
 """
 
 
