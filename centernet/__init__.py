@@ -15,8 +15,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from centernet import augmentation as augmentation
     from centernet import backbones as backbones
     from centernet import data as data
+    from centernet import evaluation as evaluation
     from centernet import layers as layers
     from centernet.checkpoints.report import LoadReport as LoadReport
     from centernet.config import ModelConfig as ModelConfig
@@ -56,7 +58,7 @@ _PUBLIC = {
     "list_models": "centernet.presets",
     "load": "centernet.loader",
 }
-_MODULES = ("backbones", "data", "layers")
+_MODULES = ("augmentation", "backbones", "data", "evaluation", "layers")
 
 __all__ = [*_PUBLIC, *_MODULES]
 

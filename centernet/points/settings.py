@@ -58,8 +58,8 @@ class KeypointTask:
         names: Name of each keypoint.
         skeleton: Pairs of indices that are joined by a line when drawn.
         flip: Index of the keypoint that each becomes when the image is mirrored.
-        deviations: Standard deviation of each keypoint's annotation, as a part of the object's scale
-            (COCO's keypoint evaluation doubles COCO's `sigmas`).
+        deviations: How freely each keypoint may be placed: ten times COCO's `sigmas`, as the published models were
+            trained with.
     """
 
     class_name: str

@@ -29,7 +29,7 @@ def tensorboard_callbacks(folder: Path, validation: Dataset | None) -> list[kera
     try:
         import tensorboard  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError("TensorBoard is needed: pip install tensorboard") from error
+        raise MissingExtraError("TensorBoard is needed: pip install centernet[tensorboard]") from error
     drawn = [DrawnPhotos(folder, validation)] if validation is not None else []
     return [keras.callbacks.TensorBoard(str(folder), write_graph=False), *drawn]
 
