@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from centernet.errors import ConfigError
@@ -73,3 +75,9 @@ def test_mistakes_are_told_with_the_nearest_name(recipe, change, message):
 def test_files_that_are_no_recipe(recipe, text, message):
     with pytest.raises(ConfigError, match=message):
         read_recipe(recipe(text))
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs" / "recipes").glob("*.yaml")), ids=str)
+def test_recipes_of_ours_are_read_and_open_with_their_command(path):
+    assert path.read_text().startswith(f"# centernet train configs/recipes/{path.name}")
+    read_recipe(path)
