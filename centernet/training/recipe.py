@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from centernet.augmentation.settings import AugmentationSettings
 from centernet.config import ModelConfig
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
@@ -101,11 +100,7 @@ def read_recipe(path: Path | str, changes: Sequence[str] = ()) -> Recipe:
     content = dict(content)
     for change in changes:
         _change(content, change)
-    training = dict(content.get("training") or {})
-    if "augmentation" in training:
-        where = f"augmentation of {path}"
-        training["augmentation"] = read_fields(AugmentationSettings, training["augmentation"], where)
-    content["training"] = read_fields(TrainingSettings, training, f"training of {path}")
+    content["training"] = read_fields(TrainingSettings, content.get("training") or {}, f"training of {path}")
     if "data" in content:
         content["data"] = read_fields(DataSettings, content["data"], f"data of {path}")
     return read_fields(Recipe, content, str(path))

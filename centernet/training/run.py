@@ -32,7 +32,7 @@ def fit(
     validation_data: Dataset | None = None,
     settings: TrainingSettings | None = None,
     *,
-    out: Path | None = None,
+    out: Path | str | None = None,
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
@@ -60,6 +60,7 @@ def fit(
         TrainingError: If the loss becomes no number.
     """
     settings = _changed(settings or TrainingSettings(), changes)
+    out = None if out is None else Path(out).expanduser()
     check_dataset(detector, train, settings.batch_size)
     if validation_data is not None:
         check_dataset(detector, validation_data, 1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from centernet.augmentation.settings import AugmentationSettings
 from centernet.errors import ConfigError
-from centernet.fields import check_fields, plain
+from centernet.fields import check_fields, plain, read_fields
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class TrainingSettings:
             keeps those it was loaded with, which is better for few images of a step.
         load_size: Height and width of the canvas that photos are read to, before augmentation cuts the network's
             input out of it; None for that of the network's input.
-        augmentation: How images are changed.
+        augmentation: How images are changed: `AugmentationSettings`, or a mapping of its fields.
         max_objects: Objects that an image may have; None for the most that one of the dataset has.
         evaluate_every: Epochs between evaluations; 0 for none but the losses.
         save_every: Steps between saved states within an epoch; 0 for the end of each epoch only.
@@ -62,6 +63,9 @@ class TrainingSettings:
         """Check the numbers."""
         if isinstance(self.load_size, list):
             object.__setattr__(self, "load_size", tuple(plain(self.load_size)))
+        if isinstance(self.augmentation, Mapping):
+            augmentation = read_fields(AugmentationSettings, self.augmentation, "augmentation")
+            object.__setattr__(self, "augmentation", augmentation)
         check_fields(self)
         if min(self.epochs, self.batch_size, self.accumulate) < 1 or self.learning_rate <= 0:
             raise ConfigError(

@@ -71,7 +71,7 @@ def test_the_loss_falls_and_has_its_parts_by_name():
 def test_the_folder_holds_the_state_the_last_detector_and_the_best(tmp_path):
     found = detector()
     history = found.fit(
-        dataset(), validation_data=dataset(4), epochs=2, out=tmp_path / "out", **OPTIONS | {"evaluate_every": 1}
+        dataset(), validation_data=dataset(4), epochs=2, out=str(tmp_path / "out"), **OPTIONS | {"evaluate_every": 1}
     )
     assert "val_ap" in history.history
     names = {path.name for path in (tmp_path / "out").iterdir()}

@@ -1,0 +1,31 @@
+"""How a detector is trained: what the settings take and what they refuse."""
+
+from __future__ import annotations
+
+import pytest
+
+from centernet.augmentation import AugmentationSettings
+from centernet.errors import ConfigError
+from centernet.training.settings import TrainingSettings
+
+
+def test_augmentation_may_be_a_mapping():
+    settings = TrainingSettings(augmentation={"horizontal_flip": 0.5, "crop": [0.8, 1.2]})
+    assert settings.augmentation == AugmentationSettings(horizontal_flip=0.5, crop=(0.8, 1.2))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"augmentation": {"horizontal_flp": 0.5}}, "'horizontal_flp' in augmentation.*'horizontal_flip'"),
+        ({"augmentation": {"crop": [1.2, 0.8]}}, "crop as two factors"),
+        ({"augmentation": 0.5}, "augmentation to be keys and values"),
+        ({"epochs": 0}, "epochs"),
+        ({"warmup": 1}, "warmup"),
+        ({"ema": 1.0}, "ema"),
+        ({"save_every": -1}, "save_every"),
+    ],
+)
+def test_values_that_cannot_be(options, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainingSettings(**options)
