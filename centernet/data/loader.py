@@ -6,7 +6,7 @@ import copy
 import logging
 import os
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,6 +166,7 @@ class Batches(keras.utils.PyDataset):
                 "and fit has to be told where an epoch ends: steps_per_epoch=len(batches).",
                 self.dataset.name,
             )
+        wait(reading.rows)  # for all of them at once: being woken by each costs a twentieth of the time
         rows = [row.result() for row in reading.rows]
         sizes = np.array([row.fitted for row in rows], np.int32)
         return {"images": reading.images, "sizes": sizes, **self._objects(rows)}
