@@ -123,6 +123,11 @@ class ModelConfig:
                 "Expected keypoints exactly when the task names them. "
                 f"Received: task={self.task!r}, keypoints={self.keypoints and self.keypoints.names}"
             )
+        if self.keypoints and self.family != "points":
+            raise ConfigError(
+                f"Expected a detector of family 'points' to find keypoints. Received: family={self.family!r} for those "
+                f"of {self.keypoints.class_name!r}"
+            )
         if self.keypoints and self.keypoints.class_name not in self.classes:
             raise ConfigError(
                 f"Expected the class with keypoints to be one of the classes. Received: "

@@ -19,6 +19,7 @@ from centernet.errors import CenterNetError, CheckpointError
 
 if TYPE_CHECKING:
     from centernet.detector import Detector
+    from centernet.points.settings import KeypointTask
 
 PUBLISHED = "published"
 logger = logging.getLogger("centernet")
@@ -28,6 +29,9 @@ def load(
     source: str | Path,
     weights: str | Path | None = PUBLISHED,
     classes: int | Sequence[str] | None = None,
+    *,
+    keypoints: KeypointTask | None = None,
+    image_size: tuple[int, int] | None = None,
 ) -> Detector:
     """Load a detector.
 
@@ -41,6 +45,9 @@ def load(
         classes: Other classes than the weights have: names or a number. The trunk is kept, the last layer
             of the class heatmap is new, except for names that the old classes have too. If the source has
             no names of its own and as many classes, they are names for them.
+        keypoints: Other keypoints than the weights have, if any; those of a `Dataset` are its `keypoints`. Their
+            heads are new.
+        image_size: Another height and width of the network's input.
 
     Returns:
         The detector; `detector.report` says what was taken from where, what was left over and what is new.
@@ -56,8 +63,9 @@ def load(
     if names and _names_only(config, names):
         config = rename(config, names)
     detector = _with_read_weights(config, found) if found.form else build(config)
-    if names and names != config.classes:
-        detector = with_classes(detector, names, has_weights=found.form is not None)
+    wanted = changed(detector.config, names, keypoints, image_size)
+    if wanted != detector.config:
+        detector = rebuilt(detector, wanted, has_weights=found.form is not None)
     if detector.report:
         logger.info("%s", detector.report)
     return detector
@@ -83,16 +91,30 @@ def build(config: ModelConfig, *, initialize: bool = True) -> Detector:
         return kind(config)
 
 
-def with_classes(detector: Detector, classes: tuple[str, ...], *, has_weights: bool = True) -> Detector:
-    """A copy of a detector for other classes, and what was kept of its weights in the `report`."""
+def changed(
+    config: ModelConfig,
+    classes: tuple[str, ...] | None = None,
+    keypoints: KeypointTask | None = None,
+    image_size: tuple[int, int] | None = None,
+) -> ModelConfig:
+    """A description with other classes, keypoints or input size, as `load` takes them; its own of those left None."""
+    others: dict[str, Any] = {}
+    if classes and classes != config.classes:
+        kept = config.keypoints and config.keypoints.class_name in classes
+        others |= {"classes": classes, "dataset_ids": ()}
+        others |= {} if kept else {"keypoints": None, "task": "boxes"}
+    if keypoints and keypoints != config.keypoints:
+        others |= {"keypoints": keypoints, "task": "boxes+keypoints" if config.task == "boxes" else config.task}
+    if image_size is not None:
+        others["preprocessing"] = dataclasses.replace(config.preprocessing, size=image_size)
+    config, before = dataclasses.replace(config, **others), config
+    return config if config == before else dataclasses.replace(config, published=type(config.published)())
+
+
+def rebuilt(detector: Detector, config: ModelConfig, *, has_weights: bool = True) -> Detector:
+    """A copy of a detector for another description, and what was kept of its weights in the `report`."""
     from centernet.checkpoints.loading import transfer
 
-    config = detector.config
-    keypoints = config.keypoints if config.keypoints and config.keypoints.class_name in classes else None
-    task = config.task if keypoints else "boxes"
-    config = dataclasses.replace(
-        config, classes=classes, dataset_ids=(), keypoints=keypoints, task=task, published=type(config.published)()
-    )
     target = build(config)
     if has_weights:
         target.report = transfer(detector, target)
@@ -191,4 +213,4 @@ def _keep(detector: Any, target: Path) -> None:
         )
 
 
-__all__ = ["PUBLISHED", "build", "load", "with_classes"]
+__all__ = ["PUBLISHED", "build", "changed", "load", "rebuilt"]

@@ -336,6 +336,13 @@ class TestClasses:
         assert "1 new (fish)" in caplog.text
         assert set(loaded.detect(picture(), min_score=0).names) <= {"dog", "fish"}
 
+    def test_keypoints_and_the_input_size_may_be_others_as_well(self, made, detector):
+        task = KeypointTask("dog", ("head", "tail"))
+        loaded = centernet.load(made / "saved", classes=["dog"], keypoints=task, image_size=(96, 64))
+        assert (loaded.config.keypoints, loaded.config.preprocessing.size) == (task, (96, 64))
+        assert same(state(loaded.backbone), state(detector.backbone))
+        assert loaded.detect(picture(), min_score=0).keypoints.shape[1:] == (2, 2)
+
     def test_a_number_of_them(self, made, detector):
         loaded = centernet.load(made / "saved", classes=5)
         assert loaded.class_names == tuple(f"class_{n}" for n in range(5))

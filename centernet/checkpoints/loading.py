@@ -16,6 +16,7 @@ from centernet.checkpoints.zoo_names import DEFAULT_TASK, UNUSED_LAYERS, head_pa
 from centernet.errors import CheckpointError
 
 NAMES_SHOWN = 8
+CLASS_HEATMAPS = ("heatmap", "top_left", "bottom_right", "center")  # of both families
 
 
 def load_checkpoint(detector: Any, checkpoint: TensorFlowCheckpoint) -> LoadReport:
@@ -117,14 +118,14 @@ def _left_over(detector: Any, checkpoint: TensorFlowCheckpoint, used: set[str]) 
 
 
 def transfer(source: Any, target: Any) -> LoadReport:
-    """Copy a detector's weights into one with other classes.
+    """Copy a detector's weights into one with other classes or keypoints.
 
-    The trunk and all heads are kept, except the last layer of the class heatmap: its channels are kept for
-    class names that both have, and new for the others.
+    The trunk and all heads are kept, except the last layer of the heatmaps of classes, whose channels are kept for
+    class names that both have, and new for the others; and except heads of keypoints that are others.
 
     Args:
         source: The detector with weights.
-        target: A detector of the same architecture with other classes.
+        target: A detector of the same architecture with other classes, keypoints or input size.
 
     Returns:
         What was kept and what is new.
@@ -133,10 +134,15 @@ def transfer(source: Any, target: Any) -> LoadReport:
     kept = {index: old.index(name) for index, name in enumerate(new) if name in old}
     fresh = [name for name in new if name not in old]
     layers = {layer.name: layer for layer in source.layers}
-    taken, made = [], {}
+    new_keypoints = bool(target.config.keypoints) and _names(source) != _names(target)
+    taken: list[str] = []
+    made: dict[str, str] = {}
     target.backbone.set_weights(source.backbone.get_weights())
     for layer in target.layers:
         if layer is target.backbone or not layer.weights:
+            continue
+        if new_keypoints and layer.name.startswith("keypoint_"):
+            made |= {f"{layer.name}/{variable.name}": "heads of new keypoints" for variable in layer.weights}
             continue
         for variable, value in zip(layer.weights, layers[layer.name].get_weights(), strict=True):
             name = f"{layer.name}/{variable.name}"
@@ -156,6 +162,8 @@ def transfer(source: Any, target: Any) -> LoadReport:
     gone = {name: "class that is no longer there" for name in old if name not in new}
     lost = source.config.keypoints and not target.config.keypoints
     others = "the keypoint heads are dropped with their class, the others kept" if lost else "all other heads are kept"
+    if new_keypoints:
+        others = f"the heads of {len(_names(target))} keypoints are new, the others kept"
     notes = (
         f"classes: {len(kept)} kept by name ({_some([new[i] for i in kept]) or 'none'}), {len(fresh)} new "
         f"({_some(fresh) or 'none'}), {len(gone)} dropped; the trunk is kept; {others}",
@@ -171,9 +179,15 @@ def transfer(source: Any, target: Any) -> LoadReport:
     )
 
 
+def _names(detector: Any) -> tuple[str, ...]:
+    """Names of the keypoints that a detector finds."""
+    return detector.config.keypoints.names if detector.config.keypoints else ()
+
+
 def _is_class_layer(name: str) -> bool:
     """Whether a head's layer has one channel a class: `heatmap_0` and so on, not `heatmap_0_hidden`."""
-    return name.removeprefix("heatmap_").isdigit()
+    head, _, stack = name.rpartition("_")
+    return head in CLASS_HEATMAPS and stack.isdigit()
 
 
 def _some(names: list[str]) -> str:

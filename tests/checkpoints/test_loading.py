@@ -9,13 +9,14 @@ import pytest
 from checkpoint_writer import SUFFIX, tensors_of, write_saved_model, write_training
 from goldens.checkpoints import write
 from small import BACKBONE, picture, same, small_detector, state
+from small_triplets import small_triplets
 
 from centernet import PointDetector
 from centernet.checkpoints import loading
 from centernet.checkpoints.loading import transfer
 from centernet.checkpoints.tf_checkpoint import SAVED_MODEL, TRAINING, TensorFlowCheckpoint
-from centernet.errors import CheckpointError
-from centernet.loader import with_classes
+from centernet.errors import CheckpointError, ConfigError
+from centernet.loader import changed, rebuilt
 from centernet.points.settings import KeypointTask
 
 TASK = KeypointTask("a", ("left", "right"))
@@ -31,6 +32,10 @@ def detector():
 @pytest.fixture(scope="module")
 def shape_of(detector):
     return {name: value.shape for name, value in tensors_of(detector).items()}
+
+
+def with_classes(detector, classes, **others):
+    return rebuilt(detector, changed(detector.config, classes, **others))
 
 
 def load_checkpoint(detector, prefix):
@@ -325,6 +330,18 @@ class TestOtherClasses:
         old, new = self.heads(source), self.heads(target)
         assert all(same(old[name], new[name]) for name in old if name != "heatmap_0")
 
+    def test_every_heatmap_of_triplets_gets_its_classes(self):
+        source = small_triplets(("cat", "dog"))
+        target = with_classes(source, ("dog", "fish"))
+        for name in ("top_left_0", "bottom_right_0", "center_0"):
+            old, new = (one.get_layer(name).get_weights()[0] for one in (source, target))
+            assert np.array_equal(new[..., 0], old[..., 1])
+            assert not np.array_equal(new[..., 1], old[..., 1])
+            assert not np.array_equal(new[..., 1], old[..., 0])
+            assert "fish" in target.report.new[f"{name}/kernel"]
+        old, new = (one.get_layer("top_left_embedding_0").get_weights() for one in (source, target))
+        assert same(old, new)
+
     def test_every_stack_gets_its_classes(self):
         source = small_detector(("cat", "dog"), backbone={**BACKBONE, "stacks": 2}, lively=False)
         _, target = self.transferred(("dog", "fish"), source)
@@ -348,6 +365,68 @@ class TestOtherClasses:
         source, target = small_detector(("cat",)), small_detector(("fish", "dog"), lively=False)
         report = transfer(source, target)
         assert "0 kept by name (none), 2 new (fish, dog)" in str(report)
+
+
+class TestOtherKeypoints:
+    """Their heads are new, whatever else is kept."""
+
+    def test_of_a_detector_without_any(self):
+        source = small_detector(("a", "b"))
+        target = with_classes(source, None, keypoints=TASK)
+        assert (target.config.task, target.config.keypoints, target.class_names) == (
+            "boxes+keypoints",
+            TASK,
+            ("a", "b"),
+        )
+        assert same(target.get_layer("heatmap_0").get_weights(), source.get_layer("heatmap_0").get_weights())
+        assert {name.partition("_0")[0] for name in target.report.new} == {
+            "keypoint_heatmap",
+            "keypoint_regression",
+            "keypoint_offset",
+        }
+        assert "the heads of 2 keypoints are new" in str(target.report)
+        assert target.detect(picture(), min_score=0).keypoints is not None
+
+    @pytest.mark.parametrize("names", [("x", "y"), ("left", "right", "top")])
+    def test_as_many_or_more_of_other_names(self, names):
+        source = small_detector(("a", "b"), keypoints=TASK)
+        target = with_classes(source, None, keypoints=KeypointTask("a", names))
+        assert target.get_layer("keypoint_heatmap_0").bias.shape == (len(names),)
+        assert np.all(target.get_layer("keypoint_heatmap_0").bias.numpy() == np.float32(-2.19))
+        assert same(state(target.backbone), state(source.backbone))
+
+    def test_the_same_ones_of_another_class_are_kept(self):
+        source = small_detector(("a", "b"), keypoints=TASK)
+        target = with_classes(source, ("c",), keypoints=KeypointTask("c", TASK.names))
+        kept = "keypoint_heatmap_0"
+        assert same(target.get_layer(kept).get_weights(), source.get_layer(kept).get_weights())
+        assert not any(name.startswith("keypoint") for name in target.report.new)
+
+    def test_triplets_find_none(self):
+        with pytest.raises(ConfigError, match="family 'points' to find keypoints"):
+            with_classes(small_triplets(("a", "b")), None, keypoints=TASK)
+
+    def test_a_class_that_is_not_there_is_refused(self):
+        with pytest.raises(ConfigError, match="class with keypoints to be one of the classes"):
+            with_classes(small_detector(("b", "c")), None, keypoints=TASK)
+
+
+class TestOtherInputSizes:
+    def test_all_weights_are_kept(self):
+        source = small_detector()
+        target = with_classes(source, None, image_size=(96, 128))
+        assert target.config.preprocessing.size == (96, 128)
+        assert same(state(target), state(source))
+        assert target.report.new == {}
+
+    def test_its_own_changes_nothing(self):
+        config = small_detector().config
+        assert changed(config, image_size=list(config.preprocessing.size)) == config
+
+    @pytest.mark.parametrize("size", [(0, 64), (64,), 64, (65, 64)])
+    def test_one_that_cannot_be_is_refused(self, size):
+        with pytest.raises(ConfigError, match="size"):
+            with_classes(small_detector(), None, image_size=size)
 
 
 def test_loading_logs_nothing_that_frightens(detector, tmp_path, caplog):
