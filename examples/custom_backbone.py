@@ -1,0 +1,58 @@
+"""Train a detector on a network of your own: `python examples/custom_backbone.py [DATA] [--epochs 30]`.
+
+Any function that gives a functional Keras model can be a backbone, of both kinds of detectors: here MobileNet (2017) of
+keras.applications under the feature pyramid of this library. Without DATA, scenes of colored shapes are rendered.
+Expect a loss that falls, and the detector in `runs/custom/best`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import keras
+
+import centernet
+from centernet.backbones import BACKBONES
+from centernet.backbones.build import Backbone, finish
+from centernet.backbones.pyramid import feature_pyramid
+from centernet.data import synthetic
+
+TAPS = ("conv_pw_3_relu", "conv_pw_5_relu", "conv_pw_11_relu", "conv_pw_13_relu")  # of strides 4, 8, 16 and 32
+
+
+def MobileNetFPN(alpha: float = 0.25) -> keras.Model:  # noqa: N802 - named like a class, as those of Keras are
+    """A trunk, and a neck that brings its maps to one of stride 4."""
+    trunk = keras.applications.MobileNet(include_top=False, weights=None, alpha=alpha, input_shape=(None, None, 3))
+    features = feature_pyramid([trunk.get_layer(tap).output for tap in TAPS], widths=(64, 48, 32, 32))
+    return finish(Backbone(trunk.input, [features], name="mobilenet_fpn"), None, stride=32)
+
+
+BACKBONES["mobilenet_fpn"] = MobileNetFPN  # where a model is loaded, this has to have run as well
+
+
+def main() -> None:
+    """Load, fit, evaluate the best."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", type=Path)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--out", type=Path, default=Path("runs/custom"))
+    asked = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as temporary:
+        train, validation = centernet.data.load(asked.data or render(Path(temporary) / "shapes"))
+        backbone = {"name": "mobilenet_fpn", "alpha": 0.25}
+        detector = centernet.PointDetector(backbone, train.class_names, image_size=(128, 128), name="custom")
+        detector.fit(train, validation_data=validation, epochs=asked.epochs, out=asked.out, evaluate_every=10)
+        print(centernet.load(asked.out / "best").evaluate(validation))
+
+
+def render(folder: Path) -> Path:
+    """Write scenes with their boxes, as somebody else's dataset would be."""
+    scenes = synthetic.shapes(64, (96, 128), seed=0), synthetic.shapes(16, (96, 128), seed=1)
+    return centernet.data.write(scenes, folder, format="coco")
+
+
+if __name__ == "__main__":
+    main()
