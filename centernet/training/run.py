@@ -20,6 +20,7 @@ from centernet.training.learner import Learner
 from centernet.training.optimizers import make_optimizer
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import Position, find_state, restore_state
+from centernet.training.statistics import forgetting
 
 logger = logging.getLogger("centernet")
 BEST = "best"  # the detector that was best on the validation set
@@ -78,7 +79,8 @@ def fit(
         ours.append(Evaluate(validation_data, settings.evaluate_every))
         ours += [KeepBest(out / BEST)] if out is not None else []
     ours += [Throughput(settings.batch_size), *callbacks]
-    history = _fit_from(learner, batches, begin, settings.epochs, out, ours, verbose)
+    with forgetting(detector, len(batches) * settings.epochs):
+        history = _fit_from(learner, batches, begin, settings.epochs, out, ours, verbose)
     freeze(detector, None)
     detector.refresh()
     if out is not None:
