@@ -15,7 +15,7 @@ FIGURE_KEYPOINTS = KeypointTask(
     ("head", "left_hand", "right_hand", "left_foot", "right_foot"),
     skeleton=((0, 1), (0, 2), (0, 3), (0, 4)),
     flip=(0, 2, 1, 4, 3),
-    deviations=(0.1,) * 5,
+    deviations=(0.5,) * 5,  # five times as far as an eye may be off, half as far as a hip
 )
 CIRCLE_CORNERS = 64
 INNER_RADIUS = 0.45  # of a star
