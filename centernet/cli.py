@@ -11,6 +11,7 @@ import typer
 
 from centernet.commands import console
 from centernet.commands.benchmark import benchmark
+from centernet.commands.check import check
 from centernet.commands.convert import convert
 from centernet.commands.detect import detect
 from centernet.commands.evaluate import evaluate
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.command()(models)
 app.command()(detect)
+app.command()(check)
 app.command()(evaluate)
 app.command()(train)
 app.command()(convert)

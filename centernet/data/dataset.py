@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError
 from centernet.points.settings import KeypointTask
+
+if TYPE_CHECKING:
+    from centernet.data.check_report import CheckReport
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,3 +84,17 @@ class Dataset(Sequence[Sample]):
         second = np.zeros(len(self), bool)
         second[np.random.default_rng(seed).permutation(len(self))[:count]] = True
         return self[~second], self[second]
+
+    def check(self, *, input_size: tuple[int, int] = (512, 512), images: bool = True) -> CheckReport:
+        """Look for everything that would spoil a training, and count what there is; see `centernet.data.check`.
+
+        Args:
+            input_size: Height and width of the network's input in pixels.
+            images: Whether images are read, which takes most of the time.
+
+        Returns:
+            What was found; it prints as text, and `draw()` gives a contact sheet.
+        """
+        from centernet.data.check import check
+
+        return check(self, input_size=input_size, images=images)

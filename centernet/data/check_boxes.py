@@ -1,0 +1,79 @@
+"""Boxes that are wrong one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from centernet.data.check_objects import TOLERANCE, Objects, excess, is_sound, later
+from centernet.data.check_problems import Problem, of_objects
+from centernet.data.dataset import Dataset
+
+STEPS = 10  # of a pixel, to which boxes that are the same agree
+NEARLY = 0.9  # overlap (IoU) of boxes that were probably drawn for one object
+BLOCK = 512  # boxes that are compared to all of their image at a time
+
+
+def box_problems(dataset: Dataset, objects: Objects) -> list[Problem]:
+    """What is wrong with single boxes, and objects that are there twice."""
+    found = [
+        problem for kind, mask in box_flaws(objects).items() for problem in of_objects(dataset, kind, objects, mask)
+    ]
+    twice = _repeated(objects)
+    asked = ~twice & ~objects.ignore & is_sound(objects.boxes, objects.sizes)
+    found += of_objects(dataset, "twice", objects, twice)
+    return [*found, *of_objects(dataset, "nearly twice", objects, _overlapping(objects, asked))]
+
+
+def box_flaws(objects: Objects) -> dict[str, np.ndarray]:
+    """Kind of problem → which boxes have it, bool `(n,)`; of several kinds, a box has the first."""
+    boxes, sizes = objects.boxes, objects.sizes
+    sides = boxes[:, 2:] - boxes[:, :2]
+    with np.errstate(invalid="ignore"):
+        flaws = {
+            "no number": ~np.isfinite(boxes).all(axis=1),
+            "reversed": (sides < 0).any(axis=1),
+            "empty": (sides == 0).any(axis=1),
+            "outside": ((boxes[:, 2:] <= 0) | (boxes[:, :2] >= sizes)).any(axis=1),
+            "below a pixel": (sides < 1).any(axis=1),
+            "over the edge": excess(boxes, sizes) > TOLERANCE,
+        }
+    free = np.ones(len(boxes), bool)
+    for kind, mask in flaws.items():
+        flaws[kind] = mask & free
+        free &= ~mask
+    return flaws
+
+
+def _repeated(objects: Objects) -> np.ndarray:
+    """Which objects have box and class of an earlier one of their image, bool `(n,)`; crowds may."""
+    asked = np.flatnonzero(~objects.ignore)
+    boxes = np.nan_to_num(np.rint(objects.boxes[asked] * STEPS))
+    repeated = np.zeros(len(objects), bool)
+    repeated[asked[later([objects.images[asked], objects.class_ids[asked], *boxes.T])]] = True
+    return repeated
+
+
+def _overlapping(objects: Objects, asked: np.ndarray) -> np.ndarray:
+    """Which objects have nearly the box of an earlier one of their class, bool `(n,)`.
+
+    Args:
+        objects: All objects.
+        asked: Which of them to look at, bool `(n,)`.
+    """
+    overlapping = np.zeros(len(objects), bool)
+    rows = np.flatnonzero(asked)
+    for image in np.split(rows, np.flatnonzero(np.diff(objects.images[rows])) + 1):
+        for part in range(0, len(image), BLOCK) if len(image) > 1 else ():
+            block = image[part : part + BLOCK]
+            earlier = (objects.class_ids[block, None] == objects.class_ids[image]) & (image < block[:, None])
+            near = _overlaps(objects.boxes[block], objects.boxes[image]) >= NEARLY
+            overlapping[block] = (near & earlier).any(axis=1)
+    return overlapping
+
+
+def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes with area, `(n, m)`."""
+    low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:], b[:, 2:])
+    common = (high - low).clip(0).prod(axis=-1)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (a, b)]
+    return np.asarray(common / (areas[0][:, None] + areas[1] - common))
