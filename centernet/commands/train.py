@@ -36,15 +36,17 @@ def train(
     plan = read_recipe(recipe, changes or [])
     training, validation = plan.data.load()
     _describe(training, validation)
+    from centernet.training.run import BEST, MODEL, check_folder, fit
+
+    folder = out or Path("runs") / recipe.stem
+    if overfit is None:
+        check_folder(folder, resume)  # before anyone has waited for a model
     detector = plan.build(training)
     if detector.report:
         console.stderr().print(str(detector.report), soft_wrap=True)
     if overfit is not None:
         _overfit(detector, training, overfit, plan.training)
         return
-    folder = out or Path("runs") / recipe.stem
-    from centernet.training.run import BEST, MODEL, fit
-
     callbacks: list[Any] = []
     if tensorboard:
         from centernet.training.tensorboard import tensorboard_callbacks

@@ -65,7 +65,7 @@ def fit(
     check_dataset(detector, train, settings.batch_size)
     if validation_data is not None:
         check_dataset(detector, validation_data, 1)
-    _check_folder(out, resume)
+    check_folder(out, resume)
     frozen = freeze(detector, settings.freeze)
     if frozen:
         logger.info("Frozen: %d layers, up to %s.", len(frozen), frozen[-1])
@@ -168,13 +168,18 @@ def _fit_from(
     return learner.fit(whole, steps_per_epoch=len(whole), initial_epoch=begin.epoch, epochs=epochs, **options)
 
 
-def _check_folder(out: Path | None, resume: bool) -> None:
+def check_folder(out: Path | None, resume: bool) -> None:
+    """Check that a training has a folder of its own.
+
+    Raises:
+        ConfigError: If there is something in it and it is not to be resumed, or it is to be and there is no folder.
+    """
     if out is None:
         if resume:
             raise ConfigError("Expected the folder of a training to resume. Received: resume=True without out.")
         logger.info("Nothing is saved while training: give a folder as `out` to be able to resume.")
     elif not resume and out.exists() and any(out.iterdir()):
-        state = " It holds a training: resume=True goes on with it." if find_state(out) else ""
+        state = " It holds a training: resume=True (--resume) goes on with it." if find_state(out) else ""
         raise ConfigError(f"Expected a new folder for the training. {out} exists and is not empty.{state}")
 
 
