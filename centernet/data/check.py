@@ -27,6 +27,8 @@ from centernet.errors import ConfigError
 INPUT_SIZE = (512, 512)
 
 
+# Annotations may have any numbers; what isn't finite, or becomes so, is found as what it is.
+@np.errstate(invalid="ignore", over="ignore")
 def check(
     dataset: Dataset,
     *,

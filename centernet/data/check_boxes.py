@@ -28,15 +28,14 @@ def box_flaws(objects: Objects) -> dict[str, np.ndarray]:
     """Kind of problem → which boxes have it, bool `(n,)`; of several kinds, a box has the first."""
     boxes, sizes = objects.boxes, objects.sizes
     sides = boxes[:, 2:] - boxes[:, :2]
-    with np.errstate(invalid="ignore"):
-        flaws = {
-            "no number": ~np.isfinite(boxes).all(axis=1),
-            "reversed": (sides < 0).any(axis=1),
-            "empty": (sides == 0).any(axis=1),
-            "outside": ((boxes[:, 2:] <= 0) | (boxes[:, :2] >= sizes)).any(axis=1),
-            "below a pixel": (sides < 1).any(axis=1),
-            "over the edge": excess(boxes, sizes) > TOLERANCE,
-        }
+    flaws = {
+        "no number": ~np.isfinite(boxes).all(axis=1),
+        "reversed": (sides < 0).any(axis=1),
+        "empty": (sides == 0).any(axis=1),
+        "outside": ((boxes[:, 2:] <= 0) | (boxes[:, :2] >= sizes)).any(axis=1),
+        "below a pixel": (sides < 1).any(axis=1),
+        "over the edge": excess(boxes, sizes) > TOLERANCE,
+    }
     free = np.ones(len(boxes), bool)
     for kind, mask in flaws.items():
         flaws[kind] = mask & free
@@ -63,12 +62,23 @@ def _overlapping(objects: Objects, asked: np.ndarray) -> np.ndarray:
     overlapping = np.zeros(len(objects), bool)
     rows = np.flatnonzero(asked)
     for image in np.split(rows, np.flatnonzero(np.diff(objects.images[rows])) + 1):
-        for part in range(0, len(image), BLOCK) if len(image) > 1 else ():
-            block = image[part : part + BLOCK]
-            earlier = (objects.class_ids[block, None] == objects.class_ids[image]) & (image < block[:, None])
-            near = _overlaps(objects.boxes[block], objects.boxes[image]) >= NEARLY
-            overlapping[block] = (near & earlier).any(axis=1)
+        if len(image) > 1:
+            _mark_overlapping(objects, image[np.argsort(objects.boxes[image, 0], kind="stable")], overlapping)
     return overlapping
+
+
+def _mark_overlapping(objects: Objects, image: np.ndarray, overlapping: np.ndarray) -> None:
+    """Mark those of an image's objects, which are sorted by their left edge."""
+    left, _, right, _ = objects.boxes[image].T
+    for part in range(0, len(image), BLOCK):
+        block = slice(part, part + BLOCK)
+        # Farther to the left or right no box overlaps that much.
+        reach = (right - left)[block].max() * (1 / NEARLY - 1)
+        first, last = np.searchsorted(left, (left[block][0] - reach, left[block][-1] + reach))
+        ours, others = image[block], image[first : last + 1]
+        earlier = (objects.class_ids[ours, None] == objects.class_ids[others]) & (others < ours[:, None])
+        near = _overlaps(objects.boxes[ours], objects.boxes[others]) >= NEARLY
+        overlapping[ours] = (near & earlier).any(axis=1)
 
 
 def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:

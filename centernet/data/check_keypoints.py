@@ -25,8 +25,7 @@ def keypoint_problems(dataset: Dataset, objects: Objects) -> list[Problem]:
     labeled = points[..., 2] > 0
     finite = np.isfinite(points[..., :2]).all(axis=-1)
     origin = ~points[..., :2].any(axis=-1)
-    with np.errstate(invalid="ignore"):
-        outside = ((points[..., :2] < -TOLERANCE) | (points[..., :2] > objects.sizes[:, None] + TOLERANCE)).any(axis=-1)
+    outside = ((points[..., :2] < -TOLERANCE) | (points[..., :2] > objects.sizes[:, None] + TOLERANCE)).any(axis=-1)
     masks = {
         "keypoint no number": labeled & ~finite,
         "keypoint outside": labeled & finite & outside,

@@ -72,10 +72,9 @@ def excess(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def is_sound(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Which boxes are at least a pixel wide and high, and inside their images, bool `(n,)`; see `excess`."""
+    """Which boxes are finite, at least a pixel wide and high, and inside their images, bool `(n,)`; see `excess`."""
     large = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(axis=1)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(large & ~(excess(boxes, sizes) > TOLERANCE))
+    return np.asarray(large & np.isfinite(boxes).all(axis=1) & ~(excess(boxes, sizes) > TOLERANCE))
 
 
 def later(place: Sequence[np.ndarray]) -> np.ndarray:

@@ -187,6 +187,22 @@ class TestWhatIsFound:
     def test_boxes_up_to_a_pixel_over_the_edge_are_fine(self):
         assert check(with_box(100, 10, 129, 96)).problems == ()
 
+    @settings(max_examples=10, deadline=None)
+    @given(st.integers(0, 10_000), st.integers(2, 700))
+    def test_of_many_boxes_those_that_nearly_repeat_earlier_ones_are_found(self, seed, count):
+        rng = np.random.default_rng(seed)
+        first = rng.uniform(10, 1900, (count, 2))
+        boxes = np.concatenate([first, first + rng.uniform(8, 100, (count, 2))], axis=1).astype(np.float32)
+        boxes[1::3] = boxes[rng.integers(0, count, len(boxes[1::3]))] + rng.uniform(-2, 2, (len(boxes[1::3]), 4))
+        class_ids = rng.integers(0, 2, count)
+        dataset = Dataset([Sample(b"", boxes, class_ids, 0, size=(2200, 2200))], ["cat", "dog"])
+        low, high = np.maximum(boxes[:, None, :2], boxes[:, :2]), np.minimum(boxes[:, None, 2:], boxes[:, 2:])
+        common, areas = (high - low).clip(0).prod(axis=-1), (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+        near = common / (areas[:, None] + areas - common) > 0.9
+        expected = np.tril(near & (class_ids[:, None] == class_ids), -1).any(axis=1)
+        found = of_kind(check(dataset, images=False), "nearly twice")
+        assert [one.objects[0] for one in found] == [tuple(np.flatnonzero(expected))][: int(expected.any())]
+
     def test_crowds_may_repeat(self):
         dataset = plain([*GOOD, *GOOD, *GOOD], ignore=[False, True, True])
         assert check(dataset).problems == ()
