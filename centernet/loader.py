@@ -71,6 +71,11 @@ def load(
     return detector
 
 
+def describe(source: str | Path) -> ModelConfig:
+    """The description of what `load` takes, without its weights."""
+    return _find(str(source), with_weights=False).config
+
+
 def build(config: ModelConfig, *, initialize: bool = True) -> Detector:
     """Build a detector from its description.
 
@@ -213,4 +218,4 @@ def _keep(detector: Any, target: Path) -> None:
         )
 
 
-__all__ = ["PUBLISHED", "build", "changed", "load", "rebuilt"]
+__all__ = ["PUBLISHED", "build", "changed", "describe", "load", "rebuilt"]

@@ -323,6 +323,13 @@ class TestPublishedFiles:
         assert not own_cache.exists()
 
 
+def test_a_model_is_described_without_its_weights(made, published, own_cache, detector):
+    shutil.rmtree(own_cache)
+    for source in ("small", made / "small.yaml", made / "saved"):
+        assert centernet.loader.describe(source).preprocessing == detector.config.preprocessing
+    assert not own_cache.exists()
+
+
 class TestClasses:
     def test_other_ones_keep_the_trunk_and_what_has_the_same_name(self, made, detector, caplog):
         with caplog.at_level(logging.INFO, "centernet"):

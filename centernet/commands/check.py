@@ -100,11 +100,11 @@ def _ensure_no_image(out: Path, dataset: Dataset) -> None:
 def _preprocessing(plan: Recipe) -> Preprocessing:
     """Of the detector that a recipe trains."""
     from centernet.fields import read_fields
+    from centernet.loader import describe
     from centernet.preprocessing import Preprocessing
-    from centernet.presets import find_model
 
     if isinstance(plan.model, str):
-        return find_model(plan.model).preprocessing
+        return describe(plan.model).preprocessing
     described: Preprocessing = read_fields(Preprocessing, plan.model.get("preprocessing"), "preprocessing")
     return described
 

@@ -71,11 +71,13 @@ class Recipe:
     training: TrainingSettings = field(default_factory=TrainingSettings)
 
     def build(self, dataset: Dataset) -> Any:
-        """The detector to train, for the classes and keypoints of a dataset."""
-        from centernet.loader import build, load
+        """The detector to train, for the classes of a dataset, and for its keypoints if the model finds some."""
+        from centernet.loader import build, describe, load
 
         if isinstance(self.model, str):
-            return load(self.model, classes=dataset.class_names)
+            finds_keypoints = describe(self.model).keypoints is not None
+            keypoints = dataset.keypoints if finds_keypoints else None
+            return load(self.model, classes=dataset.class_names, keypoints=keypoints)
         of_dataset: dict[str, Any] = {"classes": dataset.class_names, "dataset_ids": dataset.dataset_ids}
         if self.model.get("task", "boxes") != "boxes":
             if dataset.keypoints is None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from small import small_detector
 
+from centernet.data import synthetic
 from centernet.errors import ConfigError
+from centernet.points.settings import KeypointTask
 from centernet.training.recipe import read_recipe
 
 TEXT = """
@@ -81,3 +84,12 @@ def test_files_that_are_no_recipe(recipe, text, message):
 def test_recipes_of_ours_are_read_and_open_with_their_command(path):
     assert path.read_text().startswith(f"# centernet train configs/recipes/{path.name}")
     read_recipe(path)
+
+
+@pytest.mark.parametrize("of_model", [None, KeypointTask("circle", ("top", "bottom"))])
+def test_a_model_with_keypoints_learns_those_of_the_dataset_and_others_boxes(recipe, tmp_path, of_model):
+    small_detector(("circle",), keypoints=of_model).save(tmp_path / "model")
+    figures = synthetic.shapes(1, (48, 64), keypoints=True)
+    built = read_recipe(recipe(), [f"model={tmp_path / 'model'}"]).build(figures)
+    assert built.class_names == figures.class_names
+    assert built.config.keypoints == (figures.keypoints if of_model else None)
