@@ -15,13 +15,15 @@ BLOCK = 512  # boxes that are compared to all of their image at a time
 
 def box_problems(dataset: Dataset, objects: Objects) -> list[Problem]:
     """What is wrong with single boxes, and objects that are there twice."""
-    found = [
-        problem for kind, mask in box_flaws(objects).items() for problem in of_objects(dataset, kind, objects, mask)
-    ]
+    masks = box_flaws(objects) | repeats(objects)
+    return [problem for kind, mask in masks.items() for problem in of_objects(dataset, kind, objects, mask)]
+
+
+def repeats(objects: Objects) -> dict[str, np.ndarray]:
+    """Kind of problem → which objects repeat an earlier one of their class and image, bool `(n,)`; crowds may."""
     twice = _repeated(objects)
     asked = ~twice & ~objects.ignore & is_sound(objects.boxes, objects.sizes)
-    found += of_objects(dataset, "twice", objects, twice)
-    return [*found, *of_objects(dataset, "nearly twice", objects, _overlapping(objects, asked))]
+    return {"twice": twice, "nearly twice": _overlapping(objects, asked)}
 
 
 def box_flaws(objects: Objects) -> dict[str, np.ndarray]:
@@ -44,7 +46,7 @@ def box_flaws(objects: Objects) -> dict[str, np.ndarray]:
 
 
 def _repeated(objects: Objects) -> np.ndarray:
-    """Which objects have box and class of an earlier one of their image, bool `(n,)`; crowds may."""
+    """Which objects have box and class of an earlier one of their image, bool `(n,)`."""
     asked = np.flatnonzero(~objects.ignore)
     boxes = np.nan_to_num(np.rint(objects.boxes[asked] * STEPS))
     repeated = np.zeros(len(objects), bool)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from centernet.data.check_boxes import repeats
 from centernet.data.check_objects import Objects, later
 from centernet.data.check_problems import Problem, of_objects
 from centernet.data.dataset import Dataset
@@ -64,7 +65,8 @@ def cell_problems(dataset: Dataset, objects: Objects, layout: Layout) -> list[Pr
     rank = np.arange(len(objects)) - np.repeat(start, np.diff([*start, len(objects)]))
     found = (
         ("small", layout.small, MOST_SMALL, ""),
-        ("shared cell", layout.of_class, MOST_SHARED, ""),
+        # No input size parts objects that were annotated twice; they are found as such.
+        ("shared cell", layout.of_class & ~np.any(list(repeats(objects).values()), axis=0), MOST_SHARED, ""),
         ("crowded", rank >= most, MOST_CROWDED, f" ({most})"),
     )
     problems = []

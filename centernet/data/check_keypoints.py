@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from centernet.data.check_objects import TOLERANCE, Objects
+from centernet.data.check_objects import TOLERANCE, Objects, is_sound
 from centernet.data.check_problems import Problem, of_images, of_objects, problem
 from centernet.data.dataset import Dataset
 from centernet.data.keypoint_schema import flip_of
@@ -26,12 +26,13 @@ def keypoint_problems(dataset: Dataset, objects: Objects) -> list[Problem]:
     finite = np.isfinite(points[..., :2]).all(axis=-1)
     origin = ~points[..., :2].any(axis=-1)
     outside = ((points[..., :2] < -TOLERANCE) | (points[..., :2] > objects.sizes[:, None] + TOLERANCE)).any(axis=-1)
+    sound = is_sound(objects.boxes, objects.sizes)
     masks = {
         "keypoint no number": labeled & ~finite,
         "keypoint outside": labeled & finite & outside,
         "keypoint at 0, 0": labeled & origin,
         "visibility": ~np.isin(points[..., 2], (0, 1, 2)),
-        "keypoint far": labeled & finite & ~outside & ~origin & _far(points, objects.boxes),
+        "keypoint far": sound[:, None] & labeled & finite & ~outside & ~origin & _far(points, objects.boxes),
     }
     found = [
         one
