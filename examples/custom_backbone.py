@@ -50,8 +50,11 @@ def main() -> None:
 
 def render(folder: Path) -> Path:
     """Write scenes with their boxes, as somebody else's dataset would be."""
-    scenes = synthetic.shapes(64, (96, 128), seed=0), synthetic.shapes(16, (96, 128), seed=1)
-    return centernet.data.write(scenes, folder, format="coco")
+    train, validation = (
+        synthetic.shapes(count, (96, 128), seed=seed, max_objects=3, radius=(0.15, 0.3))
+        for seed, count in enumerate((96, 24))
+    )
+    return centernet.data.write((train, validation), folder, format="coco")
 
 
 if __name__ == "__main__":

@@ -35,8 +35,7 @@ def main() -> None:
             train,
             validation_data=validation,
             epochs=asked.epochs,
-            learning_rate=1e-3,
-            batch_statistics=False,  # a few photos say little about means and variances
+            learning_rate=2e-3,
             augmentation={"horizontal_flip": 0.5},  # exchanges left and right keypoints as well
             evaluate_every=10,
             out=asked.out,
