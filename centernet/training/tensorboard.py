@@ -40,11 +40,15 @@ class DrawnPhotos(keras.callbacks.Callback):
     def __init__(self, folder: Path, dataset: Dataset, min_score: float = 0.3) -> None:
         """Draw the first photos of a dataset, and write them to a folder of TensorBoard."""
         super().__init__()
+        self._folder = folder / "photos"
+        self._samples, self._min_score = dataset.samples[:PHOTOS], min_score
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Begin a file; not before, since a training begins in an empty folder."""
         import tensorflow as tf
 
         self._summary = tf.summary
-        self._writer = tf.summary.create_file_writer(str(folder / "photos"))
-        self._samples, self._min_score = dataset.samples[:PHOTOS], min_score
+        self._writer = tf.summary.create_file_writer(str(self._folder))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Detect and draw."""
