@@ -71,9 +71,15 @@ class Recipe:
     training: TrainingSettings = field(default_factory=TrainingSettings)
 
     def build(self, dataset: Dataset) -> Any:
-        """The detector to train, for the classes of a dataset, and for its keypoints if the model finds some."""
+        """The detector to train, for the classes of a dataset, and for its keypoints if the model finds some.
+
+        New weights are drawn from the seed of the training.
+        """
+        import keras
+
         from centernet.loader import build, describe, load
 
+        keras.utils.set_random_seed(self.training.seed)
         if isinstance(self.model, str):
             finds_keypoints = describe(self.model).keypoints is not None
             keypoints = dataset.keypoints if finds_keypoints else None

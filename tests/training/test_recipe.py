@@ -66,6 +66,15 @@ def test_mistakes_are_told_with_the_nearest_name(recipe, change, message):
         read_recipe(recipe(), [change])
 
 
+def test_the_same_seed_draws_the_same_weights(recipe):
+    dataset = synthetic.shapes(1, (64, 64))
+    first, same, other = (
+        read_recipe(recipe(), [f"seed={seed}"]).build(dataset).get_layer("size_0_hidden").kernel for seed in (1, 1, 2)
+    )
+    assert np.array_equal(first, same)
+    assert not np.array_equal(first, other)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
