@@ -15,7 +15,7 @@ import centernet
 
 def main() -> None:
     """Detect, print, draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", nargs="?", type=Path, default=Path(__file__).with_name("blood_cells.png"))
     parser.add_argument("--model", default="bccd")
     parser.add_argument("--min-score", type=float, default=0.3)

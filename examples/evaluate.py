@@ -22,7 +22,7 @@ EDGE = 6  # pixels that the soft edge of a cell reaches beyond its radius
 
 def main() -> None:
     """Evaluate, print, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="?", type=Path)
     parser.add_argument("--model", default="bccd")
     parser.add_argument("--split", default="all")
