@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--out", type=Path, default=Path("runs/custom"))
     asked = parser.parse_args()
+    keras.utils.set_random_seed(0)  # for new weights that are the same each time
 
     train, validation = centernet.data.load(asked.data) if asked.data else (scenes(96, seed=0), scenes(24, seed=1))
     backbone = {"name": "mobilenet_fpn", "alpha": 0.25}

@@ -12,6 +12,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import keras
+
 import centernet
 from centernet.data import synthetic
 
@@ -25,6 +27,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--out", type=Path, default=Path("runs/voc"))
     asked = parser.parse_args()
+    keras.utils.set_random_seed(0)  # for new weights that are the same each time
 
     with tempfile.TemporaryDirectory() as temporary:
         train, validation = centernet.data.load(asked.folder or render(Path(temporary) / "shapes"))
