@@ -2,7 +2,7 @@
 
 Any function that gives a functional Keras model can be a backbone, of both kinds of detectors: here MobileNet (2017) of
 keras.applications under the feature pyramid of this library. Without DATA, scenes of colored shapes are rendered:
-expect AP50 .76 from random weights, in two minutes on two cores, and the detector in `runs/custom/best`.
+expect AP50 of about .7 from random weights, in two minutes on two cores, and the detector in `runs/custom/best`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Fine-tune on keypoints: `python examples/finetune_keypoints.py [DATA] [--model NAME] [--epochs 30] [--out FOLDER]`.
 
 DATA is a COCO JSON with keypoints, or its folder. Without it, scenes with stick figures are rendered, whose head, hands
-and feet are keypoints: expect AP .67 of boxes and .68 of keypoints, in three minutes on two cores, the detector in
+and feet are keypoints: expect AP of about .7 for boxes and keypoints, in three minutes on two cores, the detector in
 `runs/pose/best`, and a scene with what it finds in `runs/pose/found.png`. With a network, start from people:
 `--model centernet_mobilenetv2fpn_512x512_coco17_kpts --size 512`.
 """
