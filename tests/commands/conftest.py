@@ -45,11 +45,13 @@ def compiled(tiny):
 
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path, tiny, compiled):
-    def load_once(source, weights="published", classes=None):
-        again = str(source) == str(tiny) and weights == "published" and classes is None
-        return compiled if again else load(source, weights, classes)
+    def load_once(source, weights="published", classes=None, **options):
+        changed = classes is not None or any(option is not None for option in options.values())
+        again = str(source) == str(tiny) and weights == "published" and not changed
+        return compiled if again else load(source, weights, classes, **options)
 
     monkeypatch.setattr("centernet.loader.load", load_once)
+    monkeypatch.delenv("COLUMNS", raising=False)  # which pytest-xdist sets
     monkeypatch.setenv("CENTERNET_OFFLINE", "1")
     monkeypatch.setenv("CENTERNET_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CENTERNET_DEBUG", "0")
