@@ -86,6 +86,8 @@ def test_custom_backbone_is_trained_and_loaded_like_any_other(run):
     assert "AP50" in run("custom_backbone.py", "--epochs", 1)
     loaded = centernet.load("runs/custom/best")
     assert loaded.config.backbone == {"name": "mobilenet_fpn", "alpha": 0.25}
+    triplets = centernet.TripletDetector("mobilenet_fpn", ["a", "b"], image_size=(128, 128))
+    assert [tuple(one.shape) for one in triplets.backbone.outputs] == [(None, None, None, 32)]
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
