@@ -13,6 +13,7 @@ from centernet.augmentation.mixing import mix
 from centernet.augmentation.objects import choose_objects, count_objects, first_objects, place_objects, seen_sizes
 from centernet.augmentation.sampling import CHANNELS, resample
 from centernet.augmentation.settings import AugmentationSettings
+from centernet.augmentation.turning import transpose
 from centernet.augmentation.windows import Windows, choose, draw_mosaics, draw_windows
 from centernet.errors import ConfigError
 from centernet.ops.resize import Sampling
@@ -48,8 +49,10 @@ class Augmentation:
             sampling: Of the `Preprocessing`.
 
         Raises:
-            ConfigError: If `flip` is no permutation.
+            ConfigError: If `flip` is no permutation, or a canvas that is to be transposed no square.
         """
+        if settings.transpose > 0 and len(set(output_size)) > 1:
+            raise ConfigError(f"Expected a square canvas to transpose. Received: {tuple(output_size)} and transpose.")
         if sorted(flip) != list(range(len(flip))):
             raise ConfigError(f"Expected flip to have each index of a keypoint once. Received: {list(flip)}")
         self.settings = settings
@@ -82,7 +85,7 @@ class Augmentation:
         draws = Draws(ops.shape(batch["sizes"])[0], seed)
         windows = draw_windows(self.settings, draws, batch["sizes"], self.output_size)
         # Drawn before what may be off, so that it draws the same whether or not that is.
-        colors, mixture = draws(4), draws(3)
+        colors, mixture, turned = draws(4), draws(3), draws()
         objects = self._place(batch, windows)
         if self.settings.mosaic > 0:
             windows, objects = self._mosaics(batch, draws, windows, objects)
@@ -92,6 +95,8 @@ class Augmentation:
         if self.settings.mixup > 0:
             pixels, sizes, objects = mix(self.settings.mixup, mixture, pixels, sizes, objects)
         images = ops.reshape(pixels, (-1, *self.output_size, CHANNELS))
+        if self.settings.transpose > 0:
+            images, sizes, objects = transpose(turned < self.settings.transpose, images, sizes, objects, self._flip)
         return {**batch, "images": images, "sizes": sizes, **objects}
 
     def _place(self, batch: Mapping[str, Any], windows: Windows) -> dict[str, Any]:
@@ -116,5 +121,5 @@ class Augmentation:
             raise ConfigError(
                 f"Expected the flip of {count} keypoints, because photos are mirrored: which of them is left and which "
                 f"right. Received: {list(self._flip) or 'none'}. Give it in the dataset's keypoints, or set "
-                "horizontal_flip and vertical_flip to 0."
+                "horizontal_flip, vertical_flip and transpose to 0."
             )

@@ -8,7 +8,7 @@ from typing import Literal
 from centernet.errors import ConfigError
 from centernet.fields import check_fields
 
-PROBABILITIES = ("horizontal_flip", "vertical_flip", "mosaic", "mixup")
+PROBABILITIES = ("horizontal_flip", "vertical_flip", "transpose", "mosaic", "mixup")
 FACTORS = ("crop", "contrast", "saturation")
 LARGEST = {"shift": 0.5, "brightness": 1.0, "hue": 0.5}
 
@@ -24,6 +24,8 @@ class AugmentationSettings:
     Attributes:
         horizontal_flip: Probability that left and right are exchanged.
         vertical_flip: Probability that top and bottom are.
+        transpose: Probability that rows and columns of the canvas are exchanged, which must be square. With both flips,
+            photos that have no top (of microscopes, from the air) are seen in all eight ways.
         crop: Least and greatest side of the window that is cut from a photo, as a part of that of the smallest canvas
             (a square, for a square input) that holds the photo: objects look twice as large at 0.5, and 1.3 leaves
             a border. The window then lies about the middle of the photo (not at its top left, as it does with `crop`
@@ -43,6 +45,7 @@ class AugmentationSettings:
 
     horizontal_flip: float = 0.0
     vertical_flip: float = 0.0
+    transpose: float = 0.0
     crop: tuple[float, float] = (1.0, 1.0)
     shift: float = 0.0
     brightness: float = 0.0
@@ -73,7 +76,7 @@ class AugmentationSettings:
     @property
     def mirrors(self) -> bool:
         """Whether photos may be mirrored."""
-        return self.horizontal_flip > 0 or self.vertical_flip > 0
+        return max(self.horizontal_flip, self.vertical_flip, self.transpose) > 0
 
     @property
     def turns_colors(self) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from centernet.errors import ConfigError
+from centernet.ops.discs import disc, named, seen_from
 from centernet.ops.gaussian import draw_gaussians
 from centernet.ops.objects import covered_cells
 from centernet.points.settings import TargetSettings
@@ -56,16 +56,16 @@ def keypoint_targets(
     spread = _deviations(deviations, positions.shape[2])
     labeled = labeled & ops.all(positions == positions, axis=-1)  # NaN is no position
     positions = ops.where(labeled[..., None], positions, 0.0)
-    disc = _disc(settings.keypoint_radius)
+    around = disc(settings.keypoint_radius)
     own = ops.cast(ops.floor(positions), "int32")
-    offset = _around(positions, own[..., None, :] + disc, labeled, size)
-    regression = _around(positions, centers[:, :, None, None] + disc, labeled, size)
+    offset = seen_from(own[..., None, :] + around, positions, labeled, size)
+    regression = seen_from(centers[:, :, None, None] + around, positions, labeled, size)
     return {
         "keypoint_heatmap": _heatmap(own, object_deviations[..., None] * spread, labeled, size),
         "keypoint_heatmap_mask": ~_unlabeled_area(boxes, labeled, has_keypoints, size, settings.keypoint_mask),
         "keypoint_mask": labeled,
-        **{f"keypoint_offset{ending}": value for ending, value in offset.items()},
-        **{f"keypoint_regression{ending}": value for ending, value in regression.items()},
+        **named("keypoint_offset", offset),
+        **named("keypoint_regression", regression),
     }
 
 
@@ -73,13 +73,6 @@ def _deviations(deviations: Sequence[float], count: int) -> Any:
     if len(deviations) not in (0, count):
         raise ConfigError(f"Expected a deviation for each of {count} keypoints. Received: {len(deviations)}")
     return ops.convert_to_tensor(list(deviations) or [1.0] * count, dtype="float32")
-
-
-def _disc(radius: int) -> Any:
-    """Rows and columns, from the center, of the cells within a radius: int32 `(d, 2)`."""
-    rows, columns = np.indices((2 * radius + 1, 2 * radius + 1)) - radius
-    inside = rows**2 + columns**2 <= radius**2
-    return ops.convert_to_tensor(np.stack([rows[inside], columns[inside]], axis=-1), dtype="int32")
 
 
 def _heatmap(cells: Any, deviations: Any, labeled: Any, size: tuple[int, int]) -> Any:
@@ -92,15 +85,6 @@ def _heatmap(cells: Any, deviations: Any, labeled: Any, size: tuple[int, int]) -
     centers = ops.reshape(ops.flip(cells, axis=-1), (*objects, 2))
     (heatmap,) = draw_gaussians([centers], [deviations], radii, drawn, size, kinds)
     return heatmap
-
-
-def _around(positions: Any, cells: Any, labeled: Any, size: tuple[int, int]) -> dict[str, Any]:
-    """Keypoints as seen from cells `(batch, n, k or 1, d, 2)`: targets, and with endings their cells and masks."""
-    inside = ops.all((cells >= 0) & (cells < ops.convert_to_tensor(size, dtype="int32")), axis=-1)
-    mask = inside & labeled[..., None]
-    vectors = positions[..., None, :] - ops.cast(cells, "float32")
-    number = cells[..., 0] * size[1] + cells[..., 1]
-    return {"": ops.where(mask[..., None], vectors, 0.0), "_cell": ops.where(mask, number, 0), "_mask": mask}
 
 
 def _unlabeled_area(boxes: Any, labeled: Any, has_keypoints: Any, size: tuple[int, int], rule: str) -> Any:

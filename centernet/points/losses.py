@@ -24,9 +24,6 @@ from centernet.errors import ConfigError
 from centernet.ops.focal import focal_terms
 from centernet.ops.peaks import gather_cells
 
-# Heads that are asked of the object's center → name of the target with a row for each object.
-OBJECT_HEADS = ("heatmap", "size", "offset")
-
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -119,9 +116,9 @@ def _heatmap_loss(logits: Any, name: str, targets: Mapping[str, Any]) -> Any:
 
 def _vector_loss(head: Any, name: str, targets: Mapping[str, Any]) -> Any:
     """Loss of a map with one or several vectors a cell, at the cells that are asked."""
-    place = "" if name in OBJECT_HEADS else f"{name}_"
+    place = f"{name}_" if f"{name}_cell" in targets else ""  # cells of its own, or the object's
     cell, mask = targets[f"{place}cell"], targets[f"{place}mask"]
-    if place:  # (batch, n, k, d): vector k of the cell
+    if place:  # (batch, n, k, d): vector k of the cell; (batch, n, d) where it has only one
         pairs = head.shape[-1] // 2
         cell = cell * pairs + ops.arange(pairs, dtype="int32")[:, None]
     vectors = gather_cells(ops.reshape(head, (ops.shape(head)[0], -1, 2)), cell)

@@ -94,6 +94,9 @@ class TargetSettings:
 
     Attributes:
         min_overlap: See `gaussian_radius`.
+        object_radius: Cells around an object's center that are asked for its size and offset lie within this many
+            cells: 0 for the one that the center is in, as published. With 1 a peak that is a cell off is no box that
+            is a cell off.
         keypoint_radius: Cells around a keypoint that are asked for its offset, and around an object's center that
             are asked for its keypoints, lie within this many cells.
         keypoint_mask: Where keypoint heatmaps don't count, since there may be keypoints that nobody labeled. Under
@@ -104,16 +107,17 @@ class TargetSettings:
     """
 
     min_overlap: float = 0.7
+    object_radius: int = 0
     keypoint_radius: int = 3
     keypoint_mask: str = "2020-07"
 
     def __post_init__(self) -> None:
         """Check the numbers and the name of the rule."""
         check_fields(self)
-        if not 0 < self.min_overlap < 1 or self.keypoint_radius < 0:
+        if not 0 < self.min_overlap < 1 or min(self.object_radius, self.keypoint_radius) < 0:
             raise ConfigError(
-                "Expected a min_overlap between 0 and 1 and a keypoint_radius of at least 0. Received: "
-                f"min_overlap={self.min_overlap}, keypoint_radius={self.keypoint_radius}"
+                "Expected a min_overlap between 0 and 1, and an object_radius and a keypoint_radius of at least 0. "
+                f"Received: {self.min_overlap}, {self.object_radius}, {self.keypoint_radius}"
             )
         if self.keypoint_mask not in MASK_RULES:
             raise ConfigError(

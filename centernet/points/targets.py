@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from centernet.ops.discs import disc, named, seen_from
 from centernet.ops.gaussian import draw_gaussians, whole_radius
 from centernet.ops.objects import objects_inside, spare_cells
 from centernet.points.keypoint_targets import keypoint_targets
@@ -62,7 +63,9 @@ def point_targets(
         `cell`, the number `y·width + x` of the cell of their center, int32 `(batch, n)`; `size`, height and width in
         cells, float32 `(batch, n, 2)`; `offset`, what the cell's index lacks to the center, `y x` in cells, likewise.
         Of what doesn't count, all are 0. With `image_sizes`, `heatmap_mask`, where heatmaps count, bool
-        `(batch, height, width, 1)`. With `keypoints`, also what `keypoint_targets` gives.
+        `(batch, height, width, 1)`. With `keypoints`, also what `keypoint_targets` gives. With an `object_radius` in
+        the settings, `size` and `offset` are of `d` cells an object, float32 `(batch, n, d, 2)`; `size_cell` and
+        `offset_cell` are these cells, int32 `(batch, n, d)`, and `size_mask` and `offset_mask` which of them count.
 
     Raises:
         ConfigError: If the shapes don't belong together.
@@ -88,6 +91,10 @@ def point_targets(
         heatmap = spare_cells(heatmap, boxes, known & ~mask, class_ids)
     targets = {"heatmap": heatmap, "mask": mask, "cell": cell[..., 0] * width + cell[..., 1]}
     targets |= {"size": size, "offset": center - index}
+    if settings.object_radius:
+        vectors, *asked = seen_from(cell[:, :, None] + disc(settings.object_radius), center, mask, output_size)
+        sizes = ops.where(asked[1][..., None], size[:, :, None], 0.0)
+        targets |= named("offset", (vectors, *asked)) | named("size", (sizes, *asked))
     if image_sizes is not None:
         targets["heatmap_mask"] = _inside_image(image_sizes, input_size, output_size)
     if keypoints is not None:

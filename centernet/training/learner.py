@@ -33,7 +33,8 @@ class Learner(keras.Model):
             seed: Of all that is drawn.
             batch_statistics: See `TrainingSettings`.
         """
-        super().__init__(name="learner")
+        # Boxes in half precision would be pixels off, so nothing of a batch is cast on its way to the detector.
+        super().__init__(name="learner", dtype=detector.dtype_policy, autocast=False)
         config = detector.config
         options: dict[str, Any] = {
             "output_size": config.preprocessing.size,

@@ -66,6 +66,7 @@ def fit(
     if validation_data is not None:
         check_dataset(detector, validation_data, 1)
     check_folder(out, resume)
+    _set_goals(detector, settings)
     frozen = freeze(detector, settings.freeze)
     if frozen:
         logger.info("Frozen: %d layers, up to %s.", len(frozen), frozen[-1])
@@ -91,6 +92,15 @@ def fit(
 def _changed(settings: TrainingSettings, changes: dict[str, Any]) -> TrainingSettings:
     values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     return read_fields(TrainingSettings, values | changes, "the arguments of fit")
+
+
+def _set_goals(detector: Any, settings: TrainingSettings) -> None:
+    """Say what a detector learns, and which part of the loss is how heavy, where the settings do."""
+    for name, own in (("target_settings", settings.targets), ("loss_weights", settings.loss_weights)):
+        if own:
+            before = getattr(detector, name)
+            where = f"{name.removesuffix('_settings')} of the training"
+            setattr(detector, name, read_fields(type(before), dataclasses.asdict(before) | dict(own), where))
 
 
 def make_learner(detector: Any, settings: TrainingSettings, steps: int) -> Learner:

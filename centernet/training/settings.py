@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from centernet.augmentation.settings import AugmentationSettings
 from centernet.errors import ConfigError
@@ -32,6 +32,8 @@ class TrainingSettings:
         load_size: Height and width of the canvas that photos are read to, before augmentation cuts the network's
             input out of it; None for that of the network's input.
         augmentation: How images are changed: `AugmentationSettings`, or a mapping of its fields.
+        targets: Fields of the family's `TargetSettings` that are otherwise than the published models'.
+        loss_weights: Fields of the family's `LossWeights` that are otherwise.
         max_objects: Objects that an image may have; None for the most that one of the dataset has.
         evaluate_every: Epochs between evaluations; 0 for none but the losses.
         save_every: Steps between saved states within an epoch; 0 for the end of each epoch only.
@@ -53,6 +55,8 @@ class TrainingSettings:
     batch_statistics: bool = True
     load_size: tuple[int, int] | None = None
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    targets: Mapping[str, Any] = field(default_factory=dict)
+    loss_weights: Mapping[str, Any] = field(default_factory=dict)
     max_objects: int | None = None
     evaluate_every: int = 1
     save_every: int = 0

@@ -125,12 +125,12 @@ def offset_loss(offset: Any, target: Any, mask: Any) -> Any:
     """Smooth L1 loss of offsets (Law and Deng 2018, equation 3).
 
     Args:
-        offset: Offsets at the keypoints, `x y` in cells, `(batch, n, 2)`.
+        offset: Offsets at the keypoints, `x y` in cells, `(batch, ..., 2)`.
         target: What they should be, same shape.
-        mask: Which objects count, bool `(batch, n)`.
+        mask: Which count, bool `(batch, ...)`.
 
     Returns:
-        Scalar, float32: the sum of both coordinates, divided by the number of objects in the batch.
+        Scalar, float32: the sum of both coordinates, divided by the number of those that count.
     """
     distance = ops.abs(_masked(offset, mask[..., None]) - _masked(target, mask[..., None]))
     smooth = ops.where(distance < 1, ops.square(distance) / 2, distance - 0.5)
@@ -141,13 +141,19 @@ def _stack_losses(maps: Mapping[str, Any], targets: Mapping[str, Any]) -> dict[s
     mask = targets["mask"]
     keypoints = ("top_left", "bottom_right", "center")
     first, second = (_at(maps[f"{name}_embedding"], targets[f"{name}_cell"])[..., 0] for name in keypoints[:2])
-    offsets = {name: _at(maps[f"{name}_offset"], targets[f"{name}_cell"]) for name in keypoints}
     return {
         "focal": sum(focal_loss(maps[name], targets[name]) for name in keypoints),
         "pull": pull_loss(first, second, mask),
         "push": push_loss(first, second, mask),
-        "offset": sum(offset_loss(offsets[name], targets[f"{name}_offset"], mask) for name in keypoints),
+        "offset": sum(_offset_loss(maps, name, targets) for name in keypoints),
     }
+
+
+def _offset_loss(maps: Mapping[str, Any], name: str, targets: Mapping[str, Any]) -> Any:
+    """Loss of a keypoint's offsets, at cells of their own or at the keypoint's."""
+    cell = targets.get(f"{name}_offset_cell", targets[f"{name}_cell"])
+    mask = targets.get(f"{name}_offset_mask", targets["mask"])
+    return offset_loss(_at(maps[f"{name}_offset"], cell), targets[f"{name}_offset"], mask)
 
 
 def _at(features: Any, cell: Any) -> Any:

@@ -63,3 +63,26 @@ class DecoderSettings:
                 f"Expected max_detections ≤ max_pairs ≤ keypoints² ({self.keypoints**2}). Received: "
                 f"max_detections={self.max_detections}, max_pairs={self.max_pairs}, keypoints={self.keypoints}"
             )
+
+
+@dataclass(frozen=True)
+class TargetSettings:
+    """What a detector learns from boxes; the published models' by default.
+
+    Attributes:
+        min_overlap: See `gaussian_radius`.
+        offset_radius: Cells around a keypoint that are asked for its offset lie within this many cells: 0 for the one
+            that it is in, as published. With 1 a peak that is a cell off is no corner that is a cell off.
+    """
+
+    min_overlap: float = 0.7
+    offset_radius: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_fields(self)
+        if not 0 < self.min_overlap < 1 or self.offset_radius < 0:
+            raise ConfigError(
+                "Expected a min_overlap between 0 and 1 and an offset_radius of at least 0. Received: "
+                f"{self.min_overlap} and {self.offset_radius}"
+            )

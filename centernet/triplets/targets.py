@@ -6,8 +6,10 @@ from typing import Any
 
 from keras import ops
 
+from centernet.ops.discs import disc, named, seen_from
 from centernet.ops.gaussian import draw_gaussians, whole_radius
 from centernet.ops.objects import objects_inside, spare_cells
+from centernet.triplets.settings import TargetSettings
 
 # Keypoint → how many standard deviations its Gaussian's diameter has; published constants.
 DIAMETERS = {"top_left": 6, "bottom_right": 6, "center": 5}
@@ -21,7 +23,7 @@ def triplet_targets(
     input_size: tuple[int, int],
     output_size: tuple[int, int],
     num_classes: int,
-    min_overlap: float = 0.7,
+    settings: TargetSettings | None = None,
 ) -> dict[str, Any]:
     """Targets of a batch, on the device.
 
@@ -45,18 +47,21 @@ def triplet_targets(
         input_size: Height and width of the network's input in pixels.
         output_size: Height and width of the head maps in cells.
         num_classes: Number of classes.
-        min_overlap: See `gaussian_radius`.
+        settings: Numbers of the reference's training by default.
 
     Returns:
         For each keypoint of `top_left`, `bottom_right` and `center`: `{keypoint}`, its heatmap, float32
         `(batch, height, width, num_classes)`; `{keypoint}_offset`, what the cell's index lacks to the position,
         `x y` in cells, float32 `(batch, n, 2)`; `{keypoint}_cell`, the cell's number `y·width + x` (CornerNet's
         "tag"), int32 `(batch, n)`. And `mask`, bool `(batch, n)`: which objects count; offsets and cells of others
-        are 0.
+        are 0. With an `offset_radius` in the settings, offsets are of `d` cells around each keypoint, float32
+        `(batch, n, d, 2)`; `{keypoint}_offset_cell`, int32 `(batch, n, d)`, and `{keypoint}_offset_mask`, bool, say
+        of which.
 
     Raises:
         ConfigError: If the shapes don't belong together.
     """
+    settings = settings or TargetSettings()
     boxes, known = objects_inside(boxes, class_ids, input_size, num_classes)
     mask = known if ignore is None else known & ~ops.cast(ignore, "bool")
     height, width = output_size
@@ -65,7 +70,7 @@ def triplet_targets(
     boxes = ops.where(mask[..., None], boxes, 0.0)
     last = ops.convert_to_tensor([width - 1, height - 1], dtype="float32")
     sides = ops.ceil((boxes[..., 2:] - boxes[..., :2]) * cells_of_pixel)
-    radii = whole_radius(sides[..., 1], sides[..., 0], min_overlap)
+    radii = whole_radius(sides[..., 1], sides[..., 0], settings.min_overlap)
     diameters = ops.cast(2 * radii + 1, "float32")
     corners = {"top_left": boxes[..., :2], "bottom_right": boxes[..., 2:]}
 
@@ -77,6 +82,10 @@ def triplet_targets(
         cells[name] = ops.cast(cell, "int32")
         targets[f"{name}_offset"] = position - cell
         targets[f"{name}_cell"] = cells[name][..., 1] * width + cells[name][..., 0]
+        if settings.offset_radius:
+            around = ops.flip(cells[name], axis=-1)[:, :, None] + disc(settings.offset_radius)
+            vectors, *asked = seen_from(around, ops.flip(position, axis=-1), mask, output_size)
+            targets |= named(f"{name}_offset", (ops.flip(vectors, axis=-1), *asked))
     deviations = [diameters / DIAMETERS[name] for name in cells]
     drawn = ops.where(mask, ops.cast(class_ids, "int32"), -1)
     heatmaps = draw_gaussians(list(cells.values()), deviations, radii, drawn, output_size, num_classes)

@@ -19,9 +19,9 @@ from centernet.triplets.canvas import STRIDE
 from centernet.triplets.decode import decode_pairs, join_centers
 from centernet.triplets.geometry import Frame, boxes_in_image
 from centernet.triplets.heads import triplet_heads
-from centernet.triplets.losses import triplet_losses
+from centernet.triplets.losses import LossWeights, triplet_losses
 from centernet.triplets.passes import detect_passes
-from centernet.triplets.settings import DecoderSettings, HeadSettings
+from centernet.triplets.settings import DecoderSettings, HeadSettings, TargetSettings
 from centernet.triplets.targets import triplet_targets
 
 
@@ -42,6 +42,10 @@ class TripletDetector(Detector):
         preprocessing: How images become the input; by default what the backbone's trunk expects, at 512×512.
         decoder: Counts and thresholds of decoding.
         name: Name of the model.
+
+    Attributes:
+        target_settings: What it learns from boxes; may be set.
+        loss_weights: Parts of the loss; may be set.
     """
 
     center_heatmap = "center"
@@ -75,6 +79,8 @@ class TripletDetector(Detector):
         inputs = keras.Input((None, None, 3), name="images")
         maps = triplet_heads(network(inputs), len(config.classes), config.heads)
         super().__init__(config, network, inputs=inputs, outputs=maps)
+        self.target_settings = TargetSettings()
+        self.loss_weights = LossWeights()
 
     def decode_maps(
         self, maps: Mapping[str, Any], image_sizes: Any, placement: Placement, canvas: tuple[int, int], exact: bool
@@ -101,8 +107,9 @@ class TripletDetector(Detector):
         """See `Detector.training_losses`: `focal`, `pull`, `push` and `offset` (`centernet.triplets.losses`)."""
         _, *grid, classes = maps["center"][0].shape
         boxes = y["boxes"], y["class_ids"], y.get("ignore")
-        targets = triplet_targets(*boxes, input_size=input_size, output_size=tuple(grid), num_classes=classes)
-        return triplet_losses(maps, targets)
+        options = {"output_size": tuple(grid), "num_classes": classes, "settings": self.target_settings}
+        targets = triplet_targets(*boxes, input_size=input_size, **options)
+        return triplet_losses(maps, targets, self.loss_weights)
 
     def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:
         """See `Detector.infer_passes`."""

@@ -20,6 +20,7 @@ from centernet.errors import ConfigError
 ALL: dict[str, Any] = {
     "horizontal_flip": 0.5,
     "vertical_flip": 0.5,
+    "transpose": 0.5,
     "crop": (0.6, 1.3),
     "shift": 0.3,
     "brightness": 0.2,
@@ -100,7 +101,7 @@ def test_windows_are_as_large_and_as_far_off_as_they_may_be() -> None:
 
 
 def test_a_mosaic_shows_windows_of_several_photos_and_their_objects() -> None:
-    found = augment(probe_batch([(48, 60)] * 4), 2, mosaic=1.0, crop=(1.5, 1.5))
+    found = augment(probe_batch([(48, 60)] * 4), 4, mosaic=1.0, crop=(1.5, 1.5))
     for index, (image, class_ids) in enumerate(zip(found["images"], found["class_ids"], strict=True)):
         shown = {round(float(blue / STEPS[2])) - 1 for blue in np.unique(image[..., 2].round()) if blue}
         assert index in shown
@@ -154,7 +155,27 @@ def test_the_size_of_a_canvas_ends_where_nothing_is_seen_any_more() -> None:
         assert tuple(size) == (1 + np.flatnonzero(seen.any(axis=1))[-1], 1 + np.flatnonzero(seen.any(axis=0))[-1])
 
 
-@pytest.mark.parametrize("flips", [{"horizontal_flip": 0.5}, {"vertical_flip": 0.1}])
+def test_a_transposed_canvas_has_rows_and_columns_exchanged() -> None:
+    batch = probe_batch([(48, 60), (30, 60), (20, 40), (40, 20)], points=3)
+    plain = augment(batch, 3, flip=(1, 0, 2), horizontal_flip=0.5, crop=(0.8, 1.2))
+    turned = augment(batch, 3, flip=(1, 0, 2), horizontal_flip=0.5, crop=(0.8, 1.2), transpose=1.0)
+    np.testing.assert_array_equal(turned["images"], plain["images"].transpose(0, 2, 1, 3))
+    np.testing.assert_array_equal(turned["sizes"], plain["sizes"][:, ::-1])
+    np.testing.assert_array_equal(turned["boxes"], plain["boxes"][..., [1, 0, 3, 2]])
+    np.testing.assert_array_equal(turned["keypoints"], plain["keypoints"][:, :, [1, 0, 2]][..., [1, 0, 2]])
+    np.testing.assert_array_equal(turned["class_ids"], plain["class_ids"])
+    some = augment(probe_batch([(40, 40)] * 40), 3, transpose=0.5)
+    boxes = some["boxes"][:, 0]
+    assert 8 < sum(np.argmax(image[0, :, 0]) == 0 for image in some["images"]) < 32  # red tells the column
+    np.testing.assert_allclose(boxes, [[4, 4, 36, 36]] * 40, atol=1e-4)
+
+
+def test_only_a_square_canvas_is_transposed() -> None:
+    with pytest.raises(ConfigError, match=r"a square canvas to transpose. Received: \(40, 32\)"):
+        Augmentation(AugmentationSettings(transpose=0.5), (40, 32))
+
+
+@pytest.mark.parametrize("flips", [{"horizontal_flip": 0.5}, {"vertical_flip": 0.1}, {"transpose": 0.5}])
 @pytest.mark.parametrize("flip", [(), (1, 0)])
 def test_keypoints_are_not_mirrored_without_knowing_left_from_right(flips: Any, flip: Any) -> None:
     with pytest.raises(ConfigError, match=r"the flip of 25 keypoints.*Received: (none|\[1, 0\]).*horizontal_flip"):

@@ -295,6 +295,27 @@ def test_less_overlap_makes_wider_gaussians() -> None:
     assert 1 < narrow < wide
 
 
+def test_cells_around_a_center_are_asked_for_the_same_box() -> None:
+    sizes = {"input_size": INPUT, "output_size": OUTPUT, "num_classes": CLASSES}
+    boxes = np.float32([[[9, 9, 50, 50], [0, 0, 4, 4], [9, 9, 50, 50]]])  # the second is in a corner of the map
+    inputs = ops.convert_to_tensor(boxes), ops.convert_to_tensor(np.int32([[2, 0, -1]]))
+    one, more = (
+        {name: ops.convert_to_numpy(value) for name, value in point_targets(*inputs, **sizes, settings=given).items()}
+        for given in (TargetSettings(), TargetSettings(object_radius=1))
+    )
+    for name in one.keys() - {"size", "offset"}:
+        np.testing.assert_array_equal(more[name], one[name])
+    assert more["offset_mask"].tolist() == [[[True] * 5, [False, False, True, True, True], [False] * 5]]
+    for name in ("size", "offset"):
+        np.testing.assert_array_equal(more[f"{name}_mask"], more["offset_mask"])
+        np.testing.assert_array_equal(more[f"{name}_cell"], more["offset_cell"])
+    rows, columns = divmod(more["offset_cell"], OUTPUT[1])
+    centers = (np.stack([rows, columns], axis=-1) + more["offset"])[more["offset_mask"]]
+    np.testing.assert_allclose(centers, [[29.5 / 4] * 2] * 5 + [[0.5] * 2] * 3, atol=1e-5)
+    np.testing.assert_allclose(more["size"][more["size_mask"]], [[41 / 4] * 2] * 5 + [[1, 1]] * 3, atol=1e-5)
+    assert not more["size"][~more["size_mask"]].any()
+
+
 def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(CenterNetError, match=r"\(batch, n, 4\).*Received: \(2, 7, 4\) and \(2, 6\)"):
         render(np.zeros((2, 7, 4)), np.zeros((2, 6)))
@@ -305,6 +326,7 @@ def test_wrong_shapes_are_refused() -> None:
     [
         ({"min_overlap": 1.0}, "between 0 and 1"),
         ({"keypoint_radius": -1}, "at least 0"),
+        ({"object_radius": -1}, "at least 0"),
         ({"keypoint_mask": "2019"}, "'2020-07', '2021-07'"),
     ],
 )

@@ -60,6 +60,34 @@ def uninterrupted(tmp_path_factory):
     return state(train(tmp_path_factory.mktemp("run") / "out"))
 
 
+@pytest.fixture
+def half_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+def test_half_precision_leaves_objects_and_losses_in_full(half_precision):
+    options = OPTIONS | {"batch_size": 16, "epochs": 1}
+    half = detector().fit(dataset(), **options).history["loss"][0]
+    keras.config.set_dtype_policy("float32")
+    whole = detector().fit(dataset(), **options).history["loss"][0]
+    assert half == pytest.approx(whole, rel=5e-3)
+    assert half != whole
+
+
+def test_targets_and_weights_of_losses_are_set_by_name():
+    found = detector()
+    settings = OPTIONS | {"epochs": 1, "targets": {"object_radius": 1}, "loss_weights": {"size": 0.0}}
+    history = found.fit(dataset(), **settings).history
+    assert found.target_settings.object_radius == 1
+    assert history["size"] == [0.0]
+    assert history["offset"][0] > 0
+    with pytest.raises(ConfigError, match="'object_radis' in target of the training. Did you mean 'object_radius'"):
+        found.fit(dataset(), **OPTIONS, epochs=1, targets={"object_radis": 1})
+
+
 def test_the_loss_falls_and_has_its_parts_by_name():
     history = detector().fit(dataset(), epochs=6, **OPTIONS).history
     assert history["loss"][-1] < 0.8 * history["loss"][0]

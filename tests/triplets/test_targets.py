@@ -15,6 +15,7 @@ from keras import ops
 from centernet.data.padding import pad_objects
 from centernet.errors import CenterNetError
 from centernet.ops.objects import NEITHER
+from centernet.triplets.settings import TargetSettings
 from centernet.triplets.targets import triplet_targets
 
 INPUT, OUTPUT, CLASSES = (64, 80), (16, 20), 4
@@ -97,6 +98,20 @@ def test_targets_are_those_of_the_reference_s_sampler(sample: str) -> None:
         np.testing.assert_allclose(found[f"{keypoint}_offset"], expected[f"{keypoint}_offset"], atol=1.5e-5)
         np.testing.assert_allclose(found[keypoint], expected[keypoint], atol=1e-6)
         assert peaks(found[keypoint]) == peaks(expected[keypoint])
+
+
+def test_cells_around_a_keypoint_are_asked_for_its_place() -> None:
+    sizes = {"input_size": INPUT, "output_size": OUTPUT, "num_classes": CLASSES}
+    inputs = ops.convert_to_tensor(np.float32([[[1, 9, 50, 50], [9, 9, 50, 50]]])), ops.convert_to_tensor([[2, -1]])
+    found = triplet_targets(*inputs, **sizes, settings=TargetSettings(offset_radius=1))
+    found = {name: ops.convert_to_numpy(value) for name, value in found.items()}
+    for keypoint, place in (("top_left", (0.25, 2.25)), ("bottom_right", (12.5, 12.5)), ("center", (6.375, 7.375))):
+        mask, cell = found[f"{keypoint}_offset_mask"], found[f"{keypoint}_offset_cell"]
+        assert mask.sum(axis=-1).tolist() == [[4 if keypoint == "top_left" else 5, 0]]  # one is left of the map
+        rows, columns = divmod(cell, OUTPUT[1])
+        places = np.stack([columns, rows], axis=-1) + found[f"{keypoint}_offset"]
+        np.testing.assert_allclose(places[mask], [place] * mask.sum(), atol=1e-5)
+        assert found[f"{keypoint}_cell"][0, 0] in cell[0, 0]
 
 
 def test_shapes_and_types() -> None:
