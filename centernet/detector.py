@@ -13,6 +13,7 @@ from keras import ops
 from centernet import inference
 from centernet.config import ModelConfig
 from centernet.errors import ConfigError
+from centernet.ops.focal import itself
 from centernet.preprocessing import Placement, collate
 from centernet.test_time import TestTime
 
@@ -179,13 +180,20 @@ class Detector(keras.Model):
             self._inference = inference.Inference(self)
         return self._inference
 
-    def training_losses(self, maps: Mapping[str, Any], y: Mapping[str, Any], input_size: tuple[int, int]) -> Any:
+    def training_losses(
+        self,
+        maps: Mapping[str, Any],
+        y: Mapping[str, Any],
+        input_size: tuple[int, int],
+        total: Callable[[Any], Any] = itself,
+    ) -> Any:
         """What a family has to say: the losses of a batch, on the device.
 
         Args:
             maps: What calling the model in training returned.
             y: Objects, see `compute_loss`.
             input_size: Height and width of the network's input in pixels.
+            total: Gives the sum of a number over all devices that share the batch; see `point_losses`.
 
         Returns:
             Scalars, float32: `loss`, the total, and its parts by name, always the same ones.
@@ -214,9 +222,10 @@ class Detector(keras.Model):
             ConfigError: If the batch has another form, or a loss or weights were given as well.
         """
         from centernet.training.objects import check_batch
+        from centernet.training.replicas import total
 
         check_batch(self.config, x, y, sample_weight, self.loss)
-        losses = self.training_losses(y_pred, y, tuple(x.shape[1:3]))
+        losses = self.training_losses(y_pred, y, tuple(x.shape[1:3]), total)
         self._parts().update(losses, ops.shape(x)[0])
         return losses["loss"] + sum(ops.sum(loss) for loss in self.losses)
 

@@ -14,14 +14,14 @@ Whatever lies where nothing is asked for, NaN included, has no part in values or
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.ops.focal import focal_terms
+from centernet.ops.focal import focal_terms, itself
 from centernet.ops.peaks import gather_cells
 
 
@@ -47,7 +47,10 @@ class LossWeights:
 
 
 def point_losses(
-    maps: Mapping[str, Sequence[Any]], targets: Mapping[str, Any], weights: LossWeights | None = None
+    maps: Mapping[str, Sequence[Any]],
+    targets: Mapping[str, Any],
+    weights: LossWeights | None = None,
+    total: Callable[[Any], Any] = itself,
 ) -> dict[str, Any]:
     """The total loss and its parts, of all stacks.
 
@@ -55,6 +58,8 @@ def point_losses(
         maps: Head name → list over stacks of `(batch, height, width, channels)`; see `head_channels`.
         targets: What `point_targets` gives.
         weights: Parts of the total; those of the published models by default.
+        total: Gives the sum of a number over all devices that share the batch, of which this is a part; the parts'
+            losses then add up to that of the batch.
 
     Returns:
         Scalars, float32: `loss`, and its summands, with their weights, by the names of the heads.
@@ -69,7 +74,7 @@ def point_losses(
     parts = {}
     for name, stacks in maps.items():
         loss = _heatmap_loss if name.endswith("heatmap") else _vector_loss
-        summed = sum(loss(stack, name, targets) for stack in stacks)
+        summed = sum(loss(stack, name, targets, total) for stack in stacks)
         parts[name] = summed * (getattr(weights, name) / len(stacks))
     return {"loss": sum(parts.values())} | parts
 
@@ -92,29 +97,30 @@ def heatmap_loss(logits: Any, heatmap: Any, count: Any, masks: Sequence[Any] = (
     return ops.sum(terms) / ops.maximum(ops.cast(count, "float32"), 1.0)
 
 
-def l1_loss(vectors: Any, target: Any, mask: Any) -> Any:
+def l1_loss(vectors: Any, target: Any, mask: Any, total: Callable[[Any], Any] = itself) -> Any:
     """L1 loss of vectors (Zhou 2019, equations 2 and 3).
 
     Args:
         vectors: `(..., 2)`.
         target: What they should be, same shape.
         mask: Which count, bool `(...)`.
+        total: See `point_losses`.
 
     Returns:
         Scalar, float32: the sum of both coordinates, divided by the number of vectors that count.
     """
     vectors = ops.where(mask[..., None], ops.cast(vectors, "float32"), 0.0)
     distance = ops.abs(vectors - ops.where(mask[..., None], target, 0.0))
-    return ops.sum(distance) / ops.maximum(ops.sum(ops.cast(mask, "float32")), 1.0)
+    return ops.sum(distance) / ops.maximum(total(ops.sum(ops.cast(mask, "float32"))), 1.0)
 
 
-def _heatmap_loss(logits: Any, name: str, targets: Mapping[str, Any]) -> Any:
+def _heatmap_loss(logits: Any, name: str, targets: Mapping[str, Any], total: Callable[[Any], Any]) -> Any:
     counted = targets["mask" if name == "heatmap" else "keypoint_mask"]
     masks = [targets[mask] for mask in {"heatmap_mask", f"{name}_mask"} & targets.keys()]
-    return heatmap_loss(logits, targets[name], ops.sum(ops.cast(counted, "int32")), masks)
+    return heatmap_loss(logits, targets[name], total(ops.sum(ops.cast(counted, "float32"))), masks)
 
 
-def _vector_loss(head: Any, name: str, targets: Mapping[str, Any]) -> Any:
+def _vector_loss(head: Any, name: str, targets: Mapping[str, Any], total: Callable[[Any], Any]) -> Any:
     """Loss of a map with one or several vectors a cell, at the cells that are asked."""
     place = f"{name}_" if f"{name}_cell" in targets else ""  # cells of its own, or the object's
     cell, mask = targets[f"{place}cell"], targets[f"{place}mask"]
@@ -122,4 +128,4 @@ def _vector_loss(head: Any, name: str, targets: Mapping[str, Any]) -> Any:
         pairs = head.shape[-1] // 2
         cell = cell * pairs + ops.arange(pairs, dtype="int32")[:, None]
     vectors = gather_cells(ops.reshape(head, (ops.shape(head)[0], -1, 2)), cell)
-    return l1_loss(vectors, targets[name], mask)
+    return l1_loss(vectors, targets[name], mask, total)

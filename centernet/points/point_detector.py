@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from centernet.backbones import build_backbone, default_preprocessing
 from centernet.config import ModelConfig
 from centernet.detector import Detector
 from centernet.errors import ConfigError
+from centernet.ops.focal import itself
 from centernet.points.decode import STRIDE, decode
 from centernet.points.heads import apply_heads, head_channels
 from centernet.points.losses import LossWeights, point_losses
@@ -97,7 +98,11 @@ class PointDetector(Detector):
         return found
 
     def training_losses(
-        self, maps: Mapping[str, Any], y: Mapping[str, Any], input_size: tuple[int, int]
+        self,
+        maps: Mapping[str, Any],
+        y: Mapping[str, Any],
+        input_size: tuple[int, int],
+        total: Callable[[Any], Any] = itself,
     ) -> dict[str, Any]:
         """See `Detector.training_losses`: the heads' losses by name (`centernet.points.losses`).
 
@@ -118,7 +123,7 @@ class PointDetector(Detector):
             deviations=task.deviations if task else (),
             settings=self.target_settings,
         )
-        return point_losses(maps, targets, self.loss_weights)
+        return point_losses(maps, targets, self.loss_weights, total)
 
     def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:
         """See `Detector.infer_passes`."""

@@ -10,6 +10,7 @@ from keras import ops
 
 from centernet.augmentation import Augmentation, AugmentationSettings
 from centernet.training.losses import LossParts
+from centernet.training.replicas import is_among_processes, total
 
 
 class Learner(keras.Model):
@@ -69,9 +70,19 @@ class Learner(keras.Model):
         """The loss of a batch; Keras calls it. All that is needed is in `y_pred`, which `call` gave."""
         maps, objects = y_pred
         size = self.detector.config.preprocessing.size
-        losses = self.detector.training_losses(maps, objects, size)
+        losses = self.detector.training_losses(maps, objects, size, total)
         self._parts.update(losses, ops.shape(objects["boxes"])[0])
         return losses["loss"]
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Loss and parts by name; of several processes as vectors, since Keras takes their mean along an axis."""
+        results = super().get_metrics_result()
+        if not is_among_processes():
+            return results
+        return {name: ops.reshape(value, (1,)) for name, value in results.items()}
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Nothing: the detector is built. Under `tf.distribute`, Keras would take the mean of booleans."""
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

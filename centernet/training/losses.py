@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from centernet.training.replicas import total
+
 TOTAL = "loss"  # tracked by Keras itself
 
 
@@ -26,7 +28,7 @@ class LossParts:
     def update(self, losses: Mapping[str, Any], images: Any) -> None:
         """Count the losses of a batch of so many images."""
         for name, mean in self.means.items():
-            mean.update_state(losses[name], sample_weight=images)
+            mean.update_state(total(losses[name]), sample_weight=images)
 
 
 class _Losses(keras.Operation):

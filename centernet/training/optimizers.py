@@ -5,19 +5,38 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
 
+from centernet.training.replicas import total
 from centernet.training.settings import TrainingSettings
 
 MOMENTUM = 0.9
+
+
+class _ClippedTogether:
+    """An optimizer that clips the gradient of a batch whose parts are on several devices; Keras clips each part's."""
+
+    def _clip_gradients(self, gradients: list[Any]) -> list[Any]:
+        limit = self.global_clipnorm  # type: ignore[attr-defined] # of the optimizer that it is mixed into
+        if limit is None or not gradients:
+            return gradients
+        whole = [total(ops.convert_to_tensor(gradient)) for gradient in gradients]
+        norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(gradient, "float32"))) for gradient in whole))
+        factor = limit / ops.maximum(norm, limit)
+        return [gradient * ops.cast(factor, gradient.dtype) for gradient in gradients]
+
+
+KINDS = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW, "sgd": keras.optimizers.SGD}
 NOT_DECAYED = ["bias", "gamma", "beta"]
 
 
-def make_optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.Optimizer:
+def make_optimizer(settings: TrainingSettings, steps: int, *, together: bool = False) -> keras.optimizers.Optimizer:
     """The optimizer of a training.
 
     Args:
         settings: How it is trained.
         steps: Batches of the whole training.
+        together: Whether several devices share a batch, whose whole gradient is clipped.
 
     Returns:
         The optimizer, with its schedule of learning rates.
@@ -34,8 +53,10 @@ def make_optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.O
         options["weight_decay"] = settings.weight_decay
     if settings.optimizer == "sgd":
         options["momentum"] = MOMENTUM
-    kinds = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW, "sgd": keras.optimizers.SGD}
-    optimizer = kinds[settings.optimizer](**options)
+    kind: Any = KINDS[settings.optimizer]
+    if together:
+        kind = type(kind.__name__, (_ClippedTogether, kind), {})
+    optimizer = kind(**options)
     if optimizer.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     return optimizer

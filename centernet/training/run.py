@@ -14,10 +14,11 @@ from centernet.data.dataset import Dataset
 from centernet.data.loader import Batches
 from centernet.errors import ConfigError
 from centernet.fields import read_fields
-from centernet.training.callbacks import Evaluate, KeepBest, SaveState, StopAtNonsense, Throughput
+from centernet.training.callbacks import Evaluate, KeepBest, OwnWeights, SaveState, StopAtNonsense, Throughput
 from centernet.training.freezing import freeze
 from centernet.training.learner import Learner
 from centernet.training.optimizers import make_optimizer
+from centernet.training.replicas import joint_statistics, scope_of, strategy_of, writes
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import Position, find_state, restore_state
 from centernet.training.statistics import forgetting
@@ -65,14 +66,24 @@ def fit(
     check_dataset(detector, train, settings.batch_size)
     if validation_data is not None:
         check_dataset(detector, validation_data, 1)
-    check_folder(out, resume)
+    if settings.accumulate > 1 and strategy_of(detector):
+        raise ConfigError(
+            f"Expected accumulate=1 under tf.distribute, which Keras can't do otherwise. Received: "
+            f"accumulate={settings.accumulate}. Take batch_size={settings.accumulate * settings.batch_size} instead."
+        )
+    begins_from = out if resume else None
+    if writes(detector):
+        check_folder(out, resume)
+    else:
+        out = None
     _set_goals(detector, settings)
     frozen = freeze(detector, settings.freeze)
     if frozen:
         logger.info("Frozen: %d layers, up to %s.", len(frozen), frozen[-1])
     batches = _batches(detector, train, settings)
-    learner = make_learner(detector, settings, len(batches))
-    begin = restore_state(learner, out) if resume and out else Position()
+    with scope_of(detector):
+        learner = make_learner(detector, settings, len(batches))
+    begin = restore_state(learner, begins_from) if begins_from else Position()
     ours: list[keras.callbacks.Callback] = [StopAtNonsense(batches, out, begin)]
     if out is not None:
         ours.append(SaveState(out, every=settings.save_every, begin=begin))
@@ -80,8 +91,8 @@ def fit(
         ours.append(Evaluate(validation_data, settings.evaluate_every))
         ours += [KeepBest(out / BEST)] if out is not None else []
     ours += [Throughput(settings.batch_size), *callbacks]
-    with forgetting(detector, len(batches) * settings.epochs):
-        history = _fit_from(learner, batches, begin, settings.epochs, out, ours, verbose)
+    with forgetting(detector, len(batches) * settings.epochs), joint_statistics(detector):
+        history = _fit_from(learner, batches, begin, settings.epochs, ours, verbose)
     freeze(detector, None)
     detector.refresh()
     if out is not None:
@@ -112,7 +123,8 @@ def make_learner(detector: Any, settings: TrainingSettings, steps: int) -> Learn
         steps: Batches of an epoch.
     """
     learner = Learner(detector, settings.augmentation, seed=settings.seed, batch_statistics=settings.batch_statistics)
-    learner.compile(make_optimizer(settings, steps * settings.epochs), jit_compile=_compiles(settings.jit_compile))
+    optimizer = make_optimizer(settings, steps * settings.epochs, together=strategy_of(detector) is not None)
+    learner.compile(optimizer, jit_compile=_compiles(settings.jit_compile))
     learner.optimizer.build(learner.trainable_variables)
     return learner
 
@@ -162,7 +174,6 @@ def _fit_from(
     batches: Batches,
     begin: Position,
     epochs: int,
-    out: Path | None,
     callbacks: list[Any],
     verbose: str | int,
 ) -> keras.callbacks.History:
@@ -170,10 +181,13 @@ def _fit_from(
     options: dict[str, Any] = {"callbacks": callbacks, "verbose": verbose, "shuffle": False}
     if begin.step == len(batches):
         begin = Position(begin.epoch + 1)
-    if begin.step and out:
-        rest = batches.starting_at(begin.epoch, begin.step)
-        learner.fit(rest, steps_per_epoch=len(rest), initial_epoch=begin.epoch, epochs=begin.epoch + 1, **options)
-        begin = restore_state(learner, out)  # Keras puts averaged weights in place at the end of a fit
+    if begin.step:
+        rest, own = batches.starting_at(begin.epoch, begin.step), OwnWeights()
+        ends = begin.epoch + 1
+        with_own = options | {"callbacks": [*callbacks, own]}
+        learner.fit(rest, steps_per_epoch=len(rest), initial_epoch=begin.epoch, epochs=ends, **with_own)
+        own.put_back()  # Keras puts averaged weights in place at the end of a fit
+        begin = Position(ends)
     whole = batches.starting_at(begin.epoch)
     return learner.fit(whole, steps_per_epoch=len(whole), initial_epoch=begin.epoch, epochs=epochs, **options)
 

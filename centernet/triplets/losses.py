@@ -19,13 +19,13 @@ Unlike the reference:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
 
-from centernet.ops.focal import focal_terms
+from centernet.ops.focal import focal_terms, itself
 from centernet.ops.peaks import gather_cells
 
 EPSILON = 1e-4  # a published constant: the reference guards its divisions so
@@ -47,7 +47,10 @@ class LossWeights:
 
 
 def triplet_losses(
-    maps: Mapping[str, Sequence[Any]], targets: Mapping[str, Any], weights: LossWeights | None = None
+    maps: Mapping[str, Sequence[Any]],
+    targets: Mapping[str, Any],
+    weights: LossWeights | None = None,
+    total: Callable[[Any], Any] = itself,
 ) -> dict[str, Any]:
     """The total loss and its parts, summed over the stacks and divided by their number.
 
@@ -57,6 +60,8 @@ def triplet_losses(
             `bottom_right_embedding` of one channel.
         targets: What `triplet_targets` gives.
         weights: Parts of the total; the paper's by default.
+        total: Gives the sum of a number over all devices that share the batch, of which this is a part; the parts'
+            losses then add up to that of the batch.
 
     Returns:
         Scalars, float32: `loss`, and its summands `focal`, `pull`, `push` and `offset`, with their weights.
@@ -66,24 +71,25 @@ def triplet_losses(
     sums: dict[str, Any] = dict.fromkeys(("focal", "pull", "push", "offset"), 0.0)
     for stack in range(stacks):
         of_stack = {name: values[stack] for name, values in maps.items()}
-        for name, value in _stack_losses(of_stack, targets).items():
+        for name, value in _stack_losses(of_stack, targets, total).items():
             sums[name] = sums[name] + value
     scales = {"focal": 1.0, "pull": weights.pull, "push": weights.push, "offset": weights.offset}
     parts = {name: value * (scales[name] / stacks) for name, value in sums.items()}
     return {"loss": sum(parts.values())} | parts
 
 
-def focal_loss(logits: Any, heatmap: Any) -> Any:
+def focal_loss(logits: Any, heatmap: Any, total: Callable[[Any], Any] = itself) -> Any:
     """Focal loss of a heatmap against Gaussians (Law and Deng 2018, equation 1); see `focal_terms`.
 
     Args:
         logits: `(batch, height, width, classes)`.
         heatmap: Target, same shape, 0–1; what is exactly 1 is an object, everything else background.
+        total: See `triplet_losses`.
 
     Returns:
         Scalar, float32: the sum over the batch divided by the number of cells that are 1, or undivided if none is.
     """
-    count = ops.sum(ops.cast(heatmap == 1, "float32"))
+    count = total(ops.sum(ops.cast(heatmap == 1, "float32")))
     return ops.sum(focal_terms(logits, heatmap)) / ops.maximum(count, 1.0)
 
 
@@ -121,39 +127,40 @@ def push_loss(top_left: Any, bottom_right: Any, mask: Any) -> Any:
     return ops.sum(ops.where(mask[:, None] & mask[:, :, None], pairs, 0.0))
 
 
-def offset_loss(offset: Any, target: Any, mask: Any) -> Any:
+def offset_loss(offset: Any, target: Any, mask: Any, total: Callable[[Any], Any] = itself) -> Any:
     """Smooth L1 loss of offsets (Law and Deng 2018, equation 3).
 
     Args:
         offset: Offsets at the keypoints, `x y` in cells, `(batch, ..., 2)`.
         target: What they should be, same shape.
         mask: Which count, bool `(batch, ...)`.
+        total: See `triplet_losses`.
 
     Returns:
         Scalar, float32: the sum of both coordinates, divided by the number of those that count.
     """
     distance = ops.abs(_masked(offset, mask[..., None]) - _masked(target, mask[..., None]))
     smooth = ops.where(distance < 1, ops.square(distance) / 2, distance - 0.5)
-    return ops.sum(smooth) / (ops.sum(_count(mask)) + EPSILON)
+    return ops.sum(smooth) / (total(ops.sum(_count(mask))) + EPSILON)
 
 
-def _stack_losses(maps: Mapping[str, Any], targets: Mapping[str, Any]) -> dict[str, Any]:
+def _stack_losses(maps: Mapping[str, Any], targets: Mapping[str, Any], total: Callable[[Any], Any]) -> dict[str, Any]:
     mask = targets["mask"]
     keypoints = ("top_left", "bottom_right", "center")
     first, second = (_at(maps[f"{name}_embedding"], targets[f"{name}_cell"])[..., 0] for name in keypoints[:2])
     return {
-        "focal": sum(focal_loss(maps[name], targets[name]) for name in keypoints),
+        "focal": sum(focal_loss(maps[name], targets[name], total) for name in keypoints),
         "pull": pull_loss(first, second, mask),
         "push": push_loss(first, second, mask),
-        "offset": sum(_offset_loss(maps, name, targets) for name in keypoints),
+        "offset": sum(_offset_loss(maps, name, targets, total) for name in keypoints),
     }
 
 
-def _offset_loss(maps: Mapping[str, Any], name: str, targets: Mapping[str, Any]) -> Any:
+def _offset_loss(maps: Mapping[str, Any], name: str, targets: Mapping[str, Any], total: Callable[[Any], Any]) -> Any:
     """Loss of a keypoint's offsets, at cells of their own or at the keypoint's."""
     cell = targets.get(f"{name}_offset_cell", targets[f"{name}_cell"])
     mask = targets.get(f"{name}_offset_mask", targets["mask"])
-    return offset_loss(_at(maps[f"{name}_offset"], cell), targets[f"{name}_offset"], mask)
+    return offset_loss(_at(maps[f"{name}_offset"], cell), targets[f"{name}_offset"], mask, total)
 
 
 def _at(features: Any, cell: Any) -> Any:

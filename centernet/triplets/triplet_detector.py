@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from centernet.backbones import build_backbone, default_preprocessing
 from centernet.config import ModelConfig
 from centernet.detector import Detector
 from centernet.errors import ConfigError
+from centernet.ops.focal import itself
 from centernet.preprocessing import Placement, Preprocessing
 from centernet.test_time import TestTime
 from centernet.triplets.canvas import STRIDE
@@ -102,14 +103,18 @@ class TripletDetector(Detector):
         return {"boxes": boxes, "scores": scores, "class_ids": class_ids}
 
     def training_losses(
-        self, maps: Mapping[str, Any], y: Mapping[str, Any], input_size: tuple[int, int]
+        self,
+        maps: Mapping[str, Any],
+        y: Mapping[str, Any],
+        input_size: tuple[int, int],
+        total: Callable[[Any], Any] = itself,
     ) -> dict[str, Any]:
         """See `Detector.training_losses`: `focal`, `pull`, `push` and `offset` (`centernet.triplets.losses`)."""
         _, *grid, classes = maps["center"][0].shape
         boxes = y["boxes"], y["class_ids"], y.get("ignore")
         options = {"output_size": tuple(grid), "num_classes": classes, "settings": self.target_settings}
         targets = triplet_targets(*boxes, input_size=input_size, **options)
-        return triplet_losses(maps, targets, self.loss_weights)
+        return triplet_losses(maps, targets, self.loss_weights, total)
 
     def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:
         """See `Detector.infer_passes`."""

@@ -84,7 +84,7 @@ def test_targets_and_weights_of_losses_are_set_by_name():
     assert found.target_settings.object_radius == 1
     assert history["size"] == [0.0]
     assert history["offset"][0] > 0
-    with pytest.raises(ConfigError, match="'object_radis' in target of the training. Did you mean 'object_radius'"):
+    with pytest.raises(ConfigError, match=r"'object_radis' in target of the training\. Did you mean 'object_radius'"):
         found.fit(dataset(), **OPTIONS, epochs=1, targets={"object_radis": 1})
 
 

@@ -1,0 +1,69 @@
+"""Several devices that share a batch by `tf.distribute`: a replica of the network on each.
+
+(`keras.distribution` on JAX needs none of this: there a batch is one array, wherever its parts are.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import keras
+
+
+def strategy_of(model: keras.Model) -> Any:
+    """The `tf.distribute` strategy of more than one replica that a model was built under, or None."""
+    strategy = getattr(model, "_distribute_strategy", None)
+    return strategy if strategy is not None and strategy.num_replicas_in_sync > 1 else None
+
+
+def scope_of(model: keras.Model) -> AbstractContextManager[Any]:
+    """Where variables are made that belong to a model."""
+    strategy = strategy_of(model)
+    return strategy.scope() if strategy else nullcontext()
+
+
+def writes(model: keras.Model) -> bool:
+    """Whether this process writes the files of a training: the only one, or the first of several."""
+    strategy = strategy_of(model)
+    resolver = strategy.cluster_resolver if strategy else None
+    if resolver is None or resolver.task_type in (None, "", "chief"):
+        return True
+    return resolver.task_id == 0 and "chief" not in resolver.cluster_spec().as_dict()
+
+
+def total(value: Any) -> Any:
+    """Sum over all replicas of what each has of its part of a batch; the value itself where there is only one."""
+    context = _replica()
+    return value if context is None else context.all_reduce("SUM", value)
+
+
+def is_among_processes() -> bool:
+    """Whether this is computed in a replica of which others are in other processes."""
+    context = _replica()
+    return context is not None and context.strategy.extended._in_multi_worker_mode()
+
+
+def _replica() -> Any:
+    """Where TensorFlow computes one of several replicas, or None."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return context if context is not None and context.num_replicas_in_sync > 1 else None
+
+
+@contextmanager
+def joint_statistics(detector: Any) -> Iterator[None]:
+    """Within it, batch normalization takes the statistics of the whole batch, not of a replica's part of it."""
+    layers = [layer for layer in detector._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    own = [layer.synchronized for layer in layers]
+    try:
+        for layer in layers:
+            layer.synchronized = layer.synchronized or strategy_of(detector) is not None
+        yield
+    finally:
+        for layer, before in zip(layers, own, strict=True):
+            layer.synchronized = before
