@@ -1,7 +1,7 @@
 """Find objects and draw them: `python examples/detect.py [PHOTO_OR_FOLDER] [--model NAME] [--out found]`.
 
 Without a photo it looks at the rendered blood smear beside this file with the detector that ships with the library, and
-prints `blood_cells.png: 15 objects: 1 WBC 0.72, ...`. Pictures with boxes are in `found/` afterwards. With a network,
+prints `blood_cells.png: 15 objects: 10 RBC 0.80 ...`. Pictures with boxes are in `found/` afterwards. With a network,
 any name that `centernet models` lists is downloaded; a folder that a training wrote is a model as well.
 """
 

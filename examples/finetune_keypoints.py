@@ -22,7 +22,7 @@ def main() -> None:
     """Load, fit, evaluate the best, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="?", type=Path)
-    parser.add_argument("--model", default="bccd")
+    parser.add_argument("--model", default="shapes")
     parser.add_argument("--size", type=int, default=160, help="height and width of the network's input")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--out", type=Path, default=Path("runs/pose"))

@@ -41,7 +41,7 @@ def model(tmp_path_factory):
 
 
 def test_detect_finds_the_blood_cells(run):
-    assert "blood_cells.png: 15 objects: 1 WBC 0.72" in run("detect.py")
+    assert "blood_cells.png: 15 objects: 10 RBC 0.80" in run("detect.py")
     assert Path("found/blood_cells.png").is_file()
 
 

@@ -21,8 +21,9 @@ from small import small_detector
 import centernet
 from centernet.cli import main
 from centernet.data import synthetic
+from centernet.training.best import BEST
 from centernet.training.callbacks import BAD_BATCH
-from centernet.training.run import BEST, MODEL
+from centernet.training.run import MODEL
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import FOLDER as STATE
 
@@ -68,7 +69,7 @@ def shortened(text: str) -> str:
     """The same training, on a small network and once over the photos."""
     assert "30" in text
     text = text.replace("epochs=30", "epochs=1").replace("epochs: 30", "epochs: 1")
-    return re.sub(rf"{PUBLISHED}|(?<=load\(\")bccd", "small", text)
+    return re.sub(rf"{PUBLISHED}|(?<=load\(\")shapes", "small", text)
 
 
 @pytest.mark.parametrize("block", blocks("python"))

@@ -36,7 +36,8 @@ def train(
     plan = read_recipe(recipe, changes or [])
     training, validation = plan.data.load()
     _describe(training, validation)
-    from centernet.training.run import BEST, MODEL, check_folder, fit
+    from centernet.training.best import BEST, best_of
+    from centernet.training.run import MODEL, check_folder, fit
 
     folder = out or Path("runs") / recipe.stem
     if overfit is None:
@@ -54,6 +55,10 @@ def train(
         callbacks = tensorboard_callbacks(folder / "tensorboard", validation)
     fit(detector, training, validation, plan.training, out=folder, resume=resume, callbacks=callbacks)
     best = folder / BEST if (folder / BEST).is_dir() else folder / MODEL
+    reached = best_of(folder)
+    if reached:
+        said = f"AP {reached.ap:.3f} on {validation.name} after epoch {reached.epoch} was the best."
+        console.stdout().print(said, soft_wrap=True)
     console.stdout().print(f"Trained: {best}. Try it: centernet detect PHOTO --model {best}", soft_wrap=True)
 
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from centernet.data.dataset import Dataset
 from centernet.data.loader import Batches
 from centernet.errors import TrainingError
 from centernet.evaluation.callback import CocoEvaluation
+from centernet.training.averages import averaged_weights
 from centernet.training.state import Position, find_state, restore_state, save_state
 
-WATCHED = "val_ap"
 BAD_BATCH = "batch_of_the_failure.npz"
 
 
@@ -147,64 +144,3 @@ class Evaluate(keras.callbacks.Callback):
         self._evaluation.set_params(self.params)
         with averaged_weights(self.model):
             self._evaluation.on_epoch_end(epoch, logs)
-
-
-class KeepBest(keras.callbacks.Callback):
-    """Saves the detector whenever it is better on the validation set than ever before."""
-
-    def __init__(self, folder: Path) -> None:
-        """Save it there."""
-        super().__init__()
-        self._folder, self._note = folder, folder.with_name(f"{folder.name}.json")
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Compare, and save."""
-        ap = (logs or {}).get(WATCHED)
-        if ap is None or not ap > self._best():
-            return
-        with averaged_weights(self.model):
-            self.model.detector.save(self._folder)
-        self._note.write_text(json.dumps({"epoch": epoch + 1, WATCHED: float(ap)}), encoding="utf-8")
-
-    def _best(self) -> float:
-        return json.loads(self._note.read_text("utf-8"))[WATCHED] if self._note.exists() else -1.0
-
-
-class OwnWeights(keras.callbacks.Callback):
-    """Remembers the weights that an optimizer works on, in whose place Keras puts their averages after a `fit`."""
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Remember them."""
-        self._values = weights_of(self.model)
-
-    def put_back(self) -> None:
-        """Put them back."""
-        set_weights_of(self.model, self._values)
-
-
-def weights_of(learner: Any) -> list[np.ndarray]:
-    """A copy of the weights that are trained."""
-    return [np.array(ops.convert_to_numpy(variable)) for variable in learner.trainable_variables]
-
-
-def set_weights_of(learner: Any, values: list[np.ndarray]) -> None:
-    """Set the weights that are trained."""
-    for variable, value in zip(learner.trainable_variables, values, strict=True):
-        variable.assign(value)
-    learner.detector.refresh()
-
-
-@contextmanager
-def averaged_weights(learner: Any) -> Iterator[None]:
-    """Within it, a learner has the moving averages of its weights, if its optimizer keeps them."""
-    optimizer = learner.optimizer
-    if not optimizer.use_ema:
-        yield
-        return
-    own = weights_of(learner)
-    optimizer.finalize_variable_values(learner.trainable_variables)
-    learner.detector.refresh()
-    try:
-        yield
-    finally:
-        set_weights_of(learner, own)

@@ -64,11 +64,17 @@ class Recipe:
             a new detector without its classes, which are the dataset's.
         data: Where photos and their objects are.
         training: How it is trained.
+        image_size: Height and width of the network's input, if they shall be other than the model's.
     """
 
     model: str | Mapping[str, Any]
     data: DataSettings
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    image_size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_fields(self)
 
     def build(self, dataset: Dataset) -> Any:
         """The detector to train, for the classes of a dataset, and for its keypoints if the model finds some.
@@ -77,19 +83,21 @@ class Recipe:
         """
         import keras
 
-        from centernet.loader import build, describe, load
+        from centernet.loader import build, changed, describe, load
 
         keras.utils.set_random_seed(self.training.seed)
         if isinstance(self.model, str):
             finds_keypoints = describe(self.model).keypoints is not None
             keypoints = dataset.keypoints if finds_keypoints else None
-            return load(self.model, classes=dataset.class_names, keypoints=keypoints)
+            size = None if self.image_size is None else (self.image_size[0], self.image_size[1])
+            return load(self.model, classes=dataset.class_names, keypoints=keypoints, image_size=size)
         of_dataset: dict[str, Any] = {"classes": dataset.class_names, "dataset_ids": dataset.dataset_ids}
         if self.model.get("task", "boxes") != "boxes":
             if dataset.keypoints is None:
                 raise ConfigError(f"Expected keypoints in {dataset.name}, since the recipe asks for them. Found: none.")
             of_dataset["keypoints"] = dataset.keypoints
-        return build(ModelConfig.from_dict({**self.model, **of_dataset}, "the model of the recipe"))
+        config = ModelConfig.from_dict({**self.model, **of_dataset}, "the model of the recipe")
+        return build(changed(config, image_size=self.image_size))
 
 
 def read_recipe(path: Path | str, changes: Sequence[str] = ()) -> Recipe:

@@ -14,7 +14,9 @@ from centernet.data.dataset import Dataset
 from centernet.data.loader import Batches
 from centernet.errors import ConfigError
 from centernet.fields import read_fields
-from centernet.training.callbacks import Evaluate, KeepBest, OwnWeights, SaveState, StopAtNonsense, Throughput
+from centernet.training.averages import OwnWeights
+from centernet.training.best import KeepBest
+from centernet.training.callbacks import Evaluate, SaveState, StopAtNonsense, Throughput
 from centernet.training.freezing import freeze
 from centernet.training.learner import Learner
 from centernet.training.optimizers import make_optimizer
@@ -24,7 +26,6 @@ from centernet.training.state import Position, find_state, restore_state
 from centernet.training.statistics import forgetting
 
 logger = logging.getLogger("centernet")
-BEST = "best"  # the detector that was best on the validation set
 MODEL = "model"  # the detector of the last step
 
 
@@ -89,7 +90,7 @@ def fit(
         ours.append(SaveState(out, every=settings.save_every, begin=begin))
     if validation_data is not None and settings.evaluate_every:
         ours.append(Evaluate(validation_data, settings.evaluate_every))
-        ours += [KeepBest(out / BEST)] if out is not None else []
+        ours += [KeepBest(out)] if out is not None else []
     ours += [Throughput(settings.batch_size), *callbacks]
     with forgetting(detector, len(batches) * settings.epochs), joint_statistics(detector):
         history = _fit_from(learner, batches, begin, settings.epochs, ours, verbose)

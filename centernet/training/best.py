@@ -1,0 +1,53 @@
+"""The detector that was best on the validation set: kept, and found again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+
+from centernet.training.averages import averaged_weights
+
+BEST = "best"  # the folder
+WATCHED = "val_ap"
+
+
+class Best(NamedTuple):
+    """When it was best, counted from 1, and how good."""
+
+    epoch: int
+    ap: float
+
+
+def best_of(folder: Path) -> Best | None:
+    """The best of a training in a folder, or None if nothing was evaluated."""
+    note = _note(folder)
+    if not note.exists():
+        return None
+    told = json.loads(note.read_text("utf-8"))
+    return Best(told["epoch"], told[WATCHED])
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Saves the detector whenever it is better on the validation set than ever before."""
+
+    def __init__(self, folder: Path) -> None:
+        """Save it in a training's folder."""
+        super().__init__()
+        self._folder = folder
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Compare, and save."""
+        ap, before = (logs or {}).get(WATCHED), best_of(self._folder)
+        if ap is None or (before and not ap > before.ap):
+            return
+        with averaged_weights(self.model):
+            self.model.detector.save(self._folder / BEST)
+        _note(self._folder).write_text(json.dumps({"epoch": epoch + 1, WATCHED: float(ap)}), encoding="utf-8")
+
+
+def _note(folder: Path) -> Path:
+    return folder / f"{BEST}.json"

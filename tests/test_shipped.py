@@ -1,0 +1,50 @@
+"""The models that ship with the library reach the figures that their descriptions state."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+import centernet
+from centernet.presets import configs_dir
+
+ROOT = Path(__file__).parents[1]
+LARGEST = 8_000_000  # bytes of a file of weights
+
+
+def test_blood_cells_are_found_in_photos(shared: Path) -> None:
+    photos = shared / "data" / "bccd"
+    if not photos.is_dir():
+        pytest.skip(f"needs data that is not in the repository: {photos}")
+    detector = centernet.load("bccd")
+    found = detector.evaluate(centernet.data.load(photos, split="test", classes=detector.class_names))
+    assert 100 * found.ap == pytest.approx(detector.config.published.box_ap, abs=0.1)
+    assert found.ap50 > 0.92
+    assert found.ap75 > 0.67
+
+
+def test_shapes_and_figures_are_found_in_scenes() -> None:
+    spec = importlib.util.spec_from_file_location("render_shapes", ROOT / "examples" / "render_shapes.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    detector = centernet.load("shapes")
+    found = detector.evaluate(module.scenes(100, seed=1))  # those that the recipe evaluates on
+    # Scenes are written as JPEG for the recipe.
+    assert 100 * found.ap == pytest.approx(detector.config.published.box_ap, abs=1)
+    assert 100 * found.keypoints.ap == pytest.approx(detector.config.published.keypoint_ap, abs=1)
+
+
+def test_the_scene_in_the_examples_is_found_whole() -> None:
+    found = centernet.load("shapes").detect(ROOT / "examples" / "shapes.png")
+    assert sorted(found.names) == ["circle"] * 2 + ["figure"] * 2 + ["square"] * 2 + ["triangle"] * 2
+    figures = found.keypoint_scores[[name == "figure" for name in found.names]]
+    assert figures.shape == (2, 5)
+    assert figures.min() > 0.3
+
+
+def test_their_files_are_small() -> None:
+    files = list((configs_dir() / "weights").iterdir())
+    assert {file.name for file in files} == {"bccd.weights.h5", "shapes.weights.h5"}
+    assert all(file.stat().st_size <= LARGEST for file in files)
