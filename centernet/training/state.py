@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def restore_state(learner: Any, folder: Path) -> Position:
         position = read_fields(Position, json.loads((found / POSITION).read_text("utf-8")), str(found / POSITION))
         with np.load(found / VALUES, allow_pickle=False) as file:
             values = {int(number): file[number] for number in file.files}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"The state of training in {found} is damaged: {error}") from error
     variables = _variables(learner)
     expected = {number: tuple(variable.shape) for number, variable in variables.items()}

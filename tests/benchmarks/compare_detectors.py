@@ -1,6 +1,6 @@
 """Detectors on the same photos: `python tests/benchmarks/compare_detectors.py DATA SPLIT MODEL...`.
 
-Each model is evaluated in one pass and with the mirrored image as well, and soft-NMS in both. "False" is the part of the
+Each is evaluated in one pass and with the mirrored image as well, with soft-NMS in both. "False" is the part of the
 boxes without an object, at the score at which of all models the same part of the objects is found (overlap 0.5).
 """
 

@@ -1,0 +1,38 @@
+"""The self-check of a training: photos that can be learned by heart, and photos that can't."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from small import SIZE, small_detector
+
+from centernet.data import synthetic
+from centernet.errors import TrainingError
+from centernet.training import overfit as module
+from centernet.training.overfit import overfit
+from centernet.training.settings import TrainingSettings
+
+CLASSES = ("circle", "square")
+SETTINGS = TrainingSettings(learning_rate=5e-3, batch_size=4)
+
+
+def scenes():
+    return synthetic.shapes(6, SIZE, classes=CLASSES, max_objects=2, radius=(0.2, 0.3))
+
+
+def test_few_scenes_are_learned_by_heart() -> None:
+    assert overfit(small_detector(CLASSES, lively=False), scenes(), 4, SETTINGS, verbose=0) > 0.9
+
+
+def test_what_is_wrong_with_the_photos_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EPOCHS", 1)
+    monkeypatch.setattr(module, "ROUNDS", 2)
+    good = scenes()
+    beyond = [dataclasses.replace(sample, boxes=np.float32(sample.boxes + 500)) for sample in good]
+    bad = dataclasses.replace(good, samples=tuple(beyond))
+    with pytest.raises(TrainingError, match=r"can't learn 4 photos .* by heart: AP 0.000 after 2 epochs.*outside"):
+        overfit(small_detector(CLASSES, lively=False), bad, 4, SETTINGS, verbose=0)
+    with pytest.raises(TrainingError, match=r"Nothing is wrong with these photos as such"):
+        overfit(small_detector(CLASSES, lively=False), good, 4, SETTINGS, verbose=0)
