@@ -13,7 +13,7 @@ from keras import ops
 from centernet import inference
 from centernet.config import ModelConfig
 from centernet.errors import ConfigError
-from centernet.ops.focal import itself
+from centernet.ops.total import Total, itself
 from centernet.preprocessing import Placement, collate
 from centernet.test_time import TestTime
 
@@ -185,7 +185,7 @@ class Detector(keras.Model):
         maps: Mapping[str, Any],
         y: Mapping[str, Any],
         input_size: tuple[int, int],
-        total: Callable[[Any], Any] = itself,
+        total: Total = itself,
     ) -> Any:
         """What a family has to say: the losses of a batch, on the device.
 

@@ -9,11 +9,6 @@ from keras import ops
 MIN_PROBABILITY = 1e-4  # a published constant: the references clamp probabilities so
 
 
-def itself(value: Any) -> Any:
-    """The sum of a number over all devices that share a batch, where there is only one."""
-    return value
-
-
 def focal_terms(logits: Any, heatmap: Any) -> Any:
     """Focal loss of each value of a heatmap (Law and Deng 2018, equation 1, with α = 2 and β = 4).
 

@@ -14,15 +14,16 @@ Whatever lies where nothing is asked for, NaN included, has no part in values or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.ops.focal import focal_terms, itself
+from centernet.ops.focal import focal_terms
 from centernet.ops.peaks import gather_cells
+from centernet.ops.total import Total, itself
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def point_losses(
     maps: Mapping[str, Sequence[Any]],
     targets: Mapping[str, Any],
     weights: LossWeights | None = None,
-    total: Callable[[Any], Any] = itself,
+    total: Total = itself,
 ) -> dict[str, Any]:
     """The total loss and its parts, of all stacks.
 
@@ -97,7 +98,7 @@ def heatmap_loss(logits: Any, heatmap: Any, count: Any, masks: Sequence[Any] = (
     return ops.sum(terms) / ops.maximum(ops.cast(count, "float32"), 1.0)
 
 
-def l1_loss(vectors: Any, target: Any, mask: Any, total: Callable[[Any], Any] = itself) -> Any:
+def l1_loss(vectors: Any, target: Any, mask: Any, total: Total = itself) -> Any:
     """L1 loss of vectors (Zhou 2019, equations 2 and 3).
 
     Args:
@@ -114,13 +115,13 @@ def l1_loss(vectors: Any, target: Any, mask: Any, total: Callable[[Any], Any] = 
     return ops.sum(distance) / ops.maximum(total(ops.sum(ops.cast(mask, "float32"))), 1.0)
 
 
-def _heatmap_loss(logits: Any, name: str, targets: Mapping[str, Any], total: Callable[[Any], Any]) -> Any:
+def _heatmap_loss(logits: Any, name: str, targets: Mapping[str, Any], total: Total) -> Any:
     counted = targets["mask" if name == "heatmap" else "keypoint_mask"]
     masks = [targets[mask] for mask in {"heatmap_mask", f"{name}_mask"} & targets.keys()]
     return heatmap_loss(logits, targets[name], total(ops.sum(ops.cast(counted, "float32"))), masks)
 
 
-def _vector_loss(head: Any, name: str, targets: Mapping[str, Any], total: Callable[[Any], Any]) -> Any:
+def _vector_loss(head: Any, name: str, targets: Mapping[str, Any], total: Total) -> Any:
     """Loss of a map with one or several vectors a cell, at the cells that are asked."""
     place = f"{name}_" if f"{name}_cell" in targets else ""  # cells of its own, or the object's
     cell, mask = targets[f"{place}cell"], targets[f"{place}mask"]

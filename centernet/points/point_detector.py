@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ from centernet.backbones import build_backbone, default_preprocessing
 from centernet.config import ModelConfig
 from centernet.detector import Detector
 from centernet.errors import ConfigError
-from centernet.ops.focal import itself
+from centernet.ops.total import Total, itself
 from centernet.points.decode import STRIDE, decode
 from centernet.points.heads import apply_heads, head_channels
 from centernet.points.losses import LossWeights, point_losses
@@ -102,7 +102,7 @@ class PointDetector(Detector):
         maps: Mapping[str, Any],
         y: Mapping[str, Any],
         input_size: tuple[int, int],
-        total: Callable[[Any], Any] = itself,
+        total: Total = itself,
     ) -> dict[str, Any]:
         """See `Detector.training_losses`: the heads' losses by name (`centernet.points.losses`).
 

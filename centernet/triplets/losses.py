@@ -19,14 +19,15 @@ Unlike the reference:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
 
-from centernet.ops.focal import focal_terms, itself
+from centernet.ops.focal import focal_terms
 from centernet.ops.peaks import gather_cells
+from centernet.ops.total import Total, itself
 
 EPSILON = 1e-4  # a published constant: the reference guards its divisions so
 
@@ -50,7 +51,7 @@ def triplet_losses(
     maps: Mapping[str, Sequence[Any]],
     targets: Mapping[str, Any],
     weights: LossWeights | None = None,
-    total: Callable[[Any], Any] = itself,
+    total: Total = itself,
 ) -> dict[str, Any]:
     """The total loss and its parts, summed over the stacks and divided by their number.
 
@@ -78,7 +79,7 @@ def triplet_losses(
     return {"loss": sum(parts.values())} | parts
 
 
-def focal_loss(logits: Any, heatmap: Any, total: Callable[[Any], Any] = itself) -> Any:
+def focal_loss(logits: Any, heatmap: Any, total: Total = itself) -> Any:
     """Focal loss of a heatmap against Gaussians (Law and Deng 2018, equation 1); see `focal_terms`.
 
     Args:
@@ -127,7 +128,7 @@ def push_loss(top_left: Any, bottom_right: Any, mask: Any) -> Any:
     return ops.sum(ops.where(mask[:, None] & mask[:, :, None], pairs, 0.0))
 
 
-def offset_loss(offset: Any, target: Any, mask: Any, total: Callable[[Any], Any] = itself) -> Any:
+def offset_loss(offset: Any, target: Any, mask: Any, total: Total = itself) -> Any:
     """Smooth L1 loss of offsets (Law and Deng 2018, equation 3).
 
     Args:
@@ -144,7 +145,7 @@ def offset_loss(offset: Any, target: Any, mask: Any, total: Callable[[Any], Any]
     return ops.sum(smooth) / (total(ops.sum(_count(mask))) + EPSILON)
 
 
-def _stack_losses(maps: Mapping[str, Any], targets: Mapping[str, Any], total: Callable[[Any], Any]) -> dict[str, Any]:
+def _stack_losses(maps: Mapping[str, Any], targets: Mapping[str, Any], total: Total) -> dict[str, Any]:
     mask = targets["mask"]
     keypoints = ("top_left", "bottom_right", "center")
     first, second = (_at(maps[f"{name}_embedding"], targets[f"{name}_cell"])[..., 0] for name in keypoints[:2])
@@ -156,7 +157,7 @@ def _stack_losses(maps: Mapping[str, Any], targets: Mapping[str, Any], total: Ca
     }
 
 
-def _offset_loss(maps: Mapping[str, Any], name: str, targets: Mapping[str, Any], total: Callable[[Any], Any]) -> Any:
+def _offset_loss(maps: Mapping[str, Any], name: str, targets: Mapping[str, Any], total: Total) -> Any:
     """Loss of a keypoint's offsets, at cells of their own or at the keypoint's."""
     cell = targets.get(f"{name}_offset_cell", targets[f"{name}_cell"])
     mask = targets.get(f"{name}_offset_mask", targets["mask"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ from centernet.backbones import build_backbone, default_preprocessing
 from centernet.config import ModelConfig
 from centernet.detector import Detector
 from centernet.errors import ConfigError
-from centernet.ops.focal import itself
+from centernet.ops.total import Total, itself
 from centernet.preprocessing import Placement, Preprocessing
 from centernet.test_time import TestTime
 from centernet.triplets.canvas import STRIDE
@@ -107,7 +107,7 @@ class TripletDetector(Detector):
         maps: Mapping[str, Any],
         y: Mapping[str, Any],
         input_size: tuple[int, int],
-        total: Callable[[Any], Any] = itself,
+        total: Total = itself,
     ) -> dict[str, Any]:
         """See `Detector.training_losses`: `focal`, `pull`, `push` and `offset` (`centernet.triplets.losses`)."""
         _, *grid, classes = maps["center"][0].shape
