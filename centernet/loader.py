@@ -183,9 +183,9 @@ def _reader(found: Located) -> Callable[[], Any]:
         from centernet.checkpoints.pytorch import PyTorchCheckpoint
 
         return partial(PyTorchCheckpoint, found.path)
-    from centernet.weights_file import map_weights, read_weights
+    from centernet.weights_file import find_weights, read_weights
 
-    return partial(read_weights, map_weights(found.path))
+    return partial(read_weights, found.path, find_weights(found.path))
 
 
 def _set_weights(detector: Detector, found: Located, content: Any) -> LoadReport:

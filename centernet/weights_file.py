@@ -11,7 +11,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 import h5py
 import keras
@@ -25,6 +25,7 @@ FORMAT = 1
 SEPARATOR = "."  # in place of "/", which would make a group of each layer
 OPTIMIZER = "optimizer"  # what Keras calls an optimizer's part of its files
 SHOWN = 4
+ALIGNMENT = 64  # bytes, of tensors that TensorFlow takes without copying
 # What HDF5 and Keras raise for files that are damaged or another network's.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError)
 
@@ -44,14 +45,21 @@ def write_weights(detector: Any, path: Path, dtype: str = "float32") -> None:
             file.create_dataset(name, data=_converted(values, dtype) if values.dtype == np.float32 else values)
 
 
-def map_weights(path: Path) -> dict[str, np.ndarray] | None:
-    """All tensors of a file, mapped into memory: they are read when they are used.
+class Place(NamedTuple):
+    """Where a tensor lies in a file: its first byte, or None if the values are here."""
+
+    start: int | None
+    values: np.ndarray  # or, with a start, an empty array of the type and shape
+
+
+def find_weights(path: Path) -> dict[str, Place] | None:
+    """Where all tensors of a file are.
 
     Args:
         path: A `.weights.h5` file.
 
     Returns:
-        Name → array, or None if it is Keras's own form, which `load_weights` reads.
+        Name → place, or None if it is Keras's own form, which `load_weights` reads.
 
     Raises:
         CheckpointError: If the file is damaged.
@@ -60,15 +68,23 @@ def map_weights(path: Path) -> dict[str, np.ndarray] | None:
         with h5py.File(path) as file:
             if MARK not in file.attrs:
                 return None
-            content = np.memmap(path, np.uint8, "r")
-            return {name: _mapped(name, dataset, content) for name, dataset in file.items()}
+            return {name: _place(name, dataset) for name, dataset in file.items()}
     except UNREADABLE as error:
         raise _damaged(path, error) from error
 
 
-def read_weights(mapped: dict[str, np.ndarray] | None) -> dict[str, Any] | None:
-    """Read mapped tensors to where the backend has its own; this may be another thread, since HDF5 plays no part."""
-    return mapped and {name: ops.convert_to_tensor(values) for name, values in mapped.items()}
+def read_weights(path: Path, places: dict[str, Place] | None) -> dict[str, Any] | None:
+    """Read the tensors that were found in a file, as the backend has them.
+
+    HDF5 plays no part and reading leaves Python to others, so that a network can be built meanwhile in another thread.
+
+    Raises:
+        CheckpointError: If the file is shorter than it was.
+    """
+    if places is None:
+        return None
+    with path.open("rb", buffering=0) as file:
+        return {name: _tensor(_read(file, path, *place)) for name, place in places.items()}
 
 
 def load_weights(detector: Any, path: Path, tensors: dict[str, Any] | None = None) -> None:
@@ -82,7 +98,7 @@ def load_weights(detector: Any, path: Path, tensors: dict[str, Any] | None = Non
     Raises:
         CheckpointError: If the file is damaged or belongs to another network. The detector is unchanged then.
     """
-    tensors = tensors or map_weights(path)
+    tensors = tensors or read_weights(path, find_weights(path))
     if tensors is None:
         _load_keras(detector, path)
         return
@@ -94,13 +110,43 @@ def load_weights(detector: Any, path: Path, tensors: dict[str, Any] | None = Non
     detector.refresh()
 
 
-def _mapped(name: str, dataset: Any, content: np.ndarray) -> np.ndarray:
+def _place(name: str, dataset: Any) -> Place:
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
         raise TypeError(f"{name} holds no numbers.")
     start = dataset.id.get_offset()
     if start is None:  # empty, or not in one piece
-        return dataset[()]
-    return content[start : start + dataset.nbytes].view(dataset.dtype).reshape(dataset.shape)
+        return Place(None, dataset[()])
+    return Place(start, _aligned(dataset.dtype, dataset.shape))
+
+
+def _aligned(dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray:
+    """An array without values that a backend can take as it is; memory is only used when it is filled."""
+    size = dtype.itemsize * math.prod(shape)
+    room = np.empty(size + ALIGNMENT, np.uint8)
+    first = -room.ctypes.data % ALIGNMENT
+    return room[first : first + size].view(dtype).reshape(shape)
+
+
+def _read(file: IO[bytes], path: Path, start: int | None, values: np.ndarray) -> np.ndarray:
+    if start is None:
+        return values
+    file.seek(start)
+    left = values.reshape(-1).view(np.uint8).data
+    while left:
+        count = file.readinto(left)  # type: ignore[attr-defined] # of a raw file
+        if not count:
+            raise CheckpointError(f"The weights {path} are damaged: the file ends before all tensors are read.")
+        left = left[count:]
+    return values
+
+
+def _tensor(values: np.ndarray) -> Any:
+    """The values as the backend has them: not copied, where it can do without."""
+    if keras.backend.backend() != "tensorflow" or values.dtype.byteorder == ">":
+        return ops.convert_to_tensor(values)
+    import tensorflow as tf
+
+    return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
 
 
 def _by_name(detector: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from small import same, small_detector, state
 
 from centernet.errors import CheckpointError
-from centernet.weights_file import load_weights, map_weights, read_weights, write_weights
+from centernet.weights_file import find_weights, load_weights, read_weights, write_weights
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +25,42 @@ def test_a_tensor_a_variable_named_by_its_path(detector, tmp_path):
 
 def test_what_was_read_before_is_taken_and_given_back(detector, tmp_path):
     write_weights(detector, tmp_path / "a.weights.h5")
-    tensors, other = read_weights(map_weights(tmp_path / "a.weights.h5")), small_detector(seed=3)
-    load_weights(other, tmp_path / "a.weights.h5", tensors)
+    path = tmp_path / "a.weights.h5"
+    tensors, other = read_weights(path, find_weights(path)), small_detector(seed=3)
+    load_weights(other, path, tensors)
     assert same(state(other), state(detector))
     assert tensors == {}
+
+
+def test_what_is_loaded_is_no_longer_the_file_s(detector, tmp_path):
+    """Values are taken as they were read, without a copy: training must change nothing but the variables."""
+    path = tmp_path / "a.weights.h5"
+    write_weights(detector, path)
+    content, one, other = path.read_bytes(), small_detector(seed=3), small_detector(seed=4)
+    tensors = read_weights(path, find_weights(path))
+    for loaded in (one, other):
+        load_weights(loaded, path, dict(tensors))
+    one.set_weights([value + 1 for value in state(one)])
+    kernel = other.backbone.get_layer("stem_conv").kernel
+    kernel.assign_add(kernel)
+    assert same(state(one), [value + 1 for value in state(detector)])
+    assert np.array_equal(tensors["stem_conv.kernel"], detector.backbone.get_layer("stem_conv").kernel)
+    assert path.read_bytes() == content
+
+
+def test_a_file_that_is_cut_off_meanwhile_is_damaged(detector, tmp_path):
+    path = tmp_path / "a.weights.h5"
+    write_weights(detector, path)
+    places = find_weights(path)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match="ends before all tensors are read"):
+        read_weights(path, places)
 
 
 def test_both_forms_give_the_same(detector, tmp_path):
     write_weights(detector, tmp_path / "ours.weights.h5")
     detector.save_weights(tmp_path / "keras.weights.h5")
-    assert map_weights(tmp_path / "keras.weights.h5") is None
+    assert find_weights(tmp_path / "keras.weights.h5") is None
     for name in ("ours", "keras"):
         other = small_detector(seed=3)
         other.load_weights(tmp_path / f"{name}.weights.h5")
