@@ -14,7 +14,6 @@ import keras
 
 import centernet
 from centernet.backbones import BACKBONES
-from centernet.backbones.build import Backbone, finish
 from centernet.backbones.pyramid import feature_pyramid
 from centernet.data import synthetic
 
@@ -25,7 +24,7 @@ def MobileNetFPN(alpha: float = 0.25) -> keras.Model:  # noqa: N802 - named like
     """A trunk, and a neck that brings its maps to one of stride 4."""
     trunk = keras.applications.MobileNet(include_top=False, weights=None, alpha=alpha, input_shape=(None, None, 3))
     features = feature_pyramid([trunk.get_layer(tap).output for tap in TAPS], widths=(64, 48, 32, 32))
-    return finish(Backbone(trunk.input, [features], name="mobilenet_fpn"), None, stride=32)
+    return keras.Model(trunk.input, features, name="mobilenet_fpn")
 
 
 BACKBONES["mobilenet_fpn"] = MobileNetFPN  # where a model is loaded, this has to have run as well

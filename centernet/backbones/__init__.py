@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import keras
 
+from centernet.backbones.build import as_backbone
 from centernet.backbones.hourglass import Hourglass, Hourglass52, Hourglass104
 from centernet.backbones.mobilenet import MobileNetV2FPN
 from centernet.backbones.resnet import ResNet50V1FPN, ResNet50V2, ResNet101V1FPN, ResNet101V2
@@ -36,8 +37,8 @@ __all__ = [
     "default_preprocessing",
 ]
 
-# The name in a configuration, and what builds it. A new backbone is a line here.
-BACKBONES: Mapping[str, Callable[..., keras.Model]] = {
+# The name in a configuration, and what builds it: any function that returns a functional model, see `as_backbone`.
+BACKBONES: dict[str, Callable[..., keras.Model]] = {
     "hourglass": Hourglass,
     "hourglass52": Hourglass52,
     "hourglass104": Hourglass104,
@@ -106,7 +107,7 @@ def build_backbone(name: str, **options: Any) -> keras.Model:
         raise ConfigError(f"Expected a backbone of {sorted(BACKBONES)}. Received: backbone={name!r}")
     builder = BACKBONES[name]
     try:
-        return builder(**options)
+        return as_backbone(builder(**options))
     except TypeError as error:
         accepted = sorted(set(inspect.signature(Hourglass if "hourglass" in name else builder).parameters))
         raise ConfigError(f"Backbone {name!r} can't be built with {options} ({error}); it takes {accepted}") from error

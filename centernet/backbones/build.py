@@ -18,6 +18,8 @@ DEFAULT_INITIALIZERS = {
     "zeros": initializers.Zeros,
     "ones": initializers.Ones,
 }
+STRIDE = 4  # of the maps that every backbone gives
+PROBE = 256  # side of the input that a network is looked at with
 InputShape = tuple[int | None, int | None, int]
 IMAGENET = "imagenet"
 
@@ -78,6 +80,33 @@ def finish(model: keras.Model, weights: str | None, *, stride: int) -> keras.Mod
         model.load_weights(weights)
     model.input_multiple = stride
     return model
+
+
+def as_backbone(model: keras.Model) -> keras.Model:
+    """A functional model of your own as a backbone; one of ours stays as it is.
+
+    Args:
+        model: From images `(batch, height, width, 3)` to one map of stride 4, or a list of one a stack. It must be
+            built for inputs of any size, `(None, None, 3)`.
+
+    Returns:
+        The model, which returns a list and has the attribute `input_multiple`: the stride of its smallest map.
+
+    Raises:
+        ConfigError: If it has another output.
+    """
+    if hasattr(model, "input_multiple"):
+        return model
+    copy = keras.models.clone_model(model, input_tensors=keras.Input((PROBE, PROBE, 3)))
+    shapes = [tuple(tensor.shape) for tensor in copy.outputs]
+    if any(len(shape) != 4 or shape[1:3] != (PROBE // STRIDE, PROBE // STRIDE) for shape in shapes):
+        raise ConfigError(
+            f"Expected a backbone whose maps have a stride of {STRIDE}: (batch, {PROBE // STRIDE}, {PROBE // STRIDE}, "
+            f"channels) of an input of {PROBE}×{PROBE}. Received: {shapes} from {model.name}."
+        )
+    maps = [tensor.shape for layer in copy.layers for tensor in keras.tree.flatten(layer.output)]
+    smallest = min(shape[1] for shape in maps if len(shape) == 4 and shape[1] > 1)  # 1: pooled over all, for attention
+    return finish(Backbone(model.inputs[0], list(model.outputs), name=model.name), None, stride=PROBE // smallest)
 
 
 @contextmanager

@@ -165,6 +165,33 @@ def test_a_hourglass_needs_blocks_for_every_width(shape: dict[str, tuple[int, ..
         Hourglass(1, **shape)
 
 
+def own_network(stride: int, stacks: int) -> keras.Model:
+    """A plain Keras model down to stride 16, with channel attention, and maps of a stride of its own."""
+    x = inputs = keras.Input((None, None, 3))
+    while stride > 1:
+        x = keras.layers.Conv2D(8, 3, strides=2, padding="same")(x)
+        stride //= 2
+    deep = keras.layers.AveragePooling2D(4)(x)
+    gate = keras.layers.Dense(8)(keras.layers.GlobalAveragePooling2D(keepdims=True)(deep))
+    x = keras.layers.Add()([x, keras.layers.UpSampling2D(4)(keras.layers.Multiply()([deep, gate]))])
+    return keras.Model(inputs, [x] * stacks if stacks > 1 else x)
+
+
+@pytest.mark.parametrize("stacks", [1, 2])
+def test_a_plain_model_is_a_backbone(monkeypatch: pytest.MonkeyPatch, stacks: int) -> None:
+    monkeypatch.setitem(BACKBONES, "own", lambda: own_network(4, stacks))
+    backbone = build_backbone("own")
+    assert backbone.input_multiple == 16
+    maps = backbone(np.zeros((1, 32, 48, 3), "float32"))
+    assert [tuple(one.shape) for one in maps] == [(1, 8, 12, 8)] * stacks
+
+
+def test_a_plain_model_of_another_stride_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BACKBONES, "own", lambda: own_network(8, 1))
+    with pytest.raises(ConfigError, match=r"maps have a stride of 4: \(batch, 64, 64, channels\).*\(None, 32, 32, 8\)"):
+        build_backbone("own")
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"resnet50_v1_fpn.*backbone='resnet5'"):
         build_backbone("resnet5")
