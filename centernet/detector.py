@@ -116,7 +116,7 @@ class Detector(keras.Model):
                 of these. A folder, glob pattern, video or camera number: a stream.
             min_score: Objects that score less are left out; 0 keeps everything the decoder gives.
             max_detections: At most this many objects an image; at most (and by default) the decoder's.
-            batch_size: Images that go through the network together (of a list or stream).
+            batch_size: Images that go through the network together (of a list or stream), in one pass.
             test_time: Several passes over each image (mirrored, at several scales), joined by soft-NMS; by
                 default what the model's description says, which is one pass for Objects as Points.
             exact: Also reproduce accidents of the software that exported the published models
@@ -222,12 +222,12 @@ class Detector(keras.Model):
             ConfigError: If the batch has another form, or a loss or weights were given as well.
         """
         from centernet.training.objects import check_batch
-        from centernet.training.replicas import total
+        from centernet.training.replicas import own_part, total
 
         check_batch(self.config, x, y, sample_weight, self.loss)
         losses = self.training_losses(y_pred, y, tuple(x.shape[1:3]), total)
         self._parts().update(losses, ops.shape(x)[0])
-        return losses["loss"] + sum(ops.sum(loss) for loss in self.losses)
+        return losses["loss"] + own_part(sum(ops.sum(loss) for loss in self.losses))
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -65,6 +65,18 @@ def check_fields(instance: Any) -> None:
             raise ConfigError(f"Expected {name} to be {_words(hint)}. Received: {value!r}")
 
 
+def check_weights(instance: Any) -> None:
+    """Check that all values of a dataclass are numbers of at least 0; see `check_fields`.
+
+    Raises:
+        ConfigError: If one is not.
+    """
+    check_fields(instance)
+    for name in (field.name for field in dataclasses.fields(instance)):
+        if getattr(instance, name) < 0:
+            raise ConfigError(f"Expected {name} of at least 0. Received: {getattr(instance, name)!r}")
+
+
 def plain(value: Any) -> Any:
     """The same value as JSON has it: dicts, lists, Python's own numbers."""
     if isinstance(value, Mapping):

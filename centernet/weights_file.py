@@ -142,7 +142,8 @@ def _read(file: IO[bytes], path: Path, start: int | None, values: np.ndarray) ->
 
 def _tensor(values: np.ndarray) -> Any:
     """The values as the backend has them: not copied, where it can do without."""
-    if keras.backend.backend() != "tensorflow" or values.dtype.byteorder == ">":
+    takes = keras.backend.backend() == "tensorflow" and values.dtype.isnative and values.ctypes.data % ALIGNMENT == 0
+    if not takes:
         return ops.convert_to_tensor(values)
     import tensorflow as tf
 

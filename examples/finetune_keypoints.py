@@ -1,9 +1,10 @@
 """Fine-tune on keypoints: `python examples/finetune_keypoints.py [DATA] [--model NAME] [--epochs 30] [--out FOLDER]`.
 
 DATA is a COCO JSON with keypoints, or its folder. Without it, scenes with stick figures are rendered, whose head, hands
-and feet are keypoints: expect AP of about .85 for boxes and .95 for keypoints, in two minutes on two cores, from a model
-that knows such figures, the detector in `runs/pose/best`, and a scene with what it finds in `runs/pose/found.png`. With a
-network, start from people: `--model centernet_mobilenetv2fpn_512x512_coco17_kpts --size 512`.
+and feet are keypoints: expect AP of about .85 for boxes and .95 for keypoints, in two minutes on two cores, from a
+model that knows such figures, the detector in `runs/pose/best`, and a scene with what it finds in
+`runs/pose/found.png`. With a network, start from people: `--model centernet_mobilenetv2fpn_512x512_coco17_kpts --size
+512`.
 """
 
 from __future__ import annotations

@@ -48,6 +48,19 @@ def test_what_is_loaded_is_no_longer_the_file_s(detector, tmp_path):
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_a_file_that_another_tool_compressed_is_read(detector, tmp_path, dtype):
+    write_weights(detector, tmp_path / "a.weights.h5", dtype)
+    with h5py.File(tmp_path / "a.weights.h5") as file, h5py.File(tmp_path / "b.weights.h5", "w") as other:
+        other.attrs.update(file.attrs)
+        for name, values in file.items():
+            other.create_dataset(name, data=values[()], compression="gzip", chunks=True)
+    loaded = [small_detector(seed=3) for _ in range(2)]
+    for one, name in zip(loaded, "ab", strict=True):
+        one.load_weights(tmp_path / f"{name}.weights.h5")
+    assert same(*map(state, loaded))
+
+
 def test_a_file_that_is_cut_off_meanwhile_is_damaged(detector, tmp_path):
     path = tmp_path / "a.weights.h5"
     write_weights(detector, path)

@@ -101,13 +101,14 @@ def build_backbone(name: str, **options: Any) -> keras.Model:
         The backbone.
 
     Raises:
-        ConfigError: If the name or an option is unknown.
+        ConfigError: If the name or an option is unknown, or the function gives no backbone.
     """
     if name not in BACKBONES:
         raise ConfigError(f"Expected a backbone of {sorted(BACKBONES)}. Received: backbone={name!r}")
     builder = BACKBONES[name]
     try:
-        return as_backbone(builder(**options))
+        model = builder(**options)
     except TypeError as error:
         accepted = sorted(set(inspect.signature(Hourglass if "hourglass" in name else builder).parameters))
         raise ConfigError(f"Backbone {name!r} can't be built with {options} ({error}); it takes {accepted}") from error
+    return as_backbone(model)

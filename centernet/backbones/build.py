@@ -87,7 +87,8 @@ def as_backbone(model: keras.Model) -> keras.Model:
 
     Args:
         model: From images `(batch, height, width, 3)` to one map of stride 4, or a list of one a stack. It must be
-            built for inputs of any size, `(None, None, 3)`.
+            built for inputs of any size, `(None, None, 3)`. Models that it contains are not looked into: where one of
+            them has the smallest map, set `input_multiple` yourself.
 
     Returns:
         The model, which returns a list and has the attribute `input_multiple`: the stride of its smallest map.
@@ -95,8 +96,14 @@ def as_backbone(model: keras.Model) -> keras.Model:
     Raises:
         ConfigError: If it has another output.
     """
-    if hasattr(model, "input_multiple"):
+    if isinstance(model, Backbone):
         return model
+    inputs = [tuple(one.shape) for one in getattr(model, "inputs", ())]  # which a functional model has
+    if inputs != [(None, None, None, 3)]:
+        raise ConfigError(
+            "Expected a functional model with one input of shape (None, None, 3), for images of any size, as a "
+            f"backbone. Received: {model!r} with inputs {inputs}."
+        )
     copy = keras.models.clone_model(model, input_tensors=keras.Input((PROBE, PROBE, 3)))
     shapes = [tuple(tensor.shape) for tensor in copy.outputs]
     if any(len(shape) != 4 or shape[1:3] != (PROBE // STRIDE, PROBE // STRIDE) for shape in shapes):
@@ -104,9 +111,10 @@ def as_backbone(model: keras.Model) -> keras.Model:
             f"Expected a backbone whose maps have a stride of {STRIDE}: (batch, {PROBE // STRIDE}, {PROBE // STRIDE}, "
             f"channels) of an input of {PROBE}×{PROBE}. Received: {shapes} from {model.name}."
         )
-    maps = [tensor.shape for layer in copy.layers for tensor in keras.tree.flatten(layer.output)]
-    smallest = min(shape[1] for shape in maps if len(shape) == 4 and shape[1] > 1)  # 1: pooled over all, for attention
-    return finish(Backbone(model.inputs[0], list(model.outputs), name=model.name), None, stride=PROBE // smallest)
+    maps = [tensor.shape for layer in copy.layers for tensor in keras.tree.flatten(layer.output)] + shapes
+    smallest = min(shape[1] for shape in maps if len(shape) == 4 and (shape[1] or 0) > 1)  # 1: pooled over all
+    multiple = getattr(model, "input_multiple", PROBE // smallest)
+    return finish(Backbone(model.inputs[0], list(model.outputs), name=model.name), None, stride=multiple)
 
 
 @contextmanager

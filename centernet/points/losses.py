@@ -21,6 +21,7 @@ from typing import Any
 from keras import ops
 
 from centernet.errors import ConfigError
+from centernet.fields import check_weights
 from centernet.ops.focal import focal_terms
 from centernet.ops.peaks import gather_cells
 from centernet.ops.total import Total, itself
@@ -45,6 +46,10 @@ class LossWeights:
     keypoint_heatmap: float = 1.0
     keypoint_regression: float = 0.1
     keypoint_offset: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_weights(self)
 
 
 def point_losses(

@@ -38,7 +38,8 @@ def set_weights_of(learner: Any, values: list[np.ndarray]) -> None:
 @contextmanager
 def averaged_weights(learner: Any) -> Iterator[None]:
     """Within it, a learner has the moving averages of its weights, if its optimizer keeps them."""
-    optimizer = learner.optimizer
+    # Keras wraps the optimizer in another one for float16.
+    optimizer = getattr(learner.optimizer, "inner_optimizer", learner.optimizer)
     if not optimizer.use_ema:
         yield
         return

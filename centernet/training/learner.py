@@ -10,7 +10,7 @@ from keras import ops
 
 from centernet.augmentation import Augmentation, AugmentationSettings
 from centernet.training.losses import LossParts
-from centernet.training.replicas import is_among_processes, total
+from centernet.training.replicas import is_among_processes, own_part, own_seed, total
 
 
 class Learner(keras.Model):
@@ -59,7 +59,7 @@ class Learner(keras.Model):
         Returns:
             Head name → list over stacks; and the objects, as `Detector.compute_loss` takes them.
         """
-        batch = (self._changed if training else self._fitted)(batch, self.seeds)
+        batch = (self._changed if training else self._fitted)(batch, own_seed(self.seeds))
         x = self.detector.config.preprocessing.normalize(batch["images"])
         objects = {name: values for name, values in batch.items() if name not in ("images", "sizes")}
         return self.detector(x, training=training and self._batch_statistics), objects | {"image_sizes": batch["sizes"]}
@@ -72,7 +72,7 @@ class Learner(keras.Model):
         size = self.detector.config.preprocessing.size
         losses = self.detector.training_losses(maps, objects, size, total)
         self._parts.update(losses, ops.shape(objects["boxes"])[0])
-        return losses["loss"]
+        return losses["loss"] + own_part(sum(ops.sum(loss) for loss in self.losses))
 
     def get_metrics_result(self) -> dict[str, Any]:
         """Loss and parts by name; of several processes as vectors, since Keras takes their mean along an axis."""

@@ -75,6 +75,8 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check the values."""
         check_fields(self)
+        if isinstance(self.image_size, list):
+            object.__setattr__(self, "image_size", tuple(self.image_size))
 
     def build(self, dataset: Dataset) -> Any:
         """The detector to train, for the classes of a dataset, and for its keypoints if the model finds some.
@@ -89,8 +91,7 @@ class Recipe:
         if isinstance(self.model, str):
             finds_keypoints = describe(self.model).keypoints is not None
             keypoints = dataset.keypoints if finds_keypoints else None
-            size = None if self.image_size is None else (self.image_size[0], self.image_size[1])
-            return load(self.model, classes=dataset.class_names, keypoints=keypoints, image_size=size)
+            return load(self.model, classes=dataset.class_names, keypoints=keypoints, image_size=self.image_size)
         of_dataset: dict[str, Any] = {"classes": dataset.class_names, "dataset_ids": dataset.dataset_ids}
         if self.model.get("task", "boxes") != "boxes":
             if dataset.keypoints is None:

@@ -1,6 +1,6 @@
 """Several devices that share a batch by `tf.distribute`: a replica of the network on each.
 
-(`keras.distribution` on JAX needs none of this: there a batch is one array, wherever its parts are.)
+(`keras.distribution` on JAX, in one process, needs none of this: there a batch is one array, wherever its parts are.)
 """
 
 from __future__ import annotations
@@ -10,6 +10,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
+from keras import ops
+
+from centernet.errors import ConfigError
+from centernet.training.settings import TrainingSettings
+
+REPLICA = 1_000_003  # between the seeds of replicas
 
 
 def strategy_of(model: keras.Model) -> Any:
@@ -22,6 +28,26 @@ def scope_of(model: keras.Model) -> AbstractContextManager[Any]:
     """Where variables are made that belong to a model."""
     strategy = strategy_of(model)
     return strategy.scope() if strategy else nullcontext()
+
+
+def check_replicas(settings: TrainingSettings, strategy: Any) -> None:
+    """Check that the replicas of a strategy, if there is one, can be trained as the settings say.
+
+    Raises:
+        ConfigError: If they can't.
+    """
+    if strategy is None:
+        return
+    replicas, batch_size, accumulate = strategy.num_replicas_in_sync, settings.batch_size, settings.accumulate
+    if accumulate > 1:
+        raise ConfigError(
+            "Expected accumulate=1 under tf.distribute, where Keras can't do otherwise. Received: "
+            f"accumulate={accumulate}. Take batch_size={accumulate * batch_size} instead."
+        )
+    if batch_size % replicas:
+        raise ConfigError(
+            f"Expected a batch_size that {replicas} replicas can share evenly. Received: batch_size={batch_size}"
+        )
 
 
 def writes(model: keras.Model) -> bool:
@@ -37,6 +63,21 @@ def total(value: Any) -> Any:
     """Sum over all replicas of what each has of its part of a batch; the value itself where there is only one."""
     context = _replica()
     return value if context is None else context.all_reduce("SUM", value)
+
+
+def own_seed(seeds: keras.random.SeedGenerator) -> Any:
+    """What a replica draws from: the generator, or where there are several, a pair that no other replica has."""
+    context = _replica()
+    if context is None:
+        return seeds
+    seed, step = ops.unstack(ops.cast(seeds.next(), "int64"), 2)
+    return ops.stack([seed + ops.cast(context.replica_id_in_sync_group, "int64") * REPLICA, step])
+
+
+def own_part(loss: Any) -> Any:
+    """The part of a replica in a loss that all have alike."""
+    context = _replica()
+    return loss if context is None else loss / context.num_replicas_in_sync
 
 
 def is_among_processes() -> bool:

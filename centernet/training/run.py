@@ -18,9 +18,10 @@ from centernet.training.averages import OwnWeights
 from centernet.training.best import KeepBest
 from centernet.training.callbacks import Evaluate, SaveState, StopAtNonsense, Throughput
 from centernet.training.freezing import freeze
+from centernet.training.goals import goals
 from centernet.training.learner import Learner
 from centernet.training.optimizers import make_optimizer
-from centernet.training.replicas import joint_statistics, scope_of, strategy_of, writes
+from centernet.training.replicas import check_replicas, joint_statistics, scope_of, strategy_of, writes
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import Position, find_state, restore_state
 from centernet.training.statistics import forgetting
@@ -67,17 +68,30 @@ def fit(
     check_dataset(detector, train, settings.batch_size)
     if validation_data is not None:
         check_dataset(detector, validation_data, 1)
-    if settings.accumulate > 1 and strategy_of(detector):
-        raise ConfigError(
-            f"Expected accumulate=1 under tf.distribute, which Keras can't do otherwise. Received: "
-            f"accumulate={settings.accumulate}. Take batch_size={settings.accumulate * settings.batch_size} instead."
-        )
-    begins_from = out if resume else None
-    if writes(detector):
-        check_folder(out, resume)
-    else:
-        out = None
-    _set_goals(detector, settings)
+    check_replicas(settings, strategy_of(detector))
+    with goals(detector, settings):
+        begins_from = out if resume else None
+        if writes(detector):
+            check_folder(out, resume)
+        else:
+            out = None
+        history = _train(detector, train, validation_data, settings, out, begins_from, callbacks, verbose)
+    if out is not None:
+        detector.save(out / MODEL)
+    return history
+
+
+def _train(
+    detector: Any,
+    train: Dataset,
+    validation_data: Dataset | None,
+    settings: TrainingSettings,
+    out: Path | None,
+    begins_from: Path | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: str | int,
+) -> keras.callbacks.History:
+    """All of `fit` after the checks; a training that goes on does so from the state in a folder."""
     frozen = freeze(detector, settings.freeze)
     if frozen:
         logger.info("Frozen: %d layers, up to %s.", len(frozen), frozen[-1])
@@ -96,23 +110,12 @@ def fit(
         history = _fit_from(learner, batches, begin, settings.epochs, ours, verbose)
     freeze(detector, None)
     detector.refresh()
-    if out is not None:
-        detector.save(out / MODEL)
     return history
 
 
 def _changed(settings: TrainingSettings, changes: dict[str, Any]) -> TrainingSettings:
     values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
     return read_fields(TrainingSettings, values | changes, "the arguments of fit")
-
-
-def _set_goals(detector: Any, settings: TrainingSettings) -> None:
-    """Say what a detector learns, and which part of the loss is how heavy, where the settings do."""
-    for name, own in (("target_settings", settings.targets), ("loss_weights", settings.loss_weights)):
-        if own:
-            before = getattr(detector, name)
-            where = f"{name.removesuffix('_settings')} of the training"
-            setattr(detector, name, read_fields(type(before), dataclasses.asdict(before) | dict(own), where))
 
 
 def make_learner(detector: Any, settings: TrainingSettings, steps: int) -> Learner:
@@ -182,15 +185,21 @@ def _fit_from(
     options: dict[str, Any] = {"callbacks": callbacks, "verbose": verbose, "shuffle": False}
     if begin.step == len(batches):
         begin = Position(begin.epoch + 1)
+    before: dict[str, list[float]] = {}
     if begin.step:
         rest, own = batches.starting_at(begin.epoch, begin.step), OwnWeights()
         ends = begin.epoch + 1
         with_own = options | {"callbacks": [*callbacks, own]}
-        learner.fit(rest, steps_per_epoch=len(rest), initial_epoch=begin.epoch, epochs=ends, **with_own)
+        first = learner.fit(rest, steps_per_epoch=len(rest), initial_epoch=begin.epoch, epochs=ends, **with_own)
+        if ends == epochs or learner.stop_training:
+            return first
         own.put_back()  # Keras puts averaged weights in place at the end of a fit
-        begin = Position(ends)
+        begin, before = Position(ends), first.history
     whole = batches.starting_at(begin.epoch)
-    return learner.fit(whole, steps_per_epoch=len(whole), initial_epoch=begin.epoch, epochs=epochs, **options)
+    history = learner.fit(whole, steps_per_epoch=len(whole), initial_epoch=begin.epoch, epochs=epochs, **options)
+    names = [*before, *(name for name in history.history if name not in before)]
+    history.history = {name: [*before.get(name, []), *history.history.get(name, [])] for name in names}
+    return history
 
 
 def check_folder(out: Path | None, resume: bool) -> None:

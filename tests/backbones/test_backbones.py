@@ -192,6 +192,32 @@ def test_a_plain_model_of_another_stride_is_refused(monkeypatch: pytest.MonkeyPa
         build_backbone("own")
 
 
+def test_a_network_in_a_network_is_a_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, own_network(4, 1)(inputs / 255.0))
+    monkeypatch.setitem(BACKBONES, "own", lambda: model)
+    assert build_backbone("own").input_multiple == 4  # nothing smaller is seen from outside
+    model.input_multiple = 16
+    assert build_backbone("own").input_multiple == 16
+    assert isinstance(build_backbone("own")(np.zeros((1, 16, 16, 3), "float32")), list)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: keras.Sequential([keras.layers.Conv2D(8, 3, strides=4, padding="same")]),
+        lambda: keras.Model(image := keras.Input((512, 512, 3)), keras.layers.AveragePooling2D(4)(image)),
+        lambda: keras.Model([image := keras.Input((None, None, 3)), keras.Input((1,))], image),
+    ],
+)
+def test_what_is_no_functional_model_of_images_of_any_size_is_refused(
+    build: Callable[[], keras.Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKBONES, "own", build)
+    with pytest.raises(ConfigError, match=r"a functional model with one input of shape \(None, None, 3\)"):
+        build_backbone("own")
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"resnet50_v1_fpn.*backbone='resnet5'"):
         build_backbone("resnet5")

@@ -26,6 +26,8 @@ def test_from_a_recipe_to_a_detector_that_goes_on_learning(run, recipe, tmp_path
     assert done.code == 0
     assert "photos (train): 8 images" in done.err
     assert "0 kept by name (none), 1 new (circle), 2 dropped" in done.err
+    assert "AP " in done.out
+    assert "on photos (val) after epoch 1 was the best." in done.out
     assert "centernet detect PHOTO --model runs/mine/best" in done.out
     assert centernet.load(tmp_path / "runs/mine/best").class_names == ("circle",)
 

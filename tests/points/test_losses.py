@@ -37,6 +37,23 @@ def arrays(values: Any) -> Any:
     return keras.tree.map_structure(lambda value: np.asarray(ops.convert_to_numpy(value)), values)
 
 
+def test_vectors_are_asked_of_all_cells_of_a_radius() -> None:
+    sizes = {"input_size": (32, 40), "output_size": (8, 10), "num_classes": 1}
+    boxes, ids = np.float32([[[10, 8, 26, 20]]]), np.int32([[0]])  # its center is 4.5 3.5 in cells
+    targets = point_targets(*tensors((boxes, ids)), **sizes, settings=TargetSettings(object_radius=1))
+    rows, columns = np.mgrid[:8, :10]
+    offset = np.float32(np.stack([3.5 - rows, 4.5 - columns], axis=-1))[None]
+    maps = {"size": [np.full((1, 8, 10, 2), (3, 4), np.float32)], "offset": [offset]}
+    right = arrays(point_losses(tensors(maps), targets))
+    assert right["loss"] == pytest.approx(0, abs=1e-5)
+    maps["offset"][0][0, 3, 5] += 2  # a neighbor of the center's cell
+    maps["size"][0][0, 2, 4, 0] += 3
+    maps["size"][0][0, 2, 5] += 100  # outside the disc
+    wrong = arrays(point_losses(tensors(maps), targets))
+    assert wrong["offset"] == pytest.approx(4 / 5, rel=1e-5)
+    assert wrong["size"] == pytest.approx(0.1 * 3 / 5, rel=1e-5)
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """JAX compiles every operation for every shape; once for all of them is quicker."""
     if keras.backend.backend() == "jax":

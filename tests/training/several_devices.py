@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 CLASSES = ("circle", "square")
 
 
@@ -25,6 +27,23 @@ def mirrored() -> Any:
     processor = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope()
+
+
+def draws() -> Any:
+    """Print what two replicas draw, and what a single device does, and end."""
+    scope = mirrored()
+    import keras
+    import tensorflow as tf
+
+    from centernet.augmentation.draws import Draws
+    from centernet.training.replicas import own_seed
+
+    with scope:
+        seeds = keras.random.SeedGenerator(3)
+        drawn = tf.distribute.get_strategy().run(lambda: Draws(2, own_seed(seeds))(2))
+    single = Draws(2, own_seed(keras.random.SeedGenerator(3)))(2)
+    print(json.dumps([np.asarray(one).tolist() for one in (*drawn.values, single)]))
+    sys.exit()
 
 
 def worker(index: str, *ports: str) -> Any:
@@ -50,6 +69,7 @@ def data_parallel() -> Any:
 HOW: dict[str, Callable[..., Any]] = {
     "one": one,
     "mirrored": mirrored,
+    "draws": draws,
     "worker": worker,
     "data_parallel": data_parallel,
 }

@@ -90,6 +90,16 @@ def test_files_that_are_no_recipe(recipe, text, message):
         read_recipe(recipe(text))
 
 
+def test_a_recipe_may_have_another_size_of_input(recipe, tmp_path):
+    small_detector(("circle",)).save(tmp_path / "model")
+    dataset = synthetic.shapes(1, (48, 64))
+    for change in ([], [f"model={tmp_path / 'model'}"]):
+        built = read_recipe(recipe(TEXT + "image_size: [96, 128]\n"), change).build(dataset)
+        assert built.config.preprocessing.size == (96, 128)
+    with pytest.raises(ConfigError, match="image_size to be"):
+        read_recipe(recipe(TEXT + "image_size: 96\n"))
+
+
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs" / "recipes").glob("*.yaml")), ids=str)
 def test_recipes_of_ours_are_read_and_open_with_their_command(path):
     assert path.read_text().startswith(f"# centernet train configs/recipes/{path.name}")

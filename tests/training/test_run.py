@@ -12,11 +12,17 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from small import SIZE, small_detector, state
+from small import SIZE, same, small_detector, state
 
+from centernet import PointDetector
 from centernet.augmentation import AugmentationSettings
+from centernet.backbones import BACKBONES
 from centernet.data import synthetic
 from centernet.errors import ConfigError, TrainingError
+from centernet.points.settings import HeadSettings
+from centernet.training.averages import averaged_weights
+from centernet.training.run import make_learner
+from centernet.training.settings import TrainingSettings
 from centernet.training.state import find_state
 
 CLASSES = ("circle", "square")
@@ -81,11 +87,48 @@ def test_targets_and_weights_of_losses_are_set_by_name():
     found = detector()
     settings = OPTIONS | {"epochs": 1, "targets": {"object_radius": 1}, "loss_weights": {"size": 0.0}}
     history = found.fit(dataset(), **settings).history
-    assert found.target_settings.object_radius == 1
+    assert found.target_settings.object_radius == 0  # as before
+    assert found.loss_weights.size > 0
     assert history["size"] == [0.0]
     assert history["offset"][0] > 0
-    with pytest.raises(ConfigError, match=r"'object_radis' in target of the training\. Did you mean 'object_radius'"):
+    with pytest.raises(ConfigError, match=r"'object_radis' in targets of the training\. Did you mean 'object_radius'"):
         found.fit(dataset(), **OPTIONS, epochs=1, targets={"object_radis": 1})
+    for wrong, message in (("heavy", "size to be a number"), (-1, "size of at least 0")):
+        with pytest.raises(ConfigError, match=message):
+            found.fit(dataset(), **OPTIONS, epochs=1, loss_weights={"size": wrong})
+
+
+def test_what_regularizes_a_backbone_is_part_of_the_loss(monkeypatch):
+    def regularized():
+        x = inputs = keras.Input((None, None, 3))
+        for _ in range(2):
+            x = keras.layers.Conv2D(8, 3, strides=2, padding="same", kernel_regularizer=keras.regularizers.L2(1.0))(x)
+        return keras.Model(inputs, x)
+
+    monkeypatch.setitem(BACKBONES, "regularized", regularized)
+    keras.utils.set_random_seed(0)
+    found = PointDetector("regularized", CLASSES, image_size=SIZE, heads=HeadSettings(8))
+    decay = sum(float(keras.ops.convert_to_numpy(keras.ops.sum(loss))) for loss in found.losses)
+    history = found.fit(dataset(), **OPTIONS | {"batch_size": 16, "epochs": 1}).history
+    parts = sum(history[name][0] for name in ("heatmap", "size", "offset"))
+    assert decay > 0.1
+    assert history["loss"][0] == pytest.approx(parts + decay, rel=1e-4)
+
+
+def test_averaged_weights_are_evaluated_in_half_precision_too():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        found = detector()
+        learner = make_learner(found, TrainingSettings(ema=0.5), 10)
+        assert hasattr(learner.optimizer, "inner_optimizer")
+        own = state(found)
+        averages = learner.optimizer.inner_optimizer._model_variables_moving_average
+        averages[0].assign(averages[0] + 1)
+        with averaged_weights(learner):
+            assert not same(own, state(found))
+        assert same(own, state(found))
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 def test_the_loss_falls_and_has_its_parts_by_name():

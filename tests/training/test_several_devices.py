@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from backends import backend
@@ -73,14 +74,25 @@ def test_data_parallel_devices_have_the_losses_of_one() -> None:
 
 
 @ON_TENSORFLOW
-def test_accumulation_on_several_devices_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_several_devices_cannot_do_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from small import SIZE, small_detector
 
     from centernet.data import synthetic
     from centernet.training import run
 
-    monkeypatch.setattr(run, "strategy_of", lambda detector: object())
+    monkeypatch.setattr(run, "strategy_of", lambda detector: SimpleNamespace(num_replicas_in_sync=2))
+    scenes, detector = synthetic.shapes(8, SIZE, classes=("circle", "square")), small_detector(("circle", "square"))
     with pytest.raises(ConfigError, match=r"accumulate=1 under tf.distribute.*batch_size=8 instead"):
-        small_detector(("circle", "square")).fit(
-            synthetic.shapes(8, SIZE, classes=("circle", "square")), batch_size=4, accumulate=2, verbose=0
-        )
+        detector.fit(scenes, batch_size=4, accumulate=2, verbose=0)
+    with pytest.raises(ConfigError, match=r"2 replicas can share evenly. Received: batch_size=3"):
+        detector.fit(scenes, batch_size=3, verbose=0)
+
+
+@ON_TENSORFLOW
+def test_replicas_draw_different_numbers() -> None:
+    process = start("points", "draws")
+    printed, errors = process.communicate(timeout=400)
+    assert process.returncode == 0, errors[-2000:]
+    first, second, single = json.loads(printed.splitlines()[-1])
+    assert first == single
+    assert first != second

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet.triplets.losses import LossWeights, focal_loss, offset_loss, pull_loss, push_loss, triplet_losses
+from centernet.triplets.settings import TargetSettings
+from centernet.triplets.targets import triplet_targets
 
 CASES = ("normal", "single_and_empty", "no_objects", "clamped")
 MODES = ("bn_eval", "bn_train")
@@ -318,3 +320,19 @@ def test_half_precision_maps_are_summed_in_single_precision() -> None:
     rounded = keras.tree.map_structure(np.float32, half)
     assert computed(half, targets) == pytest.approx(computed(rounded, targets))
     assert arrays(triplet_losses(tensors(half), tensors(targets))["loss"]).dtype == np.float32
+
+
+def test_offsets_are_asked_of_all_cells_of_a_radius() -> None:
+    sizes = {"input_size": (32, 40), "output_size": (8, 10), "num_classes": 1}
+    box = tensors((np.float32([[[6, 6, 26, 22]]]), np.int32([[0]])))
+    targets = triplet_targets(*box, **sizes, settings=TargetSettings(offset_radius=1))
+    rows, columns = np.mgrid[:8, :10]
+    places = {"top_left": (1.5, 1.5), "bottom_right": (6.5, 5.5), "center": (4.0, 3.5)}  # x y in cells
+    zeros = np.zeros((1, 8, 10, 1), np.float32)
+    maps = {name: [zeros] for name in (*places, "top_left_embedding", "bottom_right_embedding")}
+    for name, (x, y) in places.items():
+        maps[f"{name}_offset"] = [np.float32(np.stack([x - columns, y - rows], axis=-1))[None]]
+    assert arrays(triplet_losses(tensors(maps), targets))["offset"] == pytest.approx(0, abs=1e-5)
+    maps["center_offset"][0][0, 3, 5] += 2  # a neighbor of the center's cell; smooth L1 of 2 is 1.5, in both directions
+    maps["center_offset"][0][0, 2, 5] += 100  # outside the disc
+    assert arrays(triplet_losses(tensors(maps), targets))["offset"] == pytest.approx(3 / 5, rel=1e-3)
