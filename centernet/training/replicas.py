@@ -30,6 +30,24 @@ def scope_of(model: keras.Model) -> AbstractContextManager[Any]:
     return strategy.scope() if strategy else nullcontext()
 
 
+def check_scope(model: keras.Model) -> None:
+    """Check that a model was built under the strategy that is in force.
+
+    Raises:
+        ConfigError: If it was built outside: its variables are on one device.
+    """
+    if keras.backend.backend() != "tensorflow" or getattr(model, "_distribute_strategy", None) is not None:
+        return
+    import tensorflow as tf
+
+    if tf.distribute.has_strategy():
+        strategy = type(tf.distribute.get_strategy()).__name__
+        raise ConfigError(
+            f"Expected a detector that was loaded within the scope of the {strategy} "
+            "that it is trained under. Received: one from outside. Move centernet.load into the `with` block."
+        )
+
+
 def check_replicas(settings: TrainingSettings, strategy: Any) -> None:
     """Check that the replicas of a strategy, if there is one, can be trained as the settings say.
 

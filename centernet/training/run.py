@@ -21,7 +21,7 @@ from centernet.training.freezing import freeze
 from centernet.training.goals import goals
 from centernet.training.learner import Learner
 from centernet.training.optimizers import make_optimizer
-from centernet.training.replicas import check_replicas, joint_statistics, scope_of, strategy_of, writes
+from centernet.training.replicas import check_replicas, check_scope, joint_statistics, scope_of, strategy_of, writes
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import Position, find_state, restore_state
 from centernet.training.statistics import forgetting
@@ -68,6 +68,7 @@ def fit(
     check_dataset(detector, train, settings.batch_size)
     if validation_data is not None:
         check_dataset(detector, validation_data, 1)
+    check_scope(detector)
     check_replicas(settings, strategy_of(detector))
     with goals(detector, settings):
         begins_from = out if resume else None

@@ -89,6 +89,21 @@ def test_what_several_devices_cannot_do_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 @ON_TENSORFLOW
+def test_a_detector_from_outside_the_scope_is_refused() -> None:
+    import tensorflow as tf
+    from small import SIZE, small_detector
+
+    from centernet.data import synthetic
+
+    detector = small_detector(("circle", "square"))
+    with (
+        tf.distribute.OneDeviceStrategy("CPU:0").scope(),
+        pytest.raises(ConfigError, match=r"within the scope of the OneDeviceStrategy.*Move centernet.load into"),
+    ):
+        detector.fit(synthetic.shapes(8, SIZE, classes=("circle", "square")), batch_size=4, verbose=0)
+
+
+@ON_TENSORFLOW
 def test_replicas_draw_different_numbers() -> None:
     process = start("points", "draws")
     printed, errors = process.communicate(timeout=400)
