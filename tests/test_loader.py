@@ -229,6 +229,14 @@ class TestWeights:
         with pytest.raises(CheckpointError, match="bccd"):
             centernet.load("bccd", weights=made / weights)
 
+    def test_a_checkpoint_of_the_zoo_is_none_of_triplets_whatever_its_folder_is_called(self, made, detector, tmp_path):
+        shutil.copytree(made / "small", tmp_path / "bccd")
+        loaded = centernet.load(tmp_path / "bccd")
+        assert loaded.config.family == "points"
+        assert same(state(loaded), state(detector))
+        with pytest.raises(CheckpointError, match=r"family 'triplets' for bccd.*It looks like hourglass"):
+            centernet.load("bccd", weights=made / "small")
+
 
 class TestConvertedCopy:
     def test_the_second_load_needs_no_reader(self, published, detector, no_reader):

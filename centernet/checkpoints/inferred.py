@@ -9,7 +9,7 @@ from typing import Any
 
 from centernet import presets
 from centernet.backbones import default_preprocessing
-from centernet.checkpoints.recognize import Recognized, recognize
+from centernet.checkpoints.recognize import FAMILY, Recognized, recognize
 from centernet.checkpoints.tf_checkpoint import MODEL_GARDEN, TensorFlowCheckpoint
 from centernet.config import ModelConfig
 from centernet.errors import CheckpointError
@@ -63,6 +63,8 @@ def infer_config(prefix: Path, given: dict[str, Any] | None = None) -> ModelConf
 
 def fits(prefix: Path, config: ModelConfig) -> bool:
     """Whether a checkpoint looks like the model of a description: the same network, as many classes and keypoints."""
+    if config.family != FAMILY:
+        return False
     found = recognize(TensorFlowCheckpoint(prefix))
     backbone = (found.backbone or {}).get("name")
     keypoints = len(config.keypoints.names) if config.keypoints else None

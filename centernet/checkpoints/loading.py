@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from centernet.checkpoints.recognize import recognize
+from centernet.checkpoints.recognize import FAMILY, recognize
 from centernet.checkpoints.report import LoadReport
 from centernet.checkpoints.tf_checkpoint import TensorFlowCheckpoint
 from centernet.checkpoints.zoo_names import DEFAULT_TASK, UNUSED_LAYERS, head_paths, layer_paths
@@ -33,6 +33,12 @@ def load_checkpoint(detector: Any, checkpoint: TensorFlowCheckpoint) -> LoadRepo
         CheckpointError: If the file is damaged, or belongs to another architecture or number of classes, if a
             variable would stay unset or a tensor of the model unused. The detector is unchanged then.
     """
+    if detector.config.family != FAMILY:
+        raise CheckpointError(
+            f"Expected a checkpoint of family {detector.config.family!r} for {detector.config.name}. Received: "
+            f"{checkpoint.prefix}, of family {FAMILY!r} like all of the Detection Zoo and of Model Garden. It looks "
+            f"like {recognize(checkpoint)}."
+        )
     wanted = list(_wanted(detector, checkpoint.keypoint_task() or DEFAULT_TASK))
     keys = _matching_keys(detector, checkpoint, wanted)
     left_over = _left_over(detector, checkpoint, set(keys))

@@ -19,6 +19,7 @@ FIRST_BLOCK = ("encoder_block1", "0", "conv", "kernel")
 PUBLISHED_SIZES = [(256, 2), (256, 2), (384, 2), (384, 2), (384, 2), (512, 4)]
 PUBLISHED_STEM = 128
 PUBLISHED_NAMES = {1: "hourglass52", 2: "hourglass104"}
+FAMILY = "points"  # of all that the Detection API and Model Garden train
 SHOWN_OPTIONS = ("stacks", "filters", "blocks", "separable")
 MOMENTUM = 0.1  # of every hourglass's batch normalization, in both implementations
 OTHER_DETECTORS = {
