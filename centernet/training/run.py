@@ -186,7 +186,7 @@ def _fit_from(
     options: dict[str, Any] = {"callbacks": callbacks, "verbose": verbose, "shuffle": False}
     if begin.step == len(batches):
         begin = Position(begin.epoch + 1)
-    before: dict[str, list[float]] = {}
+    first = None
     if begin.step:
         rest, own = batches.starting_at(begin.epoch, begin.step), OwnWeights()
         ends = begin.epoch + 1
@@ -195,11 +195,13 @@ def _fit_from(
         if ends == epochs or learner.stop_training:
             return first
         own.put_back()  # Keras puts averaged weights in place at the end of a fit
-        begin, before = Position(ends), first.history
+        begin = Position(ends)
     whole = batches.starting_at(begin.epoch)
     history = learner.fit(whole, steps_per_epoch=len(whole), initial_epoch=begin.epoch, epochs=epochs, **options)
-    names = [*before, *(name for name in history.history if name not in before)]
-    history.history = {name: [*before.get(name, []), *history.history.get(name, [])] for name in names}
+    if first:
+        history.epoch = first.epoch + history.epoch
+        names = dict.fromkeys([*first.history, *history.history])
+        history.history = {name: first.history.get(name, []) + history.history.get(name, []) for name in names}
     return history
 
 

@@ -152,6 +152,30 @@ def test_the_folder_holds_the_state_the_last_detector_and_the_best(tmp_path):
     assert all(map(np.array_equal, state(centernet.load(tmp_path / "out" / "model")), state(found)))
 
 
+def resumed_in_the_second_epoch(out, *callbacks):
+    """The history of a training that was interrupted after two of the four steps of its second epoch."""
+    with pytest.raises(KeyboardInterrupt):
+        train(out, Killed(6))
+    options = OPTIONS | {"epochs": EPOCHS, "augmentation": CHANGED, "ema": 0.9, "save_every": 1}
+    return detector().fit(dataset(), out=out, callbacks=callbacks, resume=True, **options)
+
+
+def test_the_history_of_a_resumed_training_has_the_epoch_that_was_begun(tmp_path):
+    history = resumed_in_the_second_epoch(tmp_path / "out")
+    assert history.epoch == [1, 2]
+    assert len(history.history["loss"]) == 2
+
+
+def test_a_resumed_training_is_stopped_in_the_epoch_that_was_begun(tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
+
+    history = resumed_in_the_second_epoch(tmp_path / "out", Stop())
+    assert history.epoch == [1]
+    assert len(history.history["loss"]) == 1
+
+
 @pytest.mark.parametrize("step", [1, 4, 6, 8])
 def test_resumed_anywhere_it_ends_with_the_same_weights(tmp_path, uninterrupted, step):
     """Steps 4 and 8 are the ends of epochs."""
