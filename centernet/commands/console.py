@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 UNLIMITED_WIDTH = 240
 
 
-@cache
 def stdout() -> Console:
-    """The console of results."""
+    """The console of results, as wide as the terminal is now."""
     return _console(stderr=False)
 
 

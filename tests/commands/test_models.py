@@ -20,3 +20,13 @@ def test_models_as_names_and_as_json(run):
     kept = next(model for model in described if model["name"] == "centernet_mobilenetv2fpn_512x512_coco17_od")
     assert kept["image_size"] == [512, 512]
     assert kept["box_ap"] == 23.4
+
+
+def test_a_table_follows_the_width_of_the_terminal_and_is_never_cut_in_a_pipe(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = run("models").out.splitlines()
+    monkeypatch.delenv("COLUMNS")
+    piped = run("models").out.splitlines()
+    assert "network" not in narrow[1] and max(map(len, narrow)) <= 80
+    assert "network" in piped[1]
+    assert [line.split()[0] for line in narrow[3:]] == [line.split()[0] for line in piped[3:]] == list_models().names
