@@ -144,6 +144,10 @@ class ModelConfig:
         """The name with nothing but letters, digits, `_`, `.` and `-`, as graphs and folders need it."""
         return re.sub(r"[^A-Za-z0-9_.-]+", "_", self.name).lstrip("_.-") or "detector"
 
+    def with_own_weights(self) -> ModelConfig:
+        """The description without where published weights are and what was published: it has others."""
+        return dataclasses.replace(self, archive=Archive(), published=Published())
+
     def to_dict(self) -> dict[str, Any]:
         """The description as plain data, as it stands in `config.json`."""
         return plain(dataclasses.asdict(self))

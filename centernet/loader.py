@@ -113,7 +113,7 @@ def changed(
     if image_size is not None:
         others["preprocessing"] = dataclasses.replace(config.preprocessing, size=image_size)
     config, before = dataclasses.replace(config, **others), config
-    return config if config == before else dataclasses.replace(config, published=type(config.published)())
+    return config if config == before else config.with_own_weights()
 
 
 def rebuilt(detector: Detector, config: ModelConfig, *, has_weights: bool = True) -> Detector:

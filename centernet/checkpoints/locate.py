@@ -7,17 +7,16 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from centernet import presets, saving
 from centernet.checkpoints.cache import cache_dir
+from centernet.checkpoints.fetching import checkpoint_prefix, fetch, fetch_archive
 from centernet.checkpoints.pytorch import PyTorchCheckpoint, is_pytorch_file
 from centernet.checkpoints.pytorch_recognize import recognize_pytorch, refuse_unloadable
 from centernet.config import ModelConfig
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, DownloadError
 from centernet.yaml_files import read_yaml
 
-ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".keras")
 logger = logging.getLogger("centernet")
 
 
@@ -51,7 +50,7 @@ def locate(source: str) -> Located:
         ConfigError: If it is neither a path nor the name of a model, or no model is to be found there.
         CheckpointError: If it is damaged, or a PyTorch file of a network that this library doesn't have.
     """
-    place = _fetch(source)
+    place = fetch(source)
     saved = _saved(place)
     if saved:
         return saved
@@ -62,7 +61,7 @@ def locate(source: str) -> Located:
             f"{place} is a PyTorch file ({recognize_pytorch(shapes)}), which doesn't say everything about its model. "
             f"Call centernet.load(model, weights={source!r})."
         )
-    prefix = _checkpoint_prefix(place)
+    prefix = checkpoint_prefix(place)
     if place.name.endswith(".weights.h5"):
         raise ConfigError(
             f"{place} doesn't say which model it belongs to. Call centernet.load(model, weights={source!r})."
@@ -83,7 +82,7 @@ def locate_weights(source: str) -> Located:
     """
     if source in presets.list_models().names:
         return locate_published(presets.find_model(source))
-    place = _fetch(source)
+    place = fetch(source)
     unknown: ModelConfig = None  # type: ignore[assignment] # the caller has the description
     if place.name.endswith(".weights.h5"):
         return Located(unknown, "weights", place)
@@ -92,7 +91,7 @@ def locate_weights(source: str) -> Located:
         return saved
     if is_pytorch_file(place):
         return Located(unknown, "pytorch", place)
-    prefix = _checkpoint_prefix(place)
+    prefix = checkpoint_prefix(place)
     if prefix is None:
         raise CheckpointError(
             f"Expected weights at {place}: a .weights.h5 file, a PyTorch file, a saved detector, a checkpoint "
@@ -132,10 +131,10 @@ def locate_published(config: ModelConfig, *, use_converted: bool = True) -> Loca
     converted = cache_dir() / "converted" / config.identifier
     if use_converted and _is_converted(converted, config):
         return Located(config, "weights", converted / saving.WEIGHTS, convert_to=converted)
-    folder = _fetch_archive(archive.url, cache_dir() / "archives")
+    folder = fetch_archive(archive.url, cache_dir() / "archives")
     known = folder / archive.checkpoint if archive.checkpoint else None
     there = known is not None and Path(f"{known}.index").is_file()
-    prefix = known if there else _checkpoint_prefix(folder)
+    prefix = known if there else checkpoint_prefix(folder)
     if prefix is None:
         raise CheckpointError(f"Expected a checkpoint in {folder}. Found: {_content(folder)}")
     _verify(config, folder, prefix)
@@ -151,79 +150,10 @@ def _is_converted(folder: Path, config: ModelConfig) -> bool:
         return False
 
 
-def _fetch(source: str) -> Path:
-    """A path on this machine for any source."""
-    from centernet.checkpoints import hub
-
-    if hub.is_hub_handle(source):
-        return hub.resolve_handle(source)
-    if urlsplit(source).scheme in ("http", "https"):
-        # Archives of different addresses may have one name.
-        return _fetch_archive(source, cache_dir() / "archives" / hashlib.sha256(source.encode()).hexdigest()[:12])
-    path = Path(source).expanduser()
-    if path.is_file() and path.name.endswith(ARCHIVES):
-        return _unpacked(path)
-    if not source.strip() or not (path.exists() or Path(f"{path}.index").exists()):
-        presets.find_model(source)  # not one of these: the error has the nearest names
-    return path
-
-
-def _fetch_archive(url: str, folder: Path) -> Path:
-    """Where the archive of an address is unpacked, downloaded to `folder` unless it is there."""
-    from centernet.checkpoints.download import download
-
-    name = Path(urlsplit(url).path).name.lstrip(".") or "archive"
-    target, unpacked = folder / name, folder / (_stem(name) if _stem(name) != name else f"{name}.unpacked")
-    if not unpacked.is_dir() or not any(unpacked.iterdir()):
-        download(url, target)
-    return _unpacked(target, unpacked)
-
-
-def _unpacked(archive: Path, folder: Path | None = None) -> Path:
-    """The folder that an archive unpacks to; one that lies elsewhere is unpacked in the cache."""
-    from centernet.checkpoints.archive import extract
-
-    if folder is None:
-        state = archive.stat()
-        key = hashlib.sha256(f"{archive.resolve()}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:12]
-        folder = cache_dir() / "unpacked" / f"{_stem(archive.name)}-{key}"
-    extract(archive, folder)  # unless it is unpacked already
-    inner = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    return inner[0] if len(inner) == 1 and inner[0].is_dir() and not _is_place(folder) else folder
-
-
-def _is_place(folder: Path) -> bool:
-    """Whether a folder itself is a checkpoint's, rather than the wrapping of one."""
-    return saving.is_saved(folder) or _checkpoint_prefix(folder) is not None
-
-
-def _stem(name: str) -> str:
-    suffix = next((suffix for suffix in ARCHIVES if name.endswith(suffix)), "")
-    return name.removesuffix(suffix)
-
-
 def _saved(place: Path) -> Located | None:
     if place.is_dir() and saving.is_saved(place):
         return Located(saving.read_config(place), "weights", place / saving.WEIGHTS)
     return None
-
-
-def _checkpoint_prefix(place: Path) -> Path | None:
-    """Prefix of the checkpoint in a folder of the zoo, a SavedModel or a folder of checkpoints; the latest one."""
-    if Path(f"{place}.index").is_file():
-        return place
-    if place.suffix == ".index" and place.is_file():
-        return place.with_suffix("")
-    for folder in (place / "checkpoint", place, place / "saved_model" / "variables", place / "variables"):
-        found = [path.with_suffix("") for path in folder.glob("*.index")]
-        if found:
-            return max(found, key=lambda prefix: (_step(prefix), prefix.name))
-    return None
-
-
-def _step(prefix: Path) -> int:
-    number = prefix.name.rpartition("-")[2]
-    return int(number) if number.isdigit() else -1
 
 
 def _describe(place: Path, prefix: Path) -> ModelConfig:

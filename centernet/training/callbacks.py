@@ -133,14 +133,14 @@ class Throughput(keras.callbacks.Callback):
 class Evaluate(keras.callbacks.Callback):
     """Puts `val_ap` and the like into the logs, of the averaged weights where there are such."""
 
-    def __init__(self, dataset: Dataset, every: int = 1) -> None:
-        """Evaluate on a dataset at the end of every so many epochs, and of the last."""
+    def __init__(self, dataset: Dataset, every: int, epochs: int) -> None:
+        """Evaluate on a dataset at the end of every so many of the epochs, and of the last."""
         super().__init__()
-        self._evaluation = CocoEvaluation(dataset, every=every)
+        self._evaluation, self._epochs = CocoEvaluation(dataset, every=every), epochs
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Evaluate."""
         self._evaluation.set_model(self.model.detector)
-        self._evaluation.set_params(self.params)
+        self._evaluation.set_params({**self.params, "epochs": self._epochs})  # of all fits of a resumed training
         with averaged_weights(self.model):
             self._evaluation.on_epoch_end(epoch, logs)

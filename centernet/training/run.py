@@ -76,6 +76,7 @@ def fit(
             check_folder(out, resume)
         else:
             out = None
+        detector.config = detector.config.with_own_weights()
         history = _train(detector, train, validation_data, settings, out, begins_from, callbacks, verbose)
     if out is not None:
         detector.save(out / MODEL)
@@ -104,7 +105,7 @@ def _train(
     if out is not None:
         ours.append(SaveState(out, every=settings.save_every, begin=begin))
     if validation_data is not None and settings.evaluate_every:
-        ours.append(Evaluate(validation_data, settings.evaluate_every))
+        ours.append(Evaluate(validation_data, settings.evaluate_every, settings.epochs))
         ours += [KeepBest(out)] if out is not None else []
     ours += [Throughput(settings.batch_size), *callbacks]
     with forgetting(detector, len(batches) * settings.epochs), joint_statistics(detector):

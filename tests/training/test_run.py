@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import signal
@@ -17,8 +18,10 @@ from small import SIZE, same, small_detector, state
 from centernet import PointDetector
 from centernet.augmentation import AugmentationSettings
 from centernet.backbones import BACKBONES
+from centernet.config import Archive, Published
 from centernet.data import synthetic
 from centernet.errors import ConfigError, TrainingError
+from centernet.loader import describe
 from centernet.points.settings import HeadSettings
 from centernet.training.averages import averaged_weights
 from centernet.training.run import make_learner
@@ -152,11 +155,24 @@ def test_the_folder_holds_the_state_the_last_detector_and_the_best(tmp_path):
     assert all(map(np.array_equal, state(centernet.load(tmp_path / "out" / "model")), state(found)))
 
 
-def resumed_in_the_second_epoch(out, *callbacks):
+def test_a_trained_detector_does_not_pass_for_the_published_one(tmp_path):
+    found = detector()
+    published = dataclasses.replace(found.config, archive=Archive(url="https://x"), published=Published(box_ap=41.9))
+    found.config = published
+    with pytest.raises(ConfigError, match="at least 4 images"):
+        found.fit(dataset(2), epochs=1, **OPTIONS)
+    assert found.config == published
+    found.fit(dataset(4), epochs=1, out=tmp_path / "out", **OPTIONS)
+    saved = describe(tmp_path / "out" / "model")
+    assert (saved.archive, saved.published) == (Archive(), Published())
+    assert saved == dataclasses.replace(published, archive=Archive(), published=Published())
+
+
+def resumed_in_the_second_epoch(out, *callbacks, **more):
     """The history of a training that was interrupted after two of the four steps of its second epoch."""
     with pytest.raises(KeyboardInterrupt):
         train(out, Killed(6))
-    options = OPTIONS | {"epochs": EPOCHS, "augmentation": CHANGED, "ema": 0.9, "save_every": 1}
+    options = OPTIONS | {"epochs": EPOCHS, "augmentation": CHANGED, "ema": 0.9, "save_every": 1} | more
     return detector().fit(dataset(), out=out, callbacks=callbacks, resume=True, **options)
 
 
@@ -164,6 +180,13 @@ def test_the_history_of_a_resumed_training_has_the_epoch_that_was_begun(tmp_path
     history = resumed_in_the_second_epoch(tmp_path / "out")
     assert history.epoch == [1, 2]
     assert len(history.history["loss"]) == 2
+
+
+def test_a_resumed_training_is_evaluated_when_it_was_to_be(tmp_path):
+    evaluated = {"validation_data": dataset(4), "evaluate_every": 3}
+    history = resumed_in_the_second_epoch(tmp_path / "out", **evaluated).history
+    assert len(history["loss"]) == 2
+    assert len(history["val_ap"]) == 1
 
 
 def test_a_resumed_training_is_stopped_in_the_epoch_that_was_begun(tmp_path):
