@@ -93,14 +93,13 @@ def compile_network(detector: Detector, canvas: tuple[int, int] | None = None) -
     Returns:
         A function of a float32 batch `(batch, *canvas, 3)`.
     """
-    from centernet.inference import compile_with_network
 
     def last_stack(forward: Callable[[Any], Any], batch: Any) -> dict[str, Any]:
         # What decoding reads; compilers leave the heads of earlier stacks out.
         return {name: stacks[-1] for name, stacks in forward(batch).items()}
 
-    signature = [("float32", (None, *(canvas or detector.config.preprocessing.size), 3))]
-    return compile_with_network(detector, last_stack, signature)
+    canvas = canvas or detector.config.preprocessing.size
+    return detector.compiled_form(("network", canvas), last_stack, [("float32", (None, *canvas, 3))])
 
 
 def title(detector: Detector, size: tuple[int, int]) -> str:

@@ -170,9 +170,19 @@ class Detector(Trainable):
         """
         raise TypeError(f"{type(self).__name__} is no detector of a family: it has no passes.")
 
-    def compiled_form(self, form: Any, make: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
-        """A function that was compiled with the present weights; `make` compiles it when `form` is new."""
-        return self._compiler().compiled(form, make)
+    def compiled_form(self, form: Any, step: Callable[..., Any], signature: inference.Signature) -> Callable[..., Any]:
+        """A function that uses the network, compiled with the present weights when it is first asked for.
+
+        Args:
+            form: What tells it from others; hashable.
+            step: `step(forward, *arguments)`, where `forward` is the network as a function of a batch, its batch
+                normalization folded into the convolutions.
+            signature: Dtype and shape of each argument; None for a dimension that varies.
+
+        Returns:
+            A function of the arguments (NumPy arrays or tensors).
+        """
+        return self._compiler().compiled(form, step, signature)
 
     def _compiler(self) -> inference.Inference:
         if self._inference is None:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from centernet.errors import CenterNetError
 from centernet.folding import fold_batch_normalization
-from centernet.preprocessing import collate
+from centernet.preprocessing import check_images, collate
 
 Arrays = dict[str, np.ndarray]
 Forward = Callable[[Any], Any]
+Signature = Sequence[tuple[str, tuple[int | None, ...]]]  # dtype and shape of each argument; None where it varies
 
-# TensorFlow runs a graph whose weights are constants about a tenth faster, but holds them twice; beyond this
-# size the convolutions themselves take so long that it no longer shows.
+IMAGES: Signature = [("uint8", (None, None, None, 3)), ("int32", (None, 2))]  # a batch, and its images' sizes
+ONE_IMAGE: Signature = [("uint8", (1, None, None, 3)), ("int32", (1, 2))]
+# TensorFlow runs a graph whose weights are constants about a tenth faster, but holds them once more for each graph.
+# Beyond this size, of all graphs together, weights are shared; large convolutions take so long that it doesn't show.
 FROZEN_BYTES = 256 * 2**20
+MOST_FORMS = 32  # compiled at a time; images that keep their own size need one for each size of the canvas
 # Compilers that specialize on shapes see image batches in steps of this many pixels.
 SHAPE_STEP = 128
 WATCHED_IN_BACKBONE = 4
@@ -38,29 +43,67 @@ class Inference:
         every = max(1, len(trunk) // WATCHED_IN_BACKBONE)
         self._watched = [*(v for v in heads if v.ndim == 1), *trunk[::every]]
         self._state = b""
-        self._compiled: dict[Any, Callable[..., Any]] = {}
+        self._network: keras.Model | None = None
+        self._forms: dict[Any, _Form] = {}  # the last one used is the last
+        self._lock = threading.Lock()
 
     def __call__(self, images: Sequence[np.ndarray], exact: bool) -> Arrays:
         """Run the detector on images; see `Detector.infer`."""
-        batch, sizes = collate(images, shape_step())
-        canvas = self._detector.config.preprocessing.canvas(sizes)
-        run = self.compiled(("detect", canvas, exact), lambda: compile_inference(self._detector, canvas, exact))
-        return run(batch, sizes)
+        check_images(images)
+        groups: dict[tuple[int, int], list[int]] = {}
+        for number, image in enumerate(images):
+            canvas = self._detector.config.preprocessing.canvas(np.array([image.shape[:2]]))
+            groups.setdefault(canvas, []).append(number)
+        # On the canvas of a larger one beside it, other things would be found in an image.
+        found = [self._run([images[number] for number in group], canvas, exact) for canvas, group in groups.items()]
+        if len(found) == 1:
+            return found[0]
+        order = np.argsort(np.concatenate(list(groups.values())))
+        return {name: np.concatenate([one[name] for one in found])[order] for name in found[0]}
 
-    def compiled(self, form: Any, make: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
-        """The compiled function of a form, made when it is first asked for and again after weights have changed."""
+    def _run(self, images: Sequence[np.ndarray], canvas: tuple[int, int], exact: bool) -> Arrays:
+        """The arrays of `Detector.decode` for images of one canvas."""
+        detector = self._detector
+
+        def step(forward: Forward, images: Any, sizes: Any) -> dict[str, Any]:
+            batch = detector.config.preprocessing(images, sizes, canvas)
+            return detector.decode(forward(batch), sizes, canvas=canvas, exact=exact)
+
+        found = self.compiled(("detect", canvas, exact), step, IMAGES)(*collate(images, shape_step()))
+        return {name: keras.ops.convert_to_numpy(value) for name, value in found.items()}
+
+    def compiled(self, form: Any, step: Callable[..., Any], signature: Signature) -> Callable[..., Any]:
+        """The compiled function of a form; see `Detector.compiled_form`."""
         state = b"".join(keras.ops.convert_to_numpy(variable).tobytes() for variable in self._watched)
-        if state != self._state:
-            self.reset()
-            self._state = state
-        if form not in self._compiled:
-            check_weights(self._detector)
-            self._compiled[form] = make()
-        return self._compiled[form]
+        with self._lock:
+            if state != self._state:
+                self.reset()
+                self._state = state
+            made = self._forms.pop(form, None) or self._compile(step, signature)
+            self._forms[form] = made
+        return made.run
 
     def reset(self) -> None:
         """Forget what was compiled, so that changed weights or settings are used."""
-        self._compiled = {}
+        self._network, self._forms = None, {}
+
+    def _compile(self, step: Callable[..., Any], signature: Signature) -> _Form:
+        if self._network is None:
+            check_weights(self._detector)
+            self._network = fold_batch_normalization(self._detector)
+        while len(self._forms) >= MOST_FORMS:
+            del self._forms[next(iter(self._forms))]
+        size = sum(math.prod(variable.shape) * 4 for variable in self._network.variables)
+        frozen = size + sum(form.frozen_bytes for form in self._forms.values()) <= FROZEN_BYTES
+        run = compile_with_network(self._network, step, signature, frozen=frozen)
+        return _Form(run, size if frozen else 0)
+
+
+class _Form(NamedTuple):
+    """A compiled function, and the size of the copy of the weights that it holds for itself."""
+
+    run: Callable[..., Any]
+    frozen_bytes: int
 
 
 def check_weights(detector: Any) -> None:
@@ -79,47 +122,23 @@ def check_weights(detector: Any) -> None:
         )
 
 
-def compile_inference(
-    detector: Any, canvas: tuple[int, int], exact: bool = False
-) -> Callable[[np.ndarray, np.ndarray], Arrays]:
-    """Compile preprocessing, network and decoder of a detector into one function.
-
-    The weights are copied (with batch normalization folded in): compile again after changing them.
-
-    Args:
-        detector: The detector.
-        canvas: Height and width of the network's input.
-        exact: See `Detector.detect`.
-
-    Returns:
-        A function from a uint8 batch `(batch, height, width, 3)` and the int32 `(batch, 2)` sizes of its
-        images to the arrays that `Detector.decode` returns.
-    """
-
-    def step(forward: Forward, images: Any, sizes: Any) -> dict[str, Any]:
-        batch = detector.config.preprocessing(images, sizes, canvas)
-        return detector.decode(forward(batch), sizes, canvas=canvas, exact=exact)
-
-    run = compile_with_network(detector, step, [("uint8", (None, None, None, 3)), ("int32", (None, 2))])
-    return lambda images, sizes: {name: keras.ops.convert_to_numpy(value) for name, value in run(images, sizes).items()}
-
-
 def compile_with_network(
-    model: keras.Model, step: Callable[..., Any], signature: Sequence[tuple[str, tuple[int | None, ...]]]
+    network: keras.Model, step: Callable[..., Any], signature: Signature, *, frozen: bool
 ) -> Callable[..., Any]:
-    """Compile a function that uses a model, for the current backend, with batch normalization folded.
+    """Compile a function that uses a network, for the current backend.
 
     Args:
-        model: The model; its weights are copied.
-        step: `step(forward, *arguments)`, where `forward` is the model as a function of a batch.
-        signature: Dtype and shape of each argument; None for a dimension that varies.
+        network: The network.
+        step: `step(forward, *arguments)`, where `forward` is the network as a function of a batch.
+        signature: Of the arguments.
+        frozen: Whether TensorFlow makes constants of the weights.
 
     Returns:
         A function of the arguments (NumPy arrays or tensors).
     """
-    network = fold_batch_normalization(model)
-    compilers = {"tensorflow": _compile_tensorflow, "jax": _compile_jax, "torch": _compile_torch}
-    return compilers[keras.backend.backend()](network, step, signature)
+    if keras.backend.backend() == "tensorflow":
+        return _compile_tensorflow(network, step, signature, frozen)
+    return {"jax": _compile_jax, "torch": _compile_torch}[keras.backend.backend()](network, step)
 
 
 def shape_step() -> int:
@@ -127,12 +146,13 @@ def shape_step() -> int:
     return SHAPE_STEP if keras.backend.backend() == "jax" else 1
 
 
-def _compile_tensorflow(network: keras.Model, step: Callable[..., Any], signature: Any) -> Callable[..., Any]:
+def _compile_tensorflow(
+    network: keras.Model, step: Callable[..., Any], signature: Signature, frozen: bool
+) -> Callable[..., Any]:
     import tensorflow as tf
 
-    values = []
-    if sum(math.prod(variable.shape) * 4 for variable in network.variables) <= FROZEN_BYTES:
-        values = [(variable, keras.ops.convert_to_numpy(variable)) for variable in network.variables]
+    fixed = network.variables if frozen else []
+    values = [(variable, keras.ops.convert_to_numpy(variable)) for variable in fixed]
 
     def forward(batch: Any) -> Any:
         constants = [(variable, tf.constant(value)) for variable, value in values]
@@ -146,7 +166,7 @@ def _compile_tensorflow(network: keras.Model, step: Callable[..., Any], signatur
     return lambda *arguments: compiled(*map(tf.constant, arguments))
 
 
-def _compile_jax(network: keras.Model, step: Callable[..., Any], signature: Any) -> Callable[..., Any]:
+def _compile_jax(network: keras.Model, step: Callable[..., Any]) -> Callable[..., Any]:
     import jax
 
     trainable = [variable.value for variable in network.trainable_variables]
@@ -162,7 +182,7 @@ def _compile_jax(network: keras.Model, step: Callable[..., Any], signature: Any)
     return lambda *arguments: jax.block_until_ready(compiled(trainable, fixed, *arguments))
 
 
-def _compile_torch(network: keras.Model, step: Callable[..., Any], signature: Any) -> Callable[..., Any]:
+def _compile_torch(network: keras.Model, step: Callable[..., Any]) -> Callable[..., Any]:
     import torch
 
     def run(*arguments: Any) -> Any:

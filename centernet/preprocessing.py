@@ -186,14 +186,7 @@ def collate(images: Sequence[np.ndarray], multiple: int = 1) -> tuple[np.ndarray
     Raises:
         SourceError: If there is no image, or one is not a uint8 array of that shape.
     """
-    if not len(images):
-        raise SourceError("Expected at least one image. Received: an empty batch.")
-    for image in images:
-        if getattr(image, "dtype", None) != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise SourceError(
-                "Expected uint8 RGB images of shape (height, width, 3) with values 0–255. Received: "
-                f"dtype {getattr(image, 'dtype', type(image).__name__)}, shape {np.shape(image)}."
-            )
+    check_images(images)
     sizes = np.array([image.shape[:2] for image in images], np.int32)
     height, width = (-(-side // multiple) * multiple for side in sizes.max(axis=0))
     if len(images) == 1 and images[0].shape[:2] == (height, width):
@@ -202,3 +195,19 @@ def collate(images: Sequence[np.ndarray], multiple: int = 1) -> tuple[np.ndarray
     for row, image in zip(batch, images, strict=True):
         row[: image.shape[0], : image.shape[1]] = image
     return batch, sizes
+
+
+def check_images(images: Sequence[Any]) -> None:
+    """Check that images are uint8 RGB arrays `(height, width, 3)`, and that there is one.
+
+    Raises:
+        SourceError: If not.
+    """
+    if not len(images):
+        raise SourceError("Expected at least one image. Received: an empty batch.")
+    for image in images:
+        if getattr(image, "dtype", None) != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise SourceError(
+                "Expected uint8 RGB images of shape (height, width, 3) with values 0–255. Received: "
+                f"dtype {getattr(image, 'dtype', type(image).__name__)}, shape {np.shape(image)}."
+            )

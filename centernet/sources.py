@@ -205,7 +205,7 @@ def _open_stream(text: str) -> Source:
     if form == "video":
         return _open_video(path)
     found = glob.glob(path, recursive=True) if form == "glob" else _listed(path)
-    images = sorted(filter(_is_image, found), key=_natural)
+    images = sorted(filter(_is_image, found), key=natural)
     if not images:
         advice = f"For subfolders: {os.path.join(text, '**', '*.jpg')}" if form == "folder" else "Check the pattern"
         raise SourceError(
@@ -235,7 +235,7 @@ def _is_image(path: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".") and os.path.isfile(path)
 
 
-def _natural(path: str) -> list[Any]:
-    """Sorts image2 before image10."""
-    parts = re.split(r"([0-9]+)", path.casefold())
-    return [*(int(part) if part.isdigit() else part for part in parts), path]
+def natural(name: str) -> tuple[list[int | str], str]:
+    """A key that sorts image2 before image10."""
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)], name

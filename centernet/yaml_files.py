@@ -10,6 +10,9 @@ import yaml
 
 from centernet.errors import ConfigError
 
+# ValueError: bytes that are no text, and values such as the date 2021-13-45.
+UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
+
 
 class _Loader(yaml.SafeLoader):
     """Reads plain data only, and tuples (which Model Garden's trainer writes) as lists."""
@@ -25,7 +28,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[e
 
 
 def parse_yaml(text: str) -> Any:
-    """The content of a YAML text; `yaml.YAMLError` if it is none."""
+    """The content of a YAML text; one of `UNREADABLE` if it is none."""
     return yaml.load(text, Loader=_Loader)
 
 
@@ -43,6 +46,5 @@ def read_yaml(path: Path | str) -> Any:
     """
     try:
         return parse_yaml(Path(path).read_text(encoding="utf-8"))
-    # ValueError: bytes that are no text, and values such as the date 2021-13-45.
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise ConfigError(f"Expected a YAML file. {path} can't be read as one: {error}") from error

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 from small import BACKBONE, SIZE, picture, same, small_detector, state
 
-from centernet import Detections, PointDetector
+from centernet import Detections, PointDetector, inference
 from centernet.errors import CenterNetError, ConfigError, SourceError
+from centernet.folding import fold_batch_normalization
 from centernet.points.settings import DecoderSettings, KeypointTask
 from centernet.preprocessing import Preprocessing
+from centernet.test_time import TestTime
 
 TASK = KeypointTask("a", ("left", "right", "top"), skeleton=((0, 1), (1, 2)))
 
@@ -160,6 +162,61 @@ class TestOptions:
     def test_an_option_that_cannot_be_is_refused_before_anything_is_read(self, detector, options, tmp_path):
         with pytest.raises(ConfigError, match=f"Received: .*{next(iter(options))}"):
             detector.detect(tmp_path / "missing.jpg", **options)
+
+
+class TestSizesOfTheirOwn:
+    """Images that keep their size: a canvas, and a compiled form, for each size."""
+
+    IMAGES = (picture(50, 70, 0), picture(20, 90, 1), picture(100, 64, 2), picture(50, 70, 3))
+
+    @pytest.fixture
+    def detector(self):
+        return small_detector(image_size=None, preprocessing=Preprocessing((64, 64), fit="original", step=16))
+
+    def test_a_batch_finds_what_each_image_finds_alone(self, detector):
+        together = detector.detect(list(self.IMAGES), min_score=0, batch_size=4)
+        alone = [detector.detect(image, min_score=0) for image in self.IMAGES]
+        assert all(equal(a, b) for a, b in zip(together, alone, strict=True))
+
+    def test_all_share_one_copy_of_the_weights(self, detector, monkeypatch):
+        folded = []
+
+        def fold(model):
+            folded.append(fold_batch_normalization(model))
+            return folded[-1]
+
+        monkeypatch.setattr(inference, "fold_batch_normalization", fold)
+        monkeypatch.setattr(inference, "FROZEN_BYTES", 0)
+        detector.detect(list(self.IMAGES), batch_size=4)
+        detector.detect(self.IMAGES[0], test_time=TestTime(flip=True, scales=(1, 1.5)))
+        assert len(folded) == 1
+        detector.refresh()
+        detector.detect(self.IMAGES[0])
+        assert len(folded) == 2
+
+    def test_few_are_kept_and_frozen_ones_within_a_budget(self, detector, monkeypatch):
+        compiled = []
+        compile_with_network = inference.compile_with_network
+
+        def count(network, step, signature, *, frozen):
+            compiled.append(frozen)
+            return compile_with_network(network, step, signature, frozen=frozen)
+
+        size = 4 * sum(variable.numpy().size for variable in fold_batch_normalization(detector).variables)
+        monkeypatch.setattr(inference, "compile_with_network", count)
+        monkeypatch.setattr(inference, "MOST_FORMS", 2)
+        monkeypatch.setattr(inference, "FROZEN_BYTES", size)
+        first, second, third, _ = self.IMAGES
+        for image in (first, second, first):
+            detector.detect(image)
+        assert compiled == [True, False]
+        detector.detect(third)  # takes the place of the second
+        detector.detect(first)
+        assert compiled == [True, False, False]
+        detector.detect(second)
+        assert compiled == [True, False, False, False]
+        detector.detect(third)  # takes the place of the first, the frozen one
+        assert compiled[4:] == [True]
 
 
 class TestPresentWeights:

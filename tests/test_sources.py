@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from centernet.errors import ConfigError, SourceError
-from centernet.sources import Frame, classify, iterate, open_source
+from centernet.sources import Frame, classify, iterate, natural, open_source
 
 
 @pytest.fixture
@@ -72,6 +72,12 @@ def test_a_file_called_like_a_camera_or_pattern_is_a_file(tmp_path, monkeypatch)
 def test_a_folder_gives_its_images_in_natural_order(folder):
     assert names(folder) == ["image1.PNG", "image2.jpg", "image10.png"]
     assert open_source(folder).total == 3
+
+
+def test_any_names_have_an_order():
+    ordered = ["1.jpg", "2.jpg", "a1.jpg", "a.jpg", "a.jpg2.jpg", "a²1.jpg"]
+    for shuffled in (ordered[::-1], ordered[3:] + ordered[:3]):
+        assert sorted(shuffled, key=natural) == ordered
 
 
 def test_a_pattern_gives_images_and_subfolders_where_asked(folder):

@@ -37,7 +37,8 @@ def train(
     training, validation = plan.data.load()
     _describe(training, validation)
     from centernet.training.best import BEST, best_of
-    from centernet.training.run import MODEL, check_folder, fit
+    from centernet.training.checks import check_folder
+    from centernet.training.run import MODEL, fit
 
     folder = out or Path("runs") / recipe.stem
     if overfit is None:

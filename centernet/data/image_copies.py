@@ -23,8 +23,8 @@ logger = logging.getLogger("centernet")
 class ImageCopies:
     """Puts images in a folder, and no two under one name.
 
-    Files are copied byte for byte; arrays become PNG. An image that is missing is named in a warning by `report`, and
-    its annotations are written all the same.
+    Files are copied byte for byte; arrays become PNG. An image that is missing, or is a file of another kind (a foreign
+    dataset may point to any), is named in a warning by `report`, and its annotations are written all the same.
 
     Args:
         folder: Where to; created with the first image.
@@ -50,17 +50,19 @@ class ImageCopies:
         target = self.folder / (self._free(kept) + _suffix(source))
         if not isinstance(source, Path):
             target.write_bytes(encoded(source))
-        elif source.is_file():
+        elif source.is_file() and kind_of(source):
             shutil.copyfile(source, target)
         else:
             self._missing.append(sample.name)
         return target.name
 
     def report(self) -> None:
-        """Warn about images that were not there."""
+        """Warn about images that were not there, or none."""
         if self._missing:
             shown = ", ".join(self._missing[:SHOWN]) + (" and others" if len(self._missing) > SHOWN else "")
-            logger.warning("%d images are missing; only their annotations are written: %s", len(self._missing), shown)
+            logger.warning(
+                "%d images are missing or no images; only their annotations are written: %s", len(self._missing), shown
+            )
 
     def _free(self, name: str) -> str:
         stem = re.sub(r"[^\w.+ -]", "_", name).strip(" .") or "image"
@@ -93,10 +95,10 @@ def as_png(array: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def kind_of(data: bytes) -> str | None:
-    """What Pillow calls the form of an image file; None if it is none."""
+def kind_of(source: Path | bytes) -> str | None:
+    """What Pillow calls the form of an image file, by its header; None if it is none."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             return image.format
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

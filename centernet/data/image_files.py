@@ -8,14 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image
 
 from centernet.errors import SourceError
 from centernet.images import missing_file
-from centernet.sources import IMAGE_SUFFIXES
+from centernet.sources import IMAGE_SUFFIXES, natural
 
 Source = Path | bytes | np.ndarray | Callable[[], np.ndarray]  # of a sample
 _TRIED = 20  # file names are enough to tell which folder has the photos
@@ -58,11 +57,6 @@ def images_below(folder: Path) -> list[Path]:
         Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names if is_image(name)
     ]
     return sorted(found, key=lambda path: natural(str(path)))
-
-
-def natural(name: str) -> list[Any]:
-    """A key that sorts image2 before image10."""
-    return [*(int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name.casefold())), name]
 
 
 def photos_folder(candidates: Iterable[Path], names: Sequence[str]) -> Path:

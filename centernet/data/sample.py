@@ -78,6 +78,15 @@ class Sample:
         return read_image(self.source() if callable(self.source) else self.source, name=self.name).image
 
     @property
+    def measurable(self) -> np.ndarray:
+        """Objects whose box has an area, bool `(n,)`."""
+        return np.isfinite(self.boxes).all(axis=1) & (self.boxes[:, 2:] > self.boxes[:, :2]).all(axis=1)
+
+    def known(self, classes: int) -> np.ndarray:
+        """Objects whose class is one of so many, bool `(n,)`."""
+        return (self.class_ids >= 0) & (self.class_ids < classes)
+
+    @property
     def name(self) -> str:
         """What messages call the image: its path, or its id."""
         return str(self.source if isinstance(self.source, Path) else self.image_id)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from centernet.errors import ConfigError
 from centernet.evaluation.pairs import Pair
 from centernet.points.settings import KeypointTask
 
@@ -59,8 +60,11 @@ class Counted:
             overlap: One of `OVERLAPS`; None for the mean of all.
             size: Index of the size.
             class_id: One class; None for the mean of those that have objects.
+
+        Raises:
+            ConfigError: If the overlap is none of these.
         """
-        return _mean(self.precision[_at(overlap), :, _only(class_id), size, -1])
+        return _mean(self.precision[at(overlap), :, _only(class_id), size, -1])
 
     def ar(self, limit: int = -1, size: int = 0, class_id: int | None = None, overlap: float | None = None) -> float:
         """Average recall, 0–1; NaN without objects.
@@ -70,8 +74,11 @@ class Counted:
             size: Index of the size.
             class_id: One class; None for the mean of those that have objects.
             overlap: One of `OVERLAPS`; None for the mean of all.
+
+        Raises:
+            ConfigError: If the overlap is none of these.
         """
-        return _mean(self.recall[_at(overlap), _only(class_id), size, limit])
+        return _mean(self.recall[at(overlap), _only(class_id), size, limit])
 
 
 def count_boxes(pairs: Sequence[Pair], class_names: Sequence[str]) -> Counted:
@@ -224,8 +231,18 @@ def _without_marks(values: np.ndarray) -> np.ndarray:
     return np.where(values < 0, np.nan, values)
 
 
-def _at(overlap: float | None) -> Any:
-    return slice(None) if overlap is None else int(np.abs(OVERLAPS - overlap).argmin())
+def at(overlap: float | None) -> Any:
+    """Index of an overlap among `OVERLAPS`; of all for None.
+
+    Raises:
+        ConfigError: If it is none of them.
+    """
+    if overlap is None:
+        return slice(None)
+    index = int(np.abs(OVERLAPS - overlap).argmin())
+    if not np.isclose(OVERLAPS[index], overlap, rtol=0, atol=1e-6):
+        raise ConfigError(f"Expected an overlap of 0.50, 0.55 … 0.95, or None for all. Received: {overlap}")
+    return index
 
 
 def _only(class_id: int | None) -> Any:

@@ -35,21 +35,11 @@ class Pair:
     @cached_property
     def usable(self) -> np.ndarray:
         """Objects that can be found, bool `(n,)`: those with a box that has an area, and a class of the dataset."""
-        return self._measurable & self._known
-
-    @property
-    def _measurable(self) -> np.ndarray:
-        boxes = self.sample.boxes
-        return np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-
-    @property
-    def _known(self) -> np.ndarray:
-        class_ids = self.sample.class_ids
-        return (class_ids >= 0) & (class_ids < len(self.found.class_names))
+        return self.sample.measurable & self.sample.known(len(self.found.class_names))
 
     def left_out(self) -> list[str]:
         """What is wrong with each of the objects that are not usable, by name."""
-        sample, measurable = self.sample, self._measurable
+        sample, measurable = self.sample, self.sample.measurable
         return [
             f"{sample.name}: object {row + 1} has "
             + ("an unknown class" if measurable[row] else f"a box without area, {tuple(sample.boxes[row].tolist())}")

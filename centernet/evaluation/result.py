@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from centernet.evaluation.coco import RECALLS, Counted
+from centernet.evaluation.coco import RECALLS, Counted, at
 from centernet.evaluation.confusion import Confusion, confuse
 from centernet.evaluation.curves import ScoreCurves
 from centernet.evaluation.figures import BoxFigures, ClassFigures, KeypointFigures
@@ -106,9 +106,12 @@ class Evaluation(BoxFigures):
 
         Returns:
             float64 `(101,)`; NaN without objects.
+
+        Raises:
+            ConfigError: If the overlap is none of these.
         """
         precision = self.counted.precision[:, :, :, 0, -1]
-        precision = precision if overlap is None else precision[[round((overlap - 0.5) / 0.05)]]
+        precision = precision if overlap is None else precision[[at(overlap)]]
         chosen = precision[:, :, slice(None) if class_id is None else [class_id]]
         known = ~np.isnan(chosen)
         return np.divide(

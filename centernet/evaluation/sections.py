@@ -165,7 +165,9 @@ def _said(value: object) -> str:
         return ", ".join(f"{name.replace('_', ' ')} {_said(item)}" for name, item in value.items())
     if isinstance(value, Iterable) and not isinstance(value, str):
         return " ".join(map(_said, value))
-    return {True: "yes", False: "no", None: "–"}.get(value, str(value)) if value in (True, False, None) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None else str(value)
 
 
 def _meter(value: float) -> str:

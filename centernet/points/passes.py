@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.inference import Arrays, compile_with_network, shape_step
+from centernet.inference import ONE_IMAGE, Arrays, shape_step
 from centernet.ops.nms import soft_nms
 from centernet.ops.resize_exact import resize_bilinear
 from centernet.points.decode import STRIDE
@@ -76,10 +76,7 @@ def _compiled(detector: Any, canvas: tuple[int, int], flip: bool, exact: bool) -
         last = {name: [_average(name, stacks[-1], detector)] for name, stacks in maps.items()}
         return detector.decode(last, sizes, canvas=canvas, exact=exact)
 
-    def compile_scale() -> Callable[..., Any]:
-        return compile_with_network(detector, step, [("uint8", (1, None, None, 3)), ("int32", (1, 2))])
-
-    return detector.compiled_form(("points", canvas, flip, exact), compile_scale)
+    return detector.compiled_form(("points", canvas, flip, exact), step, ONE_IMAGE)
 
 
 def _check_cells(config: Any, scale: float, canvas: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import keras
 
+from centernet.errors import CheckpointError
 from centernet.training.averages import averaged_weights
 
 BEST = "best"  # the folder
@@ -23,12 +24,19 @@ class Best(NamedTuple):
 
 
 def best_of(folder: Path) -> Best | None:
-    """The best of a training in a folder, or None if nothing was evaluated."""
+    """The best of a training in a folder, or None if nothing was evaluated.
+
+    Raises:
+        CheckpointError: If the note of it is damaged.
+    """
     note = _note(folder)
     if not note.exists():
         return None
-    told = json.loads(note.read_text("utf-8"))
-    return Best(told["epoch"], told[WATCHED])
+    try:
+        told = json.loads(note.read_text("utf-8"))
+        return Best(int(told["epoch"]), float(told[WATCHED]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"Expected when a training was best in {note}. It is damaged; remove it.") from error
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -46,7 +54,10 @@ class KeepBest(keras.callbacks.Callback):
             return
         with averaged_weights(self.model):
             self.model.detector.save(self._folder / BEST)
-        _note(self._folder).write_text(json.dumps({"epoch": epoch + 1, WATCHED: float(ap)}), encoding="utf-8")
+        note = _note(self._folder)
+        written = note.with_name(f".{note.name}")
+        written.write_text(json.dumps({"epoch": epoch + 1, WATCHED: float(ap)}), encoding="utf-8")
+        written.replace(note)
 
 
 def _note(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,33 +38,39 @@ class _Positioned(keras.callbacks.Callback):
 
 
 class SaveState(_Positioned):
-    """Saves the state at the end of each epoch, and every so many steps within one."""
+    """Saves the state at the end of each epoch, after all callbacks before it, and every so many steps within one."""
 
-    def __init__(self, folder: Path, *, every: int = 0, begin: Position | None = None) -> None:
+    def __init__(self, folder: Path, terms: Mapping[str, Any], *, every: int = 0, begin: Position) -> None:
         """Save it in a folder.
 
         Args:
             folder: The folder.
+            terms: What the training was started with.
             every: Steps in between; 0 for epochs only.
             begin: Where the training begins.
         """
-        super().__init__(begin or Position())
-        self._folder, self._every = folder, every
+        super().__init__(begin)
+        self._folder, self._every, self._terms = folder, every, terms
+
+    def save(self) -> None:
+        """Save the state now."""
+        save_state(self.model, self._folder, self.position, self._terms)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Save the state before the first step, so that there always is a good one."""
         if find_state(self._folder) is None:
-            save_state(self.model, self._folder, self.position)
+            self.save()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Count, and save if it is time."""
         super().on_train_batch_end(batch, logs)
         if self._every and self.position.step % self._every == 0:
-            save_state(self.model, self._folder, self.position)
+            self.save()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Save at the beginning of the next."""
-        save_state(self.model, self._folder, Position(epoch + 1))
+        self.position = Position(epoch + 1)
+        self.save()
 
 
 class StopAtNonsense(_Positioned):
@@ -103,43 +109,46 @@ class StopAtNonsense(_Positioned):
 
 
 class Throughput(keras.callbacks.Callback):
-    """Adds `images_per_second` to what the progress bar shows, and how long it waited for data."""
+    """Adds `images_per_second` to what the progress bar shows."""
 
     def __init__(self, batch_size: int) -> None:
         super().__init__()
         self._batch_size, self._begun, self._batches = batch_size, 0.0, 0
-        self._busy, self._step_begun = 0.0, 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Start the clock at the end of the first step, which is compiled."""
-        self._batches, self._busy = 0, 0.0
-
-    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Data are there."""
-        self._step_begun = time.perf_counter()
+        """Count anew."""
+        self._batches = 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """The step is done."""
+        """The step is done. The clock starts at the end of the first, which is compiled."""
         now = time.perf_counter()
         if self._batches == 0:
             self._begun = now
-        else:
-            self._busy += now - self._step_begun
-            if logs is not None:
-                logs["images_per_second"] = self._batches * self._batch_size / (now - self._begun)
+        elif logs is not None:
+            logs["images_per_second"] = self._batches * self._batch_size / (now - self._begun)
         self._batches += 1
 
 
 class Evaluate(keras.callbacks.Callback):
     """Puts `val_ap` and the like into the logs, of the averaged weights where there are such."""
 
-    def __init__(self, dataset: Dataset, every: int, epochs: int) -> None:
-        """Evaluate on a dataset at the end of every so many of the epochs, and of the last."""
+    def __init__(self, dataset: Dataset, every: int, epochs: int, save: Callable[[], None] | None = None) -> None:
+        """Evaluate on a dataset.
+
+        Args:
+            dataset: The dataset.
+            every: Epochs between evaluations; there is one after the last, too.
+            epochs: Of the training.
+            save: Called before an evaluation: it may take long, and be killed.
+        """
         super().__init__()
-        self._evaluation, self._epochs = CocoEvaluation(dataset, every=every), epochs
+        self._evaluation, self._every, self._epochs = CocoEvaluation(dataset, every=every), every, epochs
+        self._save = save
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Evaluate."""
+        """Evaluate, if it is time to."""
+        if self._save and ((epoch + 1) % self._every == 0 or epoch + 1 == self._epochs):
+            self._save()
         self._evaluation.set_model(self.model.detector)
         self._evaluation.set_params({**self.params, "epochs": self._epochs})  # of all fits of a resumed training
         with averaged_weights(self.model):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -10,31 +12,40 @@ import keras
 from centernet.errors import ConfigError
 
 
-def freeze(detector: Any, what: str | None) -> tuple[str, ...]:
-    """Freeze a part of a detector: its weights, and the statistics of its batch normalization.
+@contextmanager
+def frozen(detector: Any, what: str | None) -> Iterator[tuple[str, ...]]:
+    """Within it, a part of a detector is frozen: its weights, and the statistics of its batch normalization.
 
     Args:
-        detector: The detector; whatever was frozen before is trainable again.
+        detector: The detector; what its user has frozen stays so.
         what: `"backbone"`; `"stages:N"`, the layers of the backbone in order, up to the first whose map is more than
             2 to the N times smaller than the input; or None for nothing.
 
-    Returns:
-        Names of the frozen layers that have weights.
+    Yields:
+        Names of the layers with weights that are frozen so.
 
     Raises:
         ConfigError: If it is none of these.
     """
-    for layer in (detector, *detector.layers, *detector.backbone.layers):
-        layer.trainable = True
+    layers = _layers(detector, what)
+    every = [part for layer in layers for part in layer._flatten_layers()]  # each before what is inside it
+    before = [part.trainable for part in every]
+    try:
+        for layer in layers:
+            layer.trainable = False
+        yield tuple(layer.name for layer in layers if layer.weights)
+    finally:
+        for part, value in zip(every, before, strict=True):
+            part.trainable = value
+
+
+def _layers(detector: Any, what: str | None) -> list[Any]:
     stages = re.fullmatch(r"stages:(\d+)", what or "")
     if what is not None and what != "backbone" and not stages:
         raise ConfigError(f"Expected freeze to be 'backbone', 'stages:N' or None. Received: {what!r}")
-    layers = detector.backbone.layers if what == "backbone" else []
     if stages:
-        layers = _down_to(detector.backbone, 2 ** int(stages[1]))
-    for layer in layers:
-        layer.trainable = False
-    return tuple(layer.name for layer in layers if layer.weights)
+        return _down_to(detector.backbone, 2 ** int(stages[1]))
+    return list(detector.backbone.layers) if what else []
 
 
 def _down_to(backbone: keras.Model, stride: int) -> list[Any]:

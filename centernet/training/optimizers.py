@@ -48,9 +48,10 @@ def make_optimizer(settings: TrainingSettings, steps: int, *, together: bool = F
     if settings.accumulate > 1:
         options["gradient_accumulation_steps"] = settings.accumulate
     if settings.ema is not None:
-        options |= {"use_ema": True, "ema_momentum": settings.ema}
-    if settings.weight_decay and settings.optimizer != "adam":
-        options["weight_decay"] = settings.weight_decay
+        # Keras moves the averages after each batch, also where weights are changed after several.
+        options |= {"use_ema": True, "ema_momentum": settings.ema ** (1 / settings.accumulate)}
+    if settings.optimizer == "adamw" or settings.weight_decay:
+        options["weight_decay"] = settings.weight_decay  # AdamW's default is another one
     if settings.optimizer == "sgd":
         options["momentum"] = MOMENTUM
     kind: Any = KINDS[settings.optimizer]

@@ -35,9 +35,12 @@ def overfit(
         AP on these photos, above 0.9.
 
     Raises:
-        TrainingError: If it stays below: the message says what is wrong with the data, as far as it can be seen.
+        TrainingError: If it stays below, or no photo has an object: the message says what is wrong with the data, as
+            far as it can be seen.
     """
     few = dataset[[index for index, sample in enumerate(dataset) if len(sample.boxes)][:count]]
+    if not len(few):
+        raise TrainingError(f"Expected photos with objects in {dataset.name}. Found: none. {_suspicion(dataset)}")
     settings = dataclasses.replace(
         settings,
         epochs=EPOCHS,

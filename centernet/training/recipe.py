@@ -13,7 +13,7 @@ from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
 from centernet.fields import check_fields, read_fields
 from centernet.training.settings import TrainingSettings
-from centernet.yaml_files import parse_yaml, read_yaml
+from centernet.yaml_files import UNREADABLE, parse_yaml, read_yaml
 
 
 @dataclass(frozen=True)
@@ -136,4 +136,7 @@ def _change(content: dict[str, Any], change: str) -> None:
             raise ConfigError(f"Expected {part} to have parts of its own for {change!r}. Received: {inner!r}")
         content[part] = dict(inner)
         content = content[part]
-    content[parts[-1]] = parse_yaml(text)
+    try:
+        content[parts[-1]] = parse_yaml(text)
+    except UNREADABLE as error:
+        raise ConfigError(f"Expected a value as YAML has it in {change!r}. {error}") from error

@@ -12,19 +12,20 @@ import keras
 
 from centernet.data.dataset import Dataset
 from centernet.data.loader import Batches
-from centernet.errors import ConfigError
 from centernet.fields import read_fields
 from centernet.training.averages import OwnWeights
 from centernet.training.best import KeepBest
 from centernet.training.callbacks import Evaluate, SaveState, StopAtNonsense, Throughput
-from centernet.training.freezing import freeze
+from centernet.training.checks import check_callbacks, check_data, check_folder
+from centernet.training.freezing import frozen
 from centernet.training.goals import goals
 from centernet.training.learner import Learner
 from centernet.training.optimizers import make_optimizer
 from centernet.training.replicas import check_replicas, check_scope, joint_statistics, scope_of, strategy_of, writes
 from centernet.training.settings import TrainingSettings
-from centernet.training.state import Position, find_state, restore_state
+from centernet.training.state import Position, restore_state
 from centernet.training.statistics import forgetting
+from centernet.training.terms import terms_of
 
 logger = logging.getLogger("centernet")
 MODEL = "model"  # the detector of the last step
@@ -38,7 +39,7 @@ def fit(
     *,
     out: Path | str | None = None,
     resume: bool = False,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Sequence[keras.callbacks.Callback] | keras.callbacks.Callback = (),
     verbose: str | int = "auto",
     **changes: Any,
 ) -> keras.callbacks.History:
@@ -52,7 +53,7 @@ def fit(
         out: Folder for the state to resume from, for the best detector and for the last one; nothing is written if
             it is None.
         resume: Whether a training in `out` goes on.
-        callbacks: Keras's callbacks, besides ours.
+        callbacks: Keras's callbacks, besides ours, or one; those that save the model save the detector.
         verbose: See `keras.Model.fit`.
         **changes: Fields of the settings that are otherwise, such as `epochs`.
 
@@ -60,14 +61,14 @@ def fit(
         Keras's history; `val_ap` and the like where there is validation data.
 
     Raises:
-        ConfigError: If the dataset doesn't fit the detector or the settings.
+        ConfigError: If the datasets don't fit the detector or the settings, or a training is to go on otherwise than
+            it was begun.
         TrainingError: If the loss becomes no number.
     """
     settings = _changed(settings or TrainingSettings(), changes)
     out = None if out is None else Path(out).expanduser()
-    check_dataset(detector, train, settings.batch_size)
-    if validation_data is not None:
-        check_dataset(detector, validation_data, 1)
+    check_data(detector, train, validation_data, settings.batch_size)
+    callbacks = check_callbacks(callbacks, settings)
     check_scope(detector)
     check_replicas(settings, strategy_of(detector))
     with goals(detector, settings):
@@ -94,25 +95,30 @@ def _train(
     verbose: str | int,
 ) -> keras.callbacks.History:
     """All of `fit` after the checks; a training that goes on does so from the state in a folder."""
-    frozen = freeze(detector, settings.freeze)
-    if frozen:
-        logger.info("Frozen: %d layers, up to %s.", len(frozen), frozen[-1])
     batches = _batches(detector, train, settings)
-    with scope_of(detector):
-        learner = make_learner(detector, settings, len(batches))
-    begin = restore_state(learner, begins_from) if begins_from else Position()
-    ours: list[keras.callbacks.Callback] = [StopAtNonsense(batches, out, begin)]
-    if out is not None:
-        ours.append(SaveState(out, every=settings.save_every, begin=begin))
-    if validation_data is not None and settings.evaluate_every:
-        ours.append(Evaluate(validation_data, settings.evaluate_every, settings.epochs))
-        ours += [KeepBest(out)] if out is not None else []
-    ours += [Throughput(settings.batch_size), *callbacks]
-    with forgetting(detector, len(batches) * settings.epochs), joint_statistics(detector):
-        history = _fit_from(learner, batches, begin, settings.epochs, ours, verbose)
-    freeze(detector, None)
-    detector.refresh()
-    return history
+    terms = terms_of(detector, train, settings)
+    with (
+        frozen(detector, settings.freeze) as layers,
+        forgetting(detector, len(batches) * settings.epochs),
+        joint_statistics(detector),
+    ):
+        if layers:
+            logger.info("Frozen: %d layers, up to %s.", len(layers), layers[-1])
+        with scope_of(detector):
+            learner = make_learner(detector, settings, len(batches))
+        begin = restore_state(learner, begins_from, terms) if begins_from else Position()
+        saves = SaveState(out, terms, every=settings.save_every, begin=begin) if out is not None else None
+        at_end: list[keras.callbacks.Callback] = []  # of each epoch, in this order
+        if validation_data is not None and settings.evaluate_every:
+            save = saves.save if saves else None
+            at_end.append(Evaluate(validation_data, settings.evaluate_every, settings.epochs, save))
+            at_end += [KeepBest(out)] if out is not None else []
+        at_end += [saves] if saves else []
+        others = [StopAtNonsense(batches, out, begin), Throughput(settings.batch_size), *callbacks]
+        try:
+            return _fit_from(learner, batches, begin, settings.epochs, at_end, others, verbose)
+        finally:
+            detector.refresh()
 
 
 def _changed(settings: TrainingSettings, changes: dict[str, Any]) -> TrainingSettings:
@@ -135,36 +141,10 @@ def make_learner(detector: Any, settings: TrainingSettings, steps: int) -> Learn
     return learner
 
 
-def check_dataset(detector: Any, dataset: Dataset, batch_size: int) -> None:
-    """Check that a detector can learn from a dataset, or be evaluated on it.
-
-    Raises:
-        ConfigError: If it is empty or has fewer images than a batch, other classes, or none of the keypoints that the
-            detector finds.
-    """
-    if len(dataset) < batch_size:
-        raise ConfigError(
-            f"Expected at least {batch_size} images in {dataset.name}, one batch. Received: {len(dataset)}. "
-            + ("Lower the batch_size." if len(dataset) else "Look at it with `centernet check`.")
-        )
-    classes, names = detector.class_names, dataset.class_names
-    if classes != names:
-        raise ConfigError(
-            f"Expected the classes of {detector.config.name}, in its order: {_list(classes)}. Received: "
-            f"{_list(names)} of {dataset.name}. For a detector of the dataset's classes: "
-            "centernet.load(name, classes=dataset.class_names)"
-        )
-    task = detector.config.keypoints
-    if task and (dataset.keypoints is None or dataset.keypoints.names != task.names):
-        found = _list(dataset.keypoints.names) if dataset.keypoints else "none"
-        raise ConfigError(
-            f"Expected the keypoints of {detector.config.name}: {_list(task.names)}. Received: {found} in "
-            f"{dataset.name}."
-        )
-
-
 def _batches(detector: Any, dataset: Dataset, settings: TrainingSettings) -> Batches:
     preprocessing = detector.config.preprocessing
+    if not detector.config.keypoints:
+        dataset = dataclasses.replace(dataset, keypoints=None)
     return Batches(
         dataset,
         settings.load_size or preprocessing.size,
@@ -180,18 +160,20 @@ def _fit_from(
     batches: Batches,
     begin: Position,
     epochs: int,
-    callbacks: list[Any],
+    at_end: list[keras.callbacks.Callback],
+    others: list[keras.callbacks.Callback],
     verbose: str | int,
 ) -> keras.callbacks.History:
     """Keras's `fit` from a position; an epoch that is begun in the middle is a `fit` of its own."""
-    options: dict[str, Any] = {"callbacks": callbacks, "verbose": verbose, "shuffle": False}
-    if begin.step == len(batches):
-        begin = Position(begin.epoch + 1)
+    options: dict[str, Any] = {"callbacks": [*others[:1], *at_end, *others[1:]], "verbose": verbose, "shuffle": False}
     first = None
-    if begin.step:
+    if begin.step == len(batches):
+        first = _end_epoch(learner, begin.epoch, epochs, at_end)
+        begin = Position(begin.epoch + 1)
+    elif begin.step:
         rest, own = batches.starting_at(begin.epoch, begin.step), OwnWeights()
         ends = begin.epoch + 1
-        with_own = options | {"callbacks": [*callbacks, own]}
+        with_own = options | {"callbacks": [*options["callbacks"], own]}
         first = learner.fit(rest, steps_per_epoch=len(rest), initial_epoch=begin.epoch, epochs=ends, **with_own)
         if ends == epochs or learner.stop_training:
             return first
@@ -206,19 +188,15 @@ def _fit_from(
     return history
 
 
-def check_folder(out: Path | None, resume: bool) -> None:
-    """Check that a training has a folder of its own.
-
-    Raises:
-        ConfigError: If there is something in it and it is not to be resumed, or it is to be and there is no folder.
-    """
-    if out is None:
-        if resume:
-            raise ConfigError("Expected the folder of a training to resume. Received: resume=True without out.")
-        logger.info("Nothing is saved while training: give a folder as `out` to be able to resume.")
-    elif not resume and out.exists() and any(out.iterdir()):
-        state = " It holds a training: resume=True (--resume) goes on with it." if find_state(out) else ""
-        raise ConfigError(f"Expected a new folder for the training. {out} exists and is not empty.{state}")
+def _end_epoch(
+    learner: Learner, epoch: int, epochs: int, callbacks: list[keras.callbacks.Callback]
+) -> keras.callbacks.History:
+    """Do what was to be done after the last batch of an epoch, when the training was interrupted."""
+    history = keras.callbacks.History()
+    history.on_train_begin()
+    every = keras.callbacks.CallbackList([*callbacks, history], model=learner, epochs=epochs)
+    every.on_epoch_end(epoch, {})
+    return history
 
 
 def _compiles(wanted: bool | None) -> bool | str:
@@ -230,7 +208,3 @@ def _compiles(wanted: bool | None) -> bool | str:
     import tensorflow as tf
 
     return "auto" if tf.config.list_physical_devices("GPU") else False
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

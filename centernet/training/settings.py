@@ -22,10 +22,11 @@ class TrainingSettings:
         learning_rate: The highest of the schedule.
         schedule: After the warm-up, `cosine` falls to 0 at the last step, `constant` stays.
         warmup: Part of all steps in which the learning rate rises from 0.
-        weight_decay: Of kernels, not of biases and normalization; for `adamw` and `sgd`.
+        weight_decay: Of kernels, not of biases and normalization; `adamw` and `sgd` have it.
         clip_norm: Largest norm of the whole gradient; None for any.
         accumulate: Batches whose gradients are averaged for one change of the weights.
-        ema: Momentum of the moving average of weights that is evaluated and kept; None for the weights themselves.
+        ema: Momentum, at each change of the weights, of their moving average, which is evaluated and kept; None for
+            the weights themselves.
         freeze: What keeps its weights: `backbone`, `stages:N` (the trunk down to a map of stride 2 to the N), or None.
         batch_statistics: Whether batch normalization goes by the statistics of a batch, and learns them; without, it
             keeps those it was loaded with, which is better for few images of a step.
@@ -80,6 +81,10 @@ class TrainingSettings:
             raise ConfigError(
                 "Expected a warmup of at least 0 and an ema above it, both below 1. Received: "
                 f"warmup={self.warmup}, ema={self.ema}"
+            )
+        if self.weight_decay and self.optimizer == "adam":
+            raise ConfigError(
+                f"Expected no weight_decay for the optimizer adam; adamw has it. Received: {self.weight_decay}"
             )
         if min(self.evaluate_every, self.save_every, self.weight_decay) < 0:
             raise ConfigError(

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from keras import ops
 
 from centernet.errors import CheckpointError, DownloadError
 from centernet.fields import read_fields
+from centernet.training.terms import check_terms
 
 FOLDER = "state"
 PREVIOUS = "state.previous"
 POSITION = "position.json"
+TERMS = "training.json"
 VALUES = "values.npz"
 
 
@@ -36,10 +39,16 @@ class Position:
     step: int = 0
 
 
-def save_state(learner: Any, folder: Path, position: Position) -> None:
+def save_state(learner: Any, folder: Path, position: Position, terms: Mapping[str, Any] | None = None) -> None:
     """Save the weights, the optimizer, its averages, and the state of everything that is drawn.
 
     The new state is written beside the old one and takes its place at once, whenever the process is killed.
+
+    Args:
+        learner: What is trained.
+        folder: Of the training.
+        position: Where it is.
+        terms: What it was started with, see `centernet.training.terms`.
 
     Raises:
         DownloadError: If it can't be written; the state that was there is unchanged.
@@ -52,6 +61,7 @@ def save_state(learner: Any, folder: Path, position: Position) -> None:
                 np.savez(file, **_values(learner))
                 file.flush()
                 os.fsync(file.fileno())
+            (temporary / TERMS).write_text(json.dumps(dict(terms or {})), encoding="utf-8")
             (temporary / POSITION).write_text(json.dumps(asdict(position)), encoding="utf-8")
             _replace(temporary, folder)
         finally:
@@ -60,24 +70,33 @@ def save_state(learner: Any, folder: Path, position: Position) -> None:
         raise DownloadError(f"The state of training can't be saved in {folder}: {error}.") from error
 
 
-def restore_state(learner: Any, folder: Path) -> Position:
+def restore_state(learner: Any, folder: Path, terms: Mapping[str, Any] | None = None) -> Position:
     """Set what `save_state` saved.
+
+    Args:
+        learner: What is trained.
+        folder: Of the training.
+        terms: What it is to go on with; None for whatever it was started with.
 
     Returns:
         Where the training was.
 
     Raises:
         CheckpointError: If there is no such state, or it belongs to another training.
+        ConfigError: If the training was started with other terms.
     """
     found = find_state(folder)
     if found is None:
         raise CheckpointError(f"Expected the state of a training in {folder}. Found: none. Start without resuming.")
     try:
         position = read_fields(Position, json.loads((found / POSITION).read_text("utf-8")), str(found / POSITION))
+        begun = json.loads((found / TERMS).read_text("utf-8"))
         with np.load(found / VALUES, allow_pickle=False) as file:
             values = {int(number): file[number] for number in file.files}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"The state of training in {found} is damaged: {error}") from error
+    if terms is not None:
+        check_terms(begun, terms, folder)
     variables = _variables(learner)
     expected = {number: tuple(variable.shape) for number, variable in variables.items()}
     if {number: value.shape for number, value in values.items()} != expected:
@@ -111,4 +130,6 @@ def _variables(learner: Any) -> dict[int, Any]:
 
 
 def _values(learner: Any) -> dict[str, Any]:
-    return {str(number): np.asarray(ops.convert_to_numpy(value)) for number, value in _variables(learner).items()}
+    values = {number: np.asarray(ops.convert_to_numpy(value)) for number, value in _variables(learner).items()}
+    # NumPy can't write bfloat16; float32 holds the same numbers.
+    return {str(number): v.astype(np.float32) if v.dtype.kind == "V" else v for number, v in values.items()}

@@ -50,6 +50,10 @@ class DrawnPhotos(keras.callbacks.Callback):
         self._summary = tf.summary
         self._writer = tf.summary.create_file_writer(str(self._folder))
 
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """End the file."""
+        self._writer.close()
+
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Detect and draw."""
         with averaged_weights(self.model), self._writer.as_default():

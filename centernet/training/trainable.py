@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras
 from keras import ops
 
 from centernet.config import ModelConfig
+from centernet.errors import ConfigError
 from centernet.ops.total import Total, itself
 
 
@@ -109,7 +111,9 @@ class Trainable(keras.Model):
             from centernet.training.run import fit
 
             return fit(self, x, *(() if y is None else (y,)), *arguments, **options)
-
+        _check_form(x)
+        if not self.compiled:
+            raise ConfigError("Expected a compiled detector to train on arrays: detector.compile('adam') before fit.")
         # Before Keras takes the weights into its hands, from which an exception does not give them back on JAX.
         if y is not None:
             check_batch(self.config, x, y, options.get("sample_weight"), self.loss)
@@ -137,7 +141,22 @@ class Trainable(keras.Model):
         from centernet.data.dataset import Dataset
 
         if not isinstance(x, Dataset):
+            _check_form(x)
             return super().evaluate(x, *arguments, **options)
         from centernet.evaluation import evaluate
 
         return evaluate(self, x, *arguments, **options)
+
+
+def _check_form(x: Any) -> None:
+    """Refuse what Keras would take apart: paths, and datasets or samples in a row."""
+    from centernet.data.dataset import Dataset
+    from centernet.data.sample import Sample
+
+    parts = x if isinstance(x, list | tuple) else [x]
+    if any(isinstance(part, str | os.PathLike | Dataset | Sample) for part in parts):
+        kinds = ", ".join(dict.fromkeys(type(part).__name__ for part in parts))
+        raise ConfigError(
+            "Expected a Dataset, as train, validation = centernet.data.load(path) gives two of, or arrays. Received: "
+            f"{kinds if x is parts[0] else f'{type(x).__name__} of {kinds}'}"
+        )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet.inference import Arrays, compile_with_network, shape_step
+from centernet.inference import ONE_IMAGE, Arrays, shape_step
 from centernet.preprocessing import Preprocessing, collate
 from centernet.test_time import TestTime
 from centernet.triplets.canvas import fit_canvas, scale_image
@@ -60,10 +60,7 @@ def _compiled(
         maps = forward(ops.concatenate([batch, ops.flip(batch, axis=2)], axis=0) if flip else batch)
         return keypoint_rows({name: stacks[-1] for name, stacks in maps.items()}, detector.config.decoder, exact=exact)
 
-    def compile_rows() -> Callable[..., Any]:
-        return compile_with_network(detector, step, [("uint8", (1, None, None, 3)), ("int32", (1, 2))])
-
-    return detector.compiled_form(("triplets", canvas, flip, exact), compile_rows)
+    return detector.compiled_form(("triplets", canvas, flip, exact), step, ONE_IMAGE)
 
 
 def keypoint_rows(maps: Mapping[str, Any], settings: DecoderSettings, *, exact: bool = False) -> tuple[Any, Any]:

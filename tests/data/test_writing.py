@@ -108,6 +108,16 @@ class TestEveryFormat:
         assert len(found) == (3 if key in ("yolo", "tfrecord") else 4)  # these need the image
         assert "gone.jpg" in caplog.text
 
+    def test_a_file_that_is_no_image_is_named_and_not_copied(self, dataset, tmp_path, caplog, key):
+        (tmp_path / "id_rsa").write_text("SECRET")
+        (tmp_path / "out").mkdir()
+        foreign = Dataset([*dataset, sample(4, source=tmp_path / "id_rsa")], dataset.class_names)
+        write(foreign, tmp_path / "out" / "data", key)
+        assert "id_rsa" in caplog.text
+        written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+        assert written
+        assert not any(b"SECRET" in path.read_bytes() for path in written)
+
     def test_nothing_is_overwritten(self, dataset, tmp_path, key):
         (tmp_path / "mine.txt").write_text("precious")
         with pytest.raises(ConfigError, match=r"has something in it; nothing is overwritten"):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from centernet import Detections
 from centernet.data import Dataset, Sample
+from centernet.errors import ConfigError
 from centernet.evaluation import Evaluation, evaluate_detections
 
 CAT, DOG = [0, 0, 40, 40], [100, 100, 140, 140]
@@ -102,3 +103,5 @@ def test_precision_over_recall_averages_to_average_precision() -> None:
     assert evaluation.precision_recall(0.5).mean() == pytest.approx(evaluation.ap50)
     assert evaluation.precision_recall(0.75).mean() == pytest.approx(evaluation.ap75)
     assert np.isnan(evaluation.precision_recall(0.5, 3)).all()
+    with pytest.raises(ConfigError, match=r"0\.50, 0\.55 .* Received: 0\.3"):
+        evaluation.precision_recall(0.3)

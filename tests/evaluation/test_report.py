@@ -81,6 +81,14 @@ def test_the_page_is_whole_and_needs_nothing_else(evaluation: Evaluation, tmp_pa
     assert json.loads((path.parent / "report.json").read_text()) == evaluation.to_dict()
 
 
+def test_settings_are_said_as_they_are(tmp_path: Path) -> None:
+    settings = {"min_score": 0.0, "batch_size": 1, "exact": False, "test_time": {"flip": True, "scales": (1.0,)}}
+    page = evaluate_detections(*scenes(0), sigmas=SIGMAS, settings=settings).report(tmp_path / "new").read_text()
+    said = {"min score": "0.0", "batch size": "1", "exact": "no", "test time": "flip yes, scales 1.0"}
+    for name, value in said.items():
+        assert re.search(rf"{name}</td>\s*<td[^>]*>{re.escape(value)}</td>", page)
+
+
 def test_names_are_text_whatever_is_in_them(tmp_path: Path) -> None:
     dataset, found = scenes(0)
     odd = dataclasses.replace(dataset, class_names=("<b>cat</b>", "a & b", '"', "</td>"), keypoints=None, name="<i>")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from small import small_detector
 
 from centernet import PointDetector
 from centernet.errors import ConfigError
-from centernet.training.freezing import freeze
+from centernet.training.freezing import frozen
 
 
 @pytest.fixture(scope="module")
@@ -17,33 +16,47 @@ def detector():
 
 
 def test_nothing(detector):
-    assert freeze(detector, None) == ()
-    assert len(detector.non_trainable_variables) == sum("moving" in v.name for v in detector.variables)
+    with frozen(detector, None) as layers:
+        assert layers == ()
+        assert len(detector.non_trainable_variables) == sum("moving" in v.name for v in detector.variables)
 
 
 def test_the_backbone(detector):
-    frozen = freeze(detector, "backbone")
-    assert len(frozen) == sum(bool(layer.weights) for layer in detector.backbone.layers)
-    assert {v.path.split("/")[0].split("_")[0] for v in detector.trainable_variables} == {"heatmap", "size", "offset"}
+    with frozen(detector, "backbone") as layers:
+        assert len(layers) == sum(bool(layer.weights) for layer in detector.backbone.layers)
+        heads = {v.path.split("/")[0].split("_")[0] for v in detector.trainable_variables}
+    assert heads == {"heatmap", "size", "offset"}
 
 
 @pytest.mark.parametrize(("stage", "first_free"), [(1, "expanded_conv"), (2, "block_3"), (4, "block_13")])
 def test_stages_of_a_trunk(stage, first_free):
     detector = PointDetector("mobilenetv2_fpn", 2, image_size=(64, 64))
-    frozen = freeze(detector, f"stages:{stage}")
-    assert 0 < len(frozen) < len(detector.backbone.layers)
-    strides = [name for name in frozen if name.startswith(first_free)]
+    with frozen(detector, f"stages:{stage}") as layers:
+        assert 0 < len(layers) < len(detector.backbone.layers)
+    strides = [name for name in layers if name.startswith(first_free)]
     assert all("expand" in name for name in strides)  # the 1×1 convolution in front of the stride is still before it
 
 
-def test_what_was_frozen_before_is_free_again(detector):
-    freeze(detector, "backbone")
-    freeze(detector, None)
-    assert detector.backbone.layers[-1].trainable
-    assert np.sum([v.trainable for v in detector.trainable_variables]) == len(detector.trainable_variables)
+@pytest.mark.parametrize("what", [None, "backbone", "stages:2"])
+def test_everything_is_as_its_user_had_it_afterwards_whatever_happens(what):
+    detector = PointDetector("mobilenetv2_fpn", 2, image_size=(64, 64))
+    detector.backbone.layers[4].trainable = False
+    detector.get_layer("size_0").trainable = False
+    before = [layer.trainable for layer in detector._flatten_layers()]
+    own = {v.path for v in detector.trainable_variables}
+
+    def interrupted():
+        with frozen(detector, what):
+            assert {v.path for v in detector.trainable_variables} <= own
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [layer.trainable for layer in detector._flatten_layers()] == before
+    assert {v.path for v in detector.trainable_variables} == own
 
 
 @pytest.mark.parametrize("what", ["heads", "stages", "stages:x", ""])
 def test_something_else_is_refused(detector, what):
-    with pytest.raises(ConfigError, match="'backbone', 'stages:N' or None"):
-        freeze(detector, what)
+    with pytest.raises(ConfigError, match="'backbone', 'stages:N' or None"), frozen(detector, what):
+        pass

@@ -36,3 +36,13 @@ def test_what_is_wrong_with_the_photos_is_said(monkeypatch: pytest.MonkeyPatch) 
         overfit(small_detector(CLASSES, lively=False), bad, 4, SETTINGS, verbose=0)
     with pytest.raises(TrainingError, match=r"Nothing is wrong with these photos as such"):
         overfit(small_detector(CLASSES, lively=False), good, 4, SETTINGS, verbose=0)
+
+
+def test_photos_without_an_object_are_not_learned() -> None:
+    empty = synthetic.shapes(4, SIZE, classes=CLASSES)
+    samples = [
+        dataclasses.replace(sample, boxes=np.zeros((0, 4)), class_ids=np.zeros(0), ignore=None, areas=None)
+        for sample in empty
+    ]
+    with pytest.raises(TrainingError, match=r"Expected photos with objects in .*Found: none.*no objects"):
+        overfit(small_detector(CLASSES, lively=False), dataclasses.replace(empty, samples=tuple(samples)), 4, SETTINGS)

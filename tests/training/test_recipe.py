@@ -57,6 +57,8 @@ def test_changes(recipe):
         ("seed=1e-3", "Expected seed to be a whole number. Received: 0.001"),
         ("epochs=many", "Expected epochs to be a whole number"),
         ("epochs", "Expected key=value"),
+        ("augmentation={horizontal_flip", "as YAML has it in 'augmentation={horizontal_flip'"),
+        ("seed=2021-13-45", "as YAML has it in 'seed=2021-13-45'"),
         ("epochs.x=1", "Expected epochs to have parts"),
         ("schedule=linear", "Expected schedule"),
         ("data.validation=null", "both splits of the data or none"),

@@ -21,9 +21,10 @@ from centernet.backbones import BACKBONES
 from centernet.config import Archive, Published
 from centernet.data import synthetic
 from centernet.errors import ConfigError, TrainingError
-from centernet.loader import describe
+from centernet.loader import describe, load
 from centernet.points.settings import HeadSettings
 from centernet.training.averages import averaged_weights
+from centernet.training.best import best_of
 from centernet.training.run import make_learner
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import find_state
@@ -134,6 +135,49 @@ def test_averaged_weights_are_evaluated_in_half_precision_too():
         keras.config.set_dtype_policy("float32")
 
 
+def test_a_training_in_bfloat16_goes_on(tmp_path):
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        found = detector()
+        found.fit(dataset(4), epochs=1, out=tmp_path / "out", **OPTIONS)
+        again = detector()
+        again.fit(dataset(4), epochs=1, out=tmp_path / "out", resume=True, **OPTIONS)
+        assert {v.dtype for v in again.trainable_variables} == {"bfloat16"}
+        assert same(state(again), state(found))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_what_its_user_froze_is_not_trained():
+    found = detector()
+    found.backbone.trainable = False
+    before = [np.array(value) for value in found.backbone.trainable_weights + found.backbone.weights]
+    heads = [np.array(value) for value in found.trainable_variables]
+    found.fit(dataset(4), epochs=1, **OPTIONS | {"batch_statistics": False})
+    assert same(before, [np.array(value) for value in found.backbone.trainable_weights + found.backbone.weights])
+    assert not same(heads, [np.array(value) for value in found.trainable_variables])
+    assert not found.backbone.trainable
+
+
+def test_boxes_are_learned_from_photos_with_keypoints_mirrored_too():
+    figures = synthetic.shapes(8, SIZE, classes=CLASSES, keypoints=True)
+    assert figures.keypoints
+    found = small_detector(figures.class_names, lively=False)
+    losses = found.fit(figures, epochs=1, augmentation={"horizontal_flip": 0.5}, **OPTIONS).history["loss"]
+    assert np.isfinite(losses).all()
+
+
+def test_callbacks_that_save_the_model_save_the_detector(tmp_path):
+    found = detector()
+    whole = keras.callbacks.ModelCheckpoint(str(tmp_path / "whole.keras"))
+    weights = keras.callbacks.ModelCheckpoint(str(tmp_path / "only.weights.h5"), save_weights_only=True)
+    found.fit(dataset(4), epochs=1, callbacks=[whole, weights], **OPTIONS)
+    assert same(state(load(tmp_path / "whole.keras")), state(found))
+    other = detector()
+    other.load_weights(tmp_path / "only.weights.h5")
+    assert same(state(other), state(found))
+
+
 def test_the_loss_falls_and_has_its_parts_by_name():
     history = detector().fit(dataset(), epochs=6, **OPTIONS).history
     assert history["loss"][-1] < 0.8 * history["loss"][0]
@@ -150,9 +194,7 @@ def test_the_folder_holds_the_state_the_last_detector_and_the_best(tmp_path):
     assert "val_ap" in history.history
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names >= {"state", "model", "best", "best.json"}
-    import centernet
-
-    assert all(map(np.array_equal, state(centernet.load(tmp_path / "out" / "model")), state(found)))
+    assert same(state(load(tmp_path / "out" / "model")), state(found))
 
 
 def test_a_trained_detector_does_not_pass_for_the_published_one(tmp_path):
@@ -187,6 +229,42 @@ def test_a_resumed_training_is_evaluated_when_it_was_to_be(tmp_path):
     history = resumed_in_the_second_epoch(tmp_path / "out", **evaluated).history
     assert len(history["loss"]) == 2
     assert len(history["val_ap"]) == 1
+
+
+@pytest.mark.parametrize("epochs", [2, 1])
+def test_an_evaluation_that_was_interrupted_is_made_up_for(tmp_path, monkeypatch, epochs):
+    options = OPTIONS | {"evaluate_every": 1, "validation_data": dataset(4), "out": tmp_path / "out", "ema": 0.9}
+    whole = detector()
+    history = whole.fit(dataset(), epochs=epochs, **options | {"out": tmp_path / "whole"})
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("centernet.evaluation.callback.evaluate", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            detector().fit(dataset(), epochs=epochs, **options)
+    assert not (tmp_path / "out" / "best").exists()
+    found = detector()
+    resumed = found.fit(dataset(), epochs=epochs, resume=True, **options)
+    assert resumed.epoch == history.epoch
+    assert resumed.history["val_ap"] == history.history["val_ap"]
+    assert same(state(found), state(whole))
+    assert best_of(tmp_path / "out") == best_of(tmp_path / "whole")
+    assert same(state(load(tmp_path / "out" / "best")), state(load(tmp_path / "whole" / "best")))
+
+
+def test_a_training_goes_on_as_it_was_begun_or_says_what_is_different(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "out", Killed(6))
+    options = OPTIONS | {"epochs": 5, "augmentation": CHANGED, "ema": 0.9, "out": tmp_path / "out", "resume": True}
+    changes = {"batch_size": 2, "targets": {"object_radius": 1}, "augmentation": {"mosaic": 0.5}, "seed": 7}
+    for name, value in changes.items():
+        with pytest.raises(ConfigError, match=f"as it was begun: {name}=.*Received: {name}=.*in another folder"):
+            detector().fit(dataset(), **options | {name: value})
+    with pytest.raises(ConfigError, match=r"begun: images=16, objects=\d+\. Received: images=12, objects=\d+\."):
+        detector().fit(dataset(12), **options)
+    assert detector().fit(dataset(), **options | {"save_every": 3}).epoch == [1, 2, 3, 4]
 
 
 def test_a_resumed_training_is_stopped_in_the_epoch_that_was_begun(tmp_path):
@@ -239,46 +317,7 @@ def test_a_loss_that_is_no_number_stops_it_and_loses_nothing(tmp_path):
         assert batch["images"].shape == (4, *SIZE, 3)
 
 
-class TestRefused:
-    """Each with what was expected, what came, and what to do."""
-
-    def check(self, message, data=None, **options):
-        with pytest.raises(ConfigError, match=message):
-            detector().fit(dataset() if data is None else data, **OPTIONS | options)
-
-    def test_an_empty_dataset(self):
-        self.check("at least 4 images in .*Received: 0", dataset()[:0])
-
-    def test_a_batch_larger_than_the_dataset(self):
-        self.check("Received: 2. Lower the batch_size", dataset()[:2])
-
-    def test_other_classes(self):
-        self.check(
-            r"circle, square\. Received: circle, star.*centernet\.load\(name, classes",
-            synthetic.shapes(8, SIZE, classes=("circle", "star")),
-        )
-
-    def test_an_unknown_setting_with_the_nearest(self):
-        self.check("'learning_rat'.*Did you mean 'learning_rate'", learning_rat=1)
-
-    def test_a_folder_with_something_in_it(self, tmp_path):
-        (tmp_path / "thesis.tex").write_text("")
-        self.check("exists and is not empty", out=tmp_path)
-
-    def test_resuming_without_a_folder(self):
-        self.check("folder of a training to resume", resume=True)
-
-    def test_keypoints_that_the_dataset_has_not(self):
-        from centernet.points.settings import KeypointTask
-
-        found = small_detector(CLASSES, lively=False, keypoints=KeypointTask("circle", ("a", "b")))
-        with pytest.raises(ConfigError, match=r"Expected the keypoints of small: a, b\. Received: none"):
-            found.fit(dataset(), **OPTIONS)
-
-
 def test_unreadable_images_are_named_and_skipped(caplog):
-    import dataclasses
-
     data = dataset(8)
     broken = dataclasses.replace(data.samples[2], source=b"no image", image_id="broken")
     data = dataclasses.replace(data, samples=(*data.samples[:2], broken, *data.samples[3:]))

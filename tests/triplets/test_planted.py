@@ -13,9 +13,9 @@ from goldens.merging import group, image_size
 from keras import ops
 from small_triplets import small_triplets
 
+from centernet import inference
 from centernet.preprocessing import Preprocessing
 from centernet.test_time import TestTime
-from centernet.triplets import passes
 from centernet.triplets.heads import BRANCHES, head_channels
 from centernet.triplets.settings import DecoderSettings
 
@@ -89,10 +89,10 @@ def gifted(detector: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         assert tuple(batch.shape) == (2, *CANVAS, 3)
         return {name: [ops.convert_to_tensor(np.stack([one[name] for one in both]))] for name in both[0]}
 
-    def compile_with_network(model: Any, step: Callable[..., Any], signature: Any) -> Callable[..., Any]:
+    def compile_with_network(network: Any, step: Callable[..., Any], *options: Any, frozen: bool) -> Callable[..., Any]:
         return lambda *arguments: step(forward, *map(ops.convert_to_tensor, arguments))
 
-    monkeypatch.setattr(passes, "compile_with_network", compile_with_network)
+    monkeypatch.setattr(inference, "compile_with_network", compile_with_network)
     detector.refresh()
     yield detector
     detector.refresh()

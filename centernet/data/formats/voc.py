@@ -25,12 +25,13 @@ from defusedxml.ElementTree import parse
 
 from centernet.data.dataset import Dataset
 from centernet.data.image_copies import ImageCopies
-from centernet.data.image_files import image_ids, is_image, natural
+from centernet.data.image_files import image_ids, is_image
 from centernet.data.numbers import shortest
 from centernet.data.sample import Sample
 from centernet.data.skipped import UNREADABLE, Skipped
 from centernet.data.splits import ALL, NAMES, split_in
 from centernet.errors import ConfigError
+from centernet.sources import natural
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 PHOTOS = ("JPEGImages", "images", "Images", ".")
