@@ -29,7 +29,7 @@ def detect(
     exact: bool,
 ) -> Detections | list[Detections] | Iterator[Detections]:
     """Find objects in any source; see `Detector.detect`."""
-    check_options(min_score, max_detections, batch_size)
+    check_options(min_score, max_detections, batch_size, test_time)
     opened = open_source(source)
     options = {"min_score": min_score, "max_detections": max_detections, "test_time": test_time, "exact": exact}
     if opened.kind == "single":
@@ -38,12 +38,19 @@ def detect(
     return list(found) if opened.kind == "list" else found
 
 
-def check_options(min_score: float, max_detections: int | None, batch_size: int) -> None:
-    """Refuse numbers that make no sense, before anything is read.
+def check_options(
+    min_score: float, max_detections: int | None, batch_size: int, test_time: TestTime | None = None
+) -> None:
+    """Refuse options that make no sense, before anything is read.
 
     Raises:
-        ConfigError: If one is out of range.
+        ConfigError: If a number is out of range, or `test_time` is something else.
     """
+    if not isinstance(test_time, TestTime | None):
+        raise ConfigError(
+            "Expected test_time as a centernet.TestTime (TestTime() is one pass), or None for the model's own passes. "
+            f"Received: {test_time!r}"
+        )
     counts = [batch_size] if max_detections is None else [batch_size, max_detections]
     whole = all(isinstance(count, Integral) and count >= 1 for count in counts)
     if not (whole and isinstance(min_score, Real) and 0 <= min_score <= 1):

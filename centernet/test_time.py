@@ -8,6 +8,7 @@ from centernet.errors import ConfigError
 from centernet.fields import check_fields, read_fields
 from centernet.ops.suppression import SuppressionSettings
 
+LARGEST_CANVAS = 2**26  # pixels, 8192×8192
 VOTING_EXPONENT = 10.0  # of the reference of Keypoint Triplets
 
 
@@ -45,3 +46,20 @@ class TestTime:
         exponent = self.suppression.voting_exponent
         wanted = vote or exponent is not None if self.vote is None else self.vote
         return replace(self.suppression, voting_exponent=(exponent or VOTING_EXPONENT) if wanted else None)
+
+
+def check_canvas(scale: float, canvas: tuple[int, int]) -> None:
+    """Refuse an input that would take hours and fill the memory.
+
+    Args:
+        scale: Of the pass.
+        canvas: Height and width of the network's input in pixels.
+
+    Raises:
+        ConfigError: If it is larger than `LARGEST_CANVAS`.
+    """
+    if canvas[0] * canvas[1] > LARGEST_CANVAS:
+        raise ConfigError(
+            f"Expected scales at which the network's input has at most {LARGEST_CANVAS} pixels. Received: scale "
+            f"{scale:g}, an input of {canvas[0]}×{canvas[1]} pixels. Choose a smaller one."
+        )

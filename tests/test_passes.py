@@ -18,7 +18,9 @@ from centernet.ops.nms import soft_nms
 from centernet.ops.suppression import SuppressionSettings
 from centernet.points.passes import _average
 from centernet.points.settings import DecoderSettings, KeypointTask
+from centernet.preprocessing import Preprocessing
 from centernet.test_time import TestTime
+from centernet.triplets.settings import DecoderSettings as TripletDecoderSettings
 
 TASK = KeypointTask("a", ("left", "right", "top"), flip=(1, 0, 2))
 FLIP = TestTime(flip=True)
@@ -164,7 +166,27 @@ class TestScales:
         np.testing.assert_array_equal(after.scores, expected.scores)
 
 
+@pytest.mark.parametrize("fit", ["canvas", "original"])
+@pytest.mark.parametrize("make", [small_detector, small_triplets])
+def test_a_scale_whose_input_is_out_of_all_proportion_is_refused(make, fit):
+    preprocessing = Preprocessing((128, 128), fit=fit, step=128 if make is small_triplets else 16)
+    detector = make(preprocessing=preprocessing, image_size=None)
+    with pytest.raises(ConfigError, match=r"at most 67108864 pixels\. Received: scale 300, .* Choose a smaller one"):
+        detector.detect(picture(), test_time=TestTime(scales=(300,)))
+
+
+def test_triplets_too_say_which_scale_has_no_room():
+    detector = small_triplets(decoder=TripletDecoderSettings(keypoints=70))
+    with pytest.raises(ConfigError, match=r"each of 70 corners or centers\. Received: scale 0\.01, where there are 4"):
+        detector.detect(picture(), test_time=TestTime(scales=(0.01,)))
+
+
 class TestSettings:
+    @pytest.mark.parametrize("test_time", [True, False, 2, {"flip": True}])
+    def test_something_else_is_refused(self, test_time):
+        with pytest.raises(ConfigError, match=r"TestTime\(\) is one pass.*Received: "):
+            small_detector(lively=False).detect(picture(), test_time=test_time)
+
     @pytest.mark.parametrize(
         "options",
         [

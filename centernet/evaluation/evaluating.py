@@ -59,7 +59,7 @@ def evaluate(
         SourceError: If no image can be read.
     """
     _check(detector, dataset, score)
-    check_options(min_score, max_detections, batch_size)
+    check_options(min_score, max_detections, batch_size, test_time)
     options: dict[str, Any] = {"max_detections": max_detections, "test_time": test_time, "exact": exact}
     start = time.perf_counter()
     found = []

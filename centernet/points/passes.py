@@ -14,7 +14,7 @@ from centernet.ops.nms import soft_nms
 from centernet.ops.resize_exact import resize_bilinear
 from centernet.points.decode import STRIDE
 from centernet.preprocessing import collate
-from centernet.test_time import TestTime
+from centernet.test_time import TestTime, check_canvas
 
 AVERAGED = ("size",)  # beside heatmaps and keypoints; offsets are the upright pass's
 POSITIONS = ("boxes", "keypoints")
@@ -56,9 +56,11 @@ def _detect_scale(detector: Any, image: np.ndarray, scale: float, flip: bool, ex
     original = preprocessing.fit == "original"
     if original:
         height, width = (max(int(side * scale), 1) for side in image.shape[:2])
+        check_canvas(scale, preprocessing.canvas(np.array([[height, width]])))
         image = resize_bilinear(image, (height, width))
     batch, sizes = collate([image], shape_step())
     canvas = preprocessing.canvas(sizes)
+    check_canvas(scale, canvas)
     _check_cells(detector.config, scale, canvas)
     found = _compiled(detector, canvas, flip, exact)(batch, sizes)
     arrays = {name: ops.convert_to_numpy(values)[0] for name, values in found.items()}

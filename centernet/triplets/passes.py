@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from centernet.errors import ConfigError
 from centernet.inference import ONE_IMAGE, Arrays, shape_step
 from centernet.preprocessing import Preprocessing, collate
-from centernet.test_time import TestTime
-from centernet.triplets.canvas import fit_canvas, scale_image
+from centernet.test_time import TestTime, check_canvas
+from centernet.triplets.canvas import Canvas, fit_canvas, scale_image
 from centernet.triplets.decode import decode_pairs
 from centernet.triplets.merge import Pass, merge
 from centernet.triplets.settings import DecoderSettings
@@ -43,11 +44,23 @@ def _passes(detector: Any, image: np.ndarray, scale: float, flip: bool, exact: b
     """The upright pass and the mirrored one over one scale, together through the network."""
     preprocessing = detector.config.preprocessing.scaled(scale, detector.backbone.input_multiple)
     canvas = fit_canvas(preprocessing, image.shape[:2], scale)
+    check_canvas(scale, canvas.size)
+    _check_cells(detector.config.decoder, canvas)
     if preprocessing.fit == "original":
         image = scale_image(image, canvas, exact=exact)
     rows = _compiled(detector, preprocessing, canvas.size, flip, exact)(*collate([image], shape_step()))
     for number, (pairs, centers) in enumerate(zip(*map(ops.convert_to_numpy, rows), strict=True)):
         yield Pass(canvas, pairs, centers, mirrored=number == 1)
+
+
+def _check_cells(settings: DecoderSettings, canvas: Canvas) -> None:
+    """Check that a scaled input has room for all keypoints of a kind."""
+    cells = canvas.output_size[0] * canvas.output_size[1]
+    if settings.keypoints > cells:
+        raise ConfigError(
+            f"Expected scales at which the output has a cell for each of {settings.keypoints} corners or centers. "
+            f"Received: scale {canvas.scale:g}, where there are {cells}. Choose a larger scale."
+        )
 
 
 def _compiled(
