@@ -15,6 +15,7 @@ from centernet.commands.check import check
 from centernet.commands.convert import convert
 from centernet.commands.detect import detect
 from centernet.commands.evaluate import evaluate
+from centernet.commands.export import export
 from centernet.commands.models import models
 from centernet.commands.quiet import silence_libraries
 from centernet.commands.train import train
@@ -37,6 +38,7 @@ app.command()(check)
 app.command()(evaluate)
 app.command()(train)
 app.command()(convert)
+app.command()(export)
 app.command()(benchmark)
 
 

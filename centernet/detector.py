@@ -258,6 +258,35 @@ class Detector(Trainable):
         else:
             saving.save(self, Path(filepath), overwrite=overwrite, **options)
 
+    def export(
+        self,
+        filepath: str | Path,
+        format: str | None = None,
+        *,
+        image_size: tuple[int, int] | None = None,
+    ) -> None:
+        """Write a file that other programs run: uint8 images in, boxes out, as `detect` finds them in one pass.
+
+        Its input, `images`, is uint8 RGB `(batch, height, width, 3)`, of any size; its outputs are those of `decode`,
+        by name, best first: rows with score 0 are none. The description of the model (names of classes and keypoints,
+        among others) is in `config.json` in a SavedModel, and beside a file as `NAME.onnx.json` or `NAME.tflite.json`.
+
+        Args:
+            filepath: Ending in `.onnx` for ONNX or `.tflite` for LiteRT; otherwise the folder of a SavedModel.
+            format: `"onnx"`, `"litert"` or `"saved_model"`; by default what the path ends with.
+            image_size: Height and width of all images in pixels, if they have one. It must be given where the
+                network's input is as large as the images (`fit="original"`).
+
+        Raises:
+            ConfigError: If the format is unknown, something else is in the way, a size is missing, or the backend is
+                not TensorFlow.
+            MissingExtraError: If what writes the format is not installed: `pip install centernet[export]`.
+            DownloadError: If it can't be written; what was there before is unchanged.
+        """
+        from centernet.exporting.export import export
+
+        export(self, Path(filepath), format, image_size=image_size)
+
     def get_config(self) -> dict[str, Any]:
         """The description as plain data."""
         return {"config": self.config.to_dict()}

@@ -44,7 +44,7 @@ def save(
             if target.suffix == ".zip":
                 os.replace(_packed(folder), target)
             else:
-                _put_in_place(folder, target, Path(temporary) / "replaced")
+                put_in_place(folder, target, Path(temporary) / "replaced")
     except DownloadError:
         raise
     except (OSError, RuntimeError) as error:  # HDF5 raises the latter when the disk fills up while closing
@@ -56,9 +56,14 @@ def _write(detector: Any, folder: Path, dtype: str) -> None:
 
     folder.mkdir()
     weights_file.write_weights(detector, folder / WEIGHTS, dtype)
+    write_config(detector, folder / CONFIG)
+
+
+def write_config(detector: Any, path: Path) -> None:
+    """Write the description of a detector, with the versions that it was written by."""
     versions = {"centernet": centernet.__version__, "keras": importlib.metadata.version("keras")}
     description = {"format": FORMAT, "versions": versions, "model": detector.config.to_dict()}
-    (folder / CONFIG).write_text(json.dumps(description, indent=1), encoding="utf-8")
+    path.write_text(json.dumps(description, indent=1), encoding="utf-8")
 
 
 def _packed(folder: Path) -> Path:
@@ -69,8 +74,8 @@ def _packed(folder: Path) -> Path:
     return packed
 
 
-def _put_in_place(folder: Path, target: Path, aside: Path) -> None:
-    """Move a folder to its target; what is there is moved aside, and back if that fails."""
+def put_in_place(folder: Path, target: Path, aside: Path) -> None:
+    """Move a folder (or file) to its target; what is there is moved aside, and back if that fails."""
     if target.exists():
         os.replace(target, aside)
     try:

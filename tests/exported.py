@@ -1,45 +1,64 @@
-"""Runs a Keras model in the forms that other programs read: what each gives for a batch, output by output."""
+"""Runs files that other programs read: what each gives for a batch, output by output."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-Run = Callable[[Any, Path, np.ndarray], list[np.ndarray]]
 
-
-def run_saved_model(model: Any, path: Path, batch: np.ndarray) -> list[np.ndarray]:
+def run_saved_model(path: Path, batch: np.ndarray) -> dict[str, np.ndarray]:
     import tensorflow as tf
 
-    model.export(path, format="tf_saved_model", verbose=False)
-    loaded = tf.saved_model.load(path)
-    return [output.numpy() for output in tf.nest.flatten(loaded.serve(batch))]
+    outputs = tf.saved_model.load(path).signatures["serving_default"](tf.constant(batch))
+    return {name: value.numpy() for name, value in outputs.items()}
 
 
-def run_onnx(model: Any, path: Path, batch: np.ndarray) -> list[np.ndarray]:
-    pytest.importorskip("tf2onnx", reason="Keras writes ONNX with tf2onnx: pip install tf2onnx onnx")
+def run_onnx(path: Path, batch: np.ndarray) -> dict[str, np.ndarray]:
     runtime = pytest.importorskip("onnxruntime", reason="runs ONNX files: pip install onnxruntime")
-    file = path.with_suffix(".onnx")
-    model(batch, training=False)  # Keras's exporter wants a model that was called
-    model.export(file, format="onnx", verbose=False)
-    session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: batch})
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {session.get_inputs()[0].name: batch}), strict=True))
 
 
-def run_litert(model: Any, path: Path, batch: np.ndarray) -> list[np.ndarray]:
-    runtime = pytest.importorskip(
-        "ai_edge_litert.interpreter", reason="writes and runs LiteRT: pip install ai-edge-litert"
-    )
-    file = path.with_suffix(".tflite")
-    model.export(file, format="litert", verbose=False)
-    signature = runtime.Interpreter(str(file)).get_signature_runner()
+def run_litert(path: Path, batch: np.ndarray) -> dict[str, np.ndarray]:
+    runtime = pytest.importorskip("ai_edge_litert.interpreter", reason="runs LiteRT: pip install ai-edge-litert")
+    signature = runtime.Interpreter(str(path)).get_signature_runner()
     (name,) = signature.get_input_details()
-    outputs = signature(**{name: batch})
-    return [outputs[name] for name in sorted(outputs)]
+    return signature(**{name: batch})
 
 
-FORMATS: tuple[Run, ...] = (run_saved_model, run_onnx, run_litert)
+@dataclass(frozen=True)
+class Form:
+    """A form of file: what Keras calls it, the ending of its files, how they are run, and what writes them."""
+
+    name: str
+    suffix: str
+    run: Callable[[Path, np.ndarray], dict[str, np.ndarray]]
+    needs: tuple[str, ...] = ()
+
+    def path(self, folder: Path) -> Path:
+        """Where a file of this form may be written; skips where what writes it is not installed."""
+        for module in self.needs:
+            pytest.importorskip(module, reason="writes this form: pip install centernet[export]")
+        return folder / f"model{self.suffix}"
+
+    def export_and_run(self, model: Any, folder: Path, batch: np.ndarray) -> list[np.ndarray]:
+        """The outputs of a Keras model's file, in the order of their names."""
+        path = self.path(folder)
+        model(batch, training=False)  # Keras's exporter of ONNX wants a model that was called
+        model.export(str(path), format=self.name, verbose=False)
+        outputs = self.run(path, batch)
+        return [outputs[name] for name in sorted(outputs)]
+
+
+FORMS = (
+    Form("tf_saved_model", "", run_saved_model),
+    Form("onnx", ".onnx", run_onnx, ("onnx", "tf2onnx")),
+    Form("litert", ".tflite", run_litert, ("ai_edge_litert",)),
+)
+each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)

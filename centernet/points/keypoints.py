@@ -38,8 +38,9 @@ def decode_keypoints(
     valid = candidate_scores >= settings.candidate_min_score
     squared = ops.sum(ops.square(regressed[:, :, :, None] - candidates[:, None]), axis=-1)
     distances = ops.where(valid[:, None], ops.sqrt(squared), FAR)
-    nearest = ops.cast(ops.argmin(distances, axis=-1), "int32")  # (b, k, n)
-    distance = ops.min(distances, axis=-1)
+    # (b, k, n), the first of equal ones; Keras's argmin looks at the bits of zeros, which can't be exported.
+    values, indices = ops.top_k(-distances, 1)
+    distance, nearest = -values[..., 0], ops.cast(indices[..., 0], "int32")
     found, score = _pick(candidates, candidate_scores, nearest)
 
     region = enlarge(boxes, settings.box_scale)[:, :, None]

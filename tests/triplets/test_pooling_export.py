@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from exported import FORMATS, Run
+from exported import Form, each_form
 
 from centernet.layers import (
     BottomPool,
@@ -35,11 +35,11 @@ def all_layers(size: tuple[int | None, ...]) -> keras.Model:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("run", FORMATS)
-def test_an_exported_file_computes_the_same(run: Run, size: str, tmp_path: Path) -> None:
+@each_form
+def test_an_exported_file_computes_the_same(form: Form, size: str, tmp_path: Path) -> None:
     model = all_layers(SIZES[size])
     expected = [output.numpy() for output in model(BATCH, training=False)]
-    found = run(model, tmp_path / "model", BATCH)
+    found = form.export_and_run(model, tmp_path, BATCH)
     assert len(found) == len(expected)
     for got, wanted in zip(found, expected, strict=True):
         np.testing.assert_allclose(got, wanted, atol=1e-5)

@@ -1,0 +1,1 @@
+"""Detectors in files that other programs run."""

@@ -1,0 +1,63 @@
+"""A detector as one graph for other programs: uint8 images in, boxes in their pixels out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from centernet.errors import ConfigError
+from centernet.folding import fold_batch_normalization
+
+
+class Graph(keras.layers.Layer):
+    """Preprocessing, network (its batch normalization folded into the convolutions) and decoder of a detector."""
+
+    def __init__(self, detector: Any, canvas: tuple[int, int]) -> None:
+        """Take a detector as it is.
+
+        Args:
+            detector: The detector; its weights are copied.
+            canvas: Height and width of the network's input in pixels.
+        """
+        super().__init__(name="detector", dtype="float32", autocast=False)
+        self._detector, self.network, self._canvas = detector, fold_batch_normalization(detector), canvas
+
+    def call(self, images: Any) -> dict[str, Any]:
+        """What `Detector.decode` returns, of uint8 RGB images `(batch, height, width, 3)`."""
+        one = ops.convert_to_tensor(ops.shape(images)[1:3], dtype="int32")
+        sizes = one + 0 * ops.cast(images[:, 0, 0, :2], "int32")
+        batch = self._detector.config.preprocessing(images, sizes, self._canvas)
+        return self._detector.decode(self.network(batch, training=False), sizes, canvas=self._canvas)
+
+
+def graph_of(detector: Any, image_size: tuple[int, int] | None = None) -> keras.Model:
+    """A detector as a model of uint8 RGB images `(batch, height, width, 3)`.
+
+    Args:
+        detector: The detector.
+        image_size: Height and width of the images in pixels; None for any.
+
+    Returns:
+        The model. Its outputs are those of `Detector.decode`, by name.
+
+    Raises:
+        ConfigError: If the images must have a size, because the network's input is as large as they are, or can't
+            have this one.
+    """
+    preprocessing = detector.config.preprocessing
+    if preprocessing.fit == "original" and image_size is None:
+        raise ConfigError(
+            f"Expected the height and width of the images, since {detector.config.name} sees images at their own size: "
+            "export(path, image_size=(480, 640)). Received: image_size=None"
+        )
+    if image_size is not None and min(image_size) < 1:
+        raise ConfigError(f"Expected a height and width of at least 1 pixel. Received: image_size={image_size}")
+    sizes = np.array([image_size or preprocessing.size])
+    images = keras.Input((*(image_size or (None, None)), 3), dtype="uint8", name="images")
+    graph = Graph(detector, preprocessing.canvas(sizes))
+    model = keras.Model(images, graph(images), name=detector.config.identifier)
+    model(np.zeros((1, *sizes[0], 3), np.uint8))  # Keras's exporter of ONNX wants a model that was called
+    return model
