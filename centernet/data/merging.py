@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
+from centernet.points.settings import KeypointTask
 
 
 def merged(parts: Mapping[str, Dataset], name: str) -> Dataset:
@@ -51,5 +53,18 @@ def check_same(datasets: Sequence[Dataset]) -> None:
                 f"Expected the same classes in {first.name} and {other.name}. {differ}. Give the classes and their "
                 "order: classes=[...]."
             )
-        if (other.keypoints and other.keypoints.names) != (first.keypoints and first.keypoints.names):
-            raise ConfigError(f"Expected the same keypoints in {first.name} and {other.name}. Received different ones.")
+        if _meaning(other.keypoints) != _meaning(first.keypoints):
+            raise ConfigError(
+                f"Expected the same keypoints of the same class, which mirror alike, in {first.name} and {other.name}. "
+                f"Received: {_in_words(first.keypoints)}, and {_in_words(other.keypoints)}. Make them the same."
+            )
+
+
+def _meaning(task: KeypointTask | None) -> Any:
+    return task and (task.class_name, task.names, task.flip)
+
+
+def _in_words(task: KeypointTask | None) -> str:
+    if task is None:
+        return "none"
+    return f"{list(task.names)} of {task.class_name!r}" + (f" with flip {list(task.flip)}" if task.flip else "")

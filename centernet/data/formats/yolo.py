@@ -5,7 +5,8 @@ that is given. The labels of `…/images/…/a.jpg` are in `…/labels/…/a.txt
 file a photo has no objects. Lines are `class cx cy w h`, as parts of the photo's width and height, and with
 `kpt_shape` also `x y` or `x y visibility` of each keypoint; a line with a polygon instead becomes the box around it.
 Pixels need the photo's size, so a photo without a readable header is skipped. `kpt_names` names keypoints; without it
-they are COCO's if there are 17 that `flip_idx` mirrors like COCO's, otherwise numbered.
+they are COCO's if there are 17 that `flip_idx` mirrors like COCO's, otherwise numbered. They are those of one class:
+the one that `kpt_names` names, or else the one that has most of them in all splits together.
 
 There are no crowds in this format: they are left out when it is written.
 """
@@ -14,6 +15,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +24,16 @@ import yaml
 
 from centernet.config import class_names
 from centernet.data.dataset import Dataset
-from centernet.data.formats.yolo_labels import Labels, Shape, keypoints_of, line_of, read_labels
+from centernet.data.formats.yolo_labels import Labels, Shape, line_of, named_owner, read_labels, task_of
 from centernet.data.image_copies import ImageCopies
 from centernet.data.image_files import image_ids, images_below, is_image, upright_size
+from centernet.data.keypoint_schema import owner_of
 from centernet.data.merging import merged
 from centernet.data.sample import Sample
-from centernet.data.skipped import Skipped
+from centernet.data.skipped import UNREADABLE, Skipped
 from centernet.data.splits import ALL, NAMES, disjoint
 from centernet.errors import CenterNetError, ConfigError, SourceError
+from centernet.points.settings import KeypointTask
 from centernet.yaml_files import read_yaml
 
 logger = logging.getLogger("centernet")
@@ -48,7 +53,22 @@ def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
     """Read some splits; see `FormatModule.read`."""
     description = _Description(path)
     read_parts = [[split] if split != ALL else disjoint(description.places) for split in splits]
-    return [merged({part: description.read(part) for part in parts}, description.name) for parts in read_parts]
+    found = {part: description.photos(part) for part in dict.fromkeys(part for parts in read_parts for part in parts)}
+    task = description.keypoints(found)
+    return [
+        merged({part: description.dataset(found[part], task) for part in parts}, description.name)
+        for parts in read_parts
+    ]
+
+
+@dataclass(frozen=True)
+class _Photos:
+    """The photos of a split: id of each, labels and size (height, width) of those that have them."""
+
+    where: str
+    ids: Mapping[Path, int | str]
+    labels: Mapping[Path, Labels]
+    sizes: Mapping[Path, tuple[int, int]]
 
 
 def _description(path: Path) -> tuple[Path, Mapping[str, Any]] | None:
@@ -85,36 +105,60 @@ class _Description:
         if not self._root.is_dir():  # meant for another machine, or for Ultralytics's own folder
             self._root = self.file.parent
 
-    def read(self, split: str) -> Dataset:
-        """Read one split."""
-        photos = [photo for place in _as_list(self.places[split]) for photo in self._photos(place)]
-        photos = list(dict.fromkeys(photos))
-        where = f"{self.name} ({split})"
-        labels, sizes, ids = self._labels(photos, where)
-        task = keypoints_of(self.shape, labels, self.names, where)
-        samples = [
-            labels[photo].sample(photo, ids[photo], sizes[photo], None if task is None else self.shape)
-            for photo in photos
-            if photo in labels
-        ]
-        return Dataset(tuple(samples), self.names, keypoints=task, name=where, format="yolo")
-
-    def _labels(
-        self, photos: Sequence[Path], where: str
-    ) -> tuple[dict[Path, Labels], dict[Path, tuple[int, int]], dict[Path, int | str]]:
-        skipped = Skipped(where)
-        labels, sizes, unlabeled = {}, {}, 0
+    def photos(self, split: str) -> _Photos:
+        """Read the label files of one split, and the headers of its photos."""
+        where, photos = f"{self.name} ({split})", self._listed(split)
+        skipped, labels, sizes, unlabeled = Skipped(where), {}, {}, 0
         for photo in photos:
             file = _label_file(photo)
             with skipped.image(photo.name):
-                sizes[photo] = upright_size(photo)
                 labels[photo] = read_labels(file, self.shape)
+                sizes[photo] = upright_size(photo)
                 unlabeled += not file.is_file()
-        skipped.report(len(labels))
-        if unlabeled == len(labels):
+        skipped.report(len(sizes))
+        if unlabeled == len(sizes):
             logger.warning("%s: no photo has a label file; looked for %s.", where, _label_file(photos[0]))
         ids = image_ids([photo.as_posix() for photo in photos])
-        return labels, sizes, dict(zip(photos, ids, strict=True))
+        return _Photos(where, dict(zip(photos, ids, strict=True)), labels, sizes)
+
+    def dataset(self, photos: _Photos, task: KeypointTask | None) -> Dataset:
+        """The samples of one split."""
+        shape = None if task is None else self.shape
+        samples = [
+            photos.labels[photo].sample(photo, photos.ids[photo], size, shape) for photo, size in photos.sizes.items()
+        ]
+        return Dataset(tuple(samples), self.names, keypoints=task, name=photos.where, format="yolo")
+
+    def keypoints(self, found: Mapping[str, _Photos]) -> KeypointTask | None:
+        """The keypoints of all splits together, whichever are read; so those of any two are of the same class.
+
+        Args:
+            found: Splits that were read.
+        """
+        if not self.shape.count:
+            return None
+        owner = named_owner(self.shape, self.names)
+        if owner is None:
+            labels = [
+                item
+                for split in disjoint(self.places)
+                for item in (found[split].labels.values() if split in found else self._labels(split))
+            ]
+            owner = owner_of([(item.class_ids, item.keypoints) for item in labels], self.names, self.name)
+        return task_of(self.shape, self.names, owner)
+
+    def _labels(self, split: str) -> Iterator[Labels]:
+        """The labels of a split that is not read: those of them that can be."""
+        try:
+            photos = self._listed(split)
+        except ConfigError:
+            return
+        for photo in photos:
+            with suppress(*UNREADABLE):
+                yield read_labels(_label_file(photo), self.shape)
+
+    def _listed(self, split: str) -> list[Path]:
+        return list(dict.fromkeys(photo for place in _as_list(self.places[split]) for photo in self._photos(place)))
 
     def _photos(self, place: str) -> Iterator[Path]:
         path = self._resolved(place)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from centernet.data.keypoint_schema import keypoint_task, numbered, owner_of
+from centernet.data.keypoint_schema import keypoint_task, numbered
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError
 from centernet.points.settings import KeypointTask
@@ -99,18 +99,17 @@ def _with_visibility(points: np.ndarray, shape: Shape) -> np.ndarray:
     return np.concatenate([points, 2.0 * points.any(axis=1, keepdims=True)], axis=1)
 
 
-def keypoints_of(
-    shape: Shape, labels: Mapping[Path, Labels], class_names: Sequence[str], where: str
-) -> KeypointTask | None:
-    """The schema of the class that has keypoints: the one that `kpt_names` names, or else the one with most of them."""
-    if not shape.count:
-        return None
-    named = shape.names or {}
-    if len(named) == 1 and 0 <= int(next(iter(named))) < len(class_names):
-        owner = class_names[int(next(iter(named)))]
-    else:
-        owner = owner_of([(item.class_ids, item.keypoints) for item in labels.values()], class_names, where)
-    names = named.get(class_names.index(owner))
+def named_owner(shape: Shape, class_names: Sequence[str]) -> str | None:
+    """The class whose keypoints `kpt_names` names, or the only one that there is; None if labels are to say it."""
+    if len(class_names) == 1:
+        return class_names[0]
+    named = list(shape.names or ())
+    return class_names[int(named[0])] if len(named) == 1 and 0 <= int(named[0]) < len(class_names) else None
+
+
+def task_of(shape: Shape, class_names: Sequence[str], owner: str) -> KeypointTask:
+    """The schema of the class that has keypoints."""
+    names = (shape.names or {}).get(class_names.index(owner))
     return keypoint_task(owner, names, flip=shape.flip) if names else numbered(owner, shape.count, shape.flip)
 
 

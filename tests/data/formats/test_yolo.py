@@ -152,6 +152,20 @@ class TestKeypoints:
         assert found.keypoints.names == ("keypoint_0", "keypoint_1")
         assert found.keypoints.class_name == "dog"
 
+    @pytest.mark.parametrize("val", ["0 0.5 0.5 1 1 0.1 0.2 2", "0 0.5 0.5 1 1 0 0 0", "0 0.5 0.5 1 1", "no line"])
+    def test_the_class_that_has_them_is_that_of_all_splits_together(self, put, val):
+        for split, labels in (("train", "1 0.5 0.5 1 1 0.1 0.2 2\n" * 2), ("val", val)):
+            put(f"images/{split}/{split}.png")
+            put(f"labels/{split}/{split}.txt", labels)
+        put("images/val/b.png")
+        root = put("data.yaml", "train: images/train\nval: images/val\nkpt_shape: [1, 3]\nnames: [cat, dog]")
+        read = [*load(root), *(load(root, split=split) for split in ("train", "val", "all"))]
+        assert {found.keypoints.class_name for found in read} == {"dog"}
+
+    def test_a_split_that_is_not_there_does_not_matter_to_others(self, one_of):
+        yaml = "kpt_shape: [1, 3]\nval: images/gone"
+        assert one_of("1 0.5 0.5 1 1 0.1 0.2 2", yaml)[0].keypoints.class_name == "dog"
+
     def test_17_that_mirror_like_those_of_coco_are_those(self, one_of):
         labels = "0 0.5 0.5 1 1" + " 0.1 0.2 2" * 17
         flip = list(coco_person().flip)

@@ -1,0 +1,37 @@
+"""Parts of one dataset: what they have to have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from centernet.data import Dataset
+from centernet.data.merging import check_same
+from centernet.errors import ConfigError
+from centernet.points.settings import KeypointTask
+
+TASK = KeypointTask("cat", ("left", "right"), flip=(1, 0))
+
+
+def having(task):
+    return Dataset([], ["cat", "dog"], keypoints=task)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (None, "and none"),
+        (dataclasses.replace(TASK, class_name="dog"), "of 'dog'"),
+        (dataclasses.replace(TASK, names=("right", "left")), r"and \['right', 'left'\]"),
+        (dataclasses.replace(TASK, flip=(0, 1)), r"with flip \[0, 1\]"),
+    ],
+)
+def test_other_keypoints_are_named(other, said):
+    with pytest.raises(ConfigError, match=rf"the same keypoints of the same class.*{said}"):
+        check_same([having(TASK), having(other)])
+
+
+@pytest.mark.parametrize("change", [{"skeleton": ((0, 1),)}, {"deviations": (1.0, 1.0)}])
+def test_how_keypoints_are_drawn_and_weighed_may_differ(change):
+    check_same([having(TASK), having(dataclasses.replace(TASK, **change))])
