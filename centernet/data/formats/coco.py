@@ -4,8 +4,9 @@ A dataset is a `.json`, or a folder with some: in the folder itself, in `annotat
 `test/`. The name of a file (`instances_train2017.json`), or else of its folder, says its split. Where a folder has
 `instances_*` and others (`person_keypoints_*`), the instances are read; give the other file by itself.
 
-Boxes are x, y, width, height in pixels, pixel edges. Crowds (`iscrowd`) are `ignore`. An object of a category that is
-not listed gets class id `UNKNOWN`. Photos lie beside the JSON, in `images/`, in `train2017/` and the like.
+Boxes are x, y, width, height in pixels, pixel edges; without `bbox` they are those around the `segmentation`. Crowds
+(`iscrowd`) are `ignore`. An object of a category that is not listed gets class id `UNKNOWN`. Photos lie beside the
+JSON, in `images/`, in `train2017/` and the like.
 """
 
 from __future__ import annotations

@@ -6,37 +6,21 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from centernet.config import class_names
 from centernet.data.classes import UNKNOWN
 from centernet.data.dataset import Dataset
+from centernet.data.formats.coco_boxes import box_of
+from centernet.data.formats.coco_categories import Categories, Row, category_id, read_categories
 from centernet.data.image_files import photos_folder
-from centernet.data.keypoint_schema import SIGMA_SCALE, keypoint_task
 from centernet.data.sample import Sample
-from centernet.data.skipped import UNREADABLE, Skipped
+from centernet.data.skipped import Skipped
 from centernet.errors import ConfigError
-from centernet.points.settings import KeypointTask
 
-Row = Mapping[str, Any]
 logger = logging.getLogger("centernet")
-
-
-@dataclass(frozen=True)
-class _Categories:
-    """What a file says of its classes."""
-
-    ids: tuple[int, ...]
-    names: tuple[str, ...]
-    keypoints: KeypointTask | None
-
-    @property
-    def keypoint_id(self) -> int | None:
-        return self.ids[self.names.index(self.keypoints.class_name)] if self.keypoints else None
 
 
 def read_file(path: Path, where: str) -> Dataset:
@@ -53,8 +37,9 @@ def read_file(path: Path, where: str) -> Dataset:
         ConfigError: If it is no COCO JSON, or no image can be read.
     """
     content = _content(path)
-    categories = _categories(content["categories"], path)
+    categories = read_categories(content["categories"], content["annotations"], path)
     rows = _by_image(content, path)
+    boxless = 0
     index = {category: number for number, category in enumerate(categories.ids)}
     skipped, seen = Skipped(str(path)), set[str]()
     samples: list[Sample] = []
@@ -64,9 +49,14 @@ def read_file(path: Path, where: str) -> Dataset:
             identity = str(image["id"])
             if identity in seen:
                 raise ConfigError(f"id {identity} belongs to another image already")
-            samples.append(_sample(image, rows.get(identity, ()), folder, index, categories))
+            own = rows.get(identity, ())
+            objects = [(row, box) for row in own if (box := box_of(row)) is not None]
+            samples.append(_sample(image, objects, folder, index, categories))
+            boxless += len(own) - len(objects)
             seen.add(identity)
     skipped.report(len(samples))
+    if boxless:
+        logger.warning("%s: left out %d annotations, which have neither bbox nor segmentation.", path, boxless)
     return Dataset(tuple(samples), categories.names, categories.ids, categories.keypoints, where, "coco")
 
 
@@ -79,33 +69,6 @@ def _content(path: Path) -> dict[str, list[Any]]:
     if missing:
         raise ConfigError(f"Expected lists of images, annotations and categories in {path}. Missing: {missing}")
     return content
-
-
-def _categories(rows: Sequence[Row], path: Path) -> _Categories:
-    try:
-        ids, names = tuple(int(row["id"]) for row in rows), class_names([str(row["name"]).strip() for row in rows])
-        if len(set(ids)) != len(ids):
-            raise ConfigError(f"Expected different ids. Received: {ids}")
-        tasks = [_task(row) for row in rows if row.get("keypoints")]
-    except UNREADABLE as error:
-        raise ConfigError(f"Expected categories with id and name in {path}. {error!r}") from error
-    if len(tasks) > 1:
-        others = ", ".join(task.class_name for task in tasks[1:])
-        logger.warning("%s: only the keypoints of %s are read, not those of %s.", path, tasks[0].class_name, others)
-    return _Categories(ids, names, tasks[0] if tasks else None)
-
-
-def _task(row: Row) -> KeypointTask:
-    """The schema of a category; `flip_idx` and `sigmas` are no part of COCO's format, but some files have them."""
-    sigmas = row.get("sigmas")
-    skeleton = row.get("skeleton")
-    return keypoint_task(
-        str(row["name"]).strip(),
-        row["keypoints"],
-        skeleton=None if skeleton is None else [(a - 1, b - 1) for a, b in skeleton],
-        flip=row.get("flip_idx"),
-        deviations=None if sigmas is None else [round(sigma * SIGMA_SCALE, 9) for sigma in sigmas],
-    )
 
 
 def _by_image(content: Mapping[str, Sequence[Any]], path: Path) -> Mapping[str, list[Row]]:
@@ -140,10 +103,17 @@ def _label(image: Any, position: int) -> str:
     return (isinstance(image, Mapping) and _file_name(image)) or f"image {position}"
 
 
-def _sample(image: Row, rows: Sequence[Row], folder: Path, index: Mapping[Any, int], categories: _Categories) -> Sample:
+def _sample(
+    image: Row,
+    objects: Sequence[tuple[Row, Sequence[float]]],
+    folder: Path,
+    index: Mapping[Any, int],
+    categories: Categories,
+) -> Sample:
     if not _file_name(image):
         raise ConfigError("no file_name")
-    boxes = _boxes(rows)
+    rows = [row for row, _ in objects]
+    boxes = np.asarray([box for _, box in objects], np.float64).reshape(-1, 4)
     sides = boxes[:, 2:].copy()
     boxes[:, 2:] += boxes[:, :2]
     areas = [
@@ -153,29 +123,29 @@ def _sample(image: Row, rows: Sequence[Row], folder: Path, index: Mapping[Any, i
     return Sample(
         source=folder / _file_name(image),
         boxes=boxes,
-        class_ids=np.asarray([index.get(row.get("category_id"), UNKNOWN) for row in rows], np.int32),
+        class_ids=np.asarray([index.get(category_id(row.get("category_id")), UNKNOWN) for row in rows], np.int32),
         image_id=image["id"] if isinstance(image["id"], int) else str(image["id"]),
         keypoints=_keypoints(rows, categories) if rows and categories.keypoints else None,
-        ignore=np.asarray([bool(row.get("iscrowd") or row.get("ignore")) for row in rows], bool),
+        ignore=np.asarray([_is_set(row, "iscrowd") or _is_set(row, "ignore") for row in rows], bool),
         areas=np.asarray(areas, np.float32),
         size=size,
     )
 
 
-def _boxes(rows: Sequence[Row]) -> np.ndarray:
-    for row in rows:
-        if not isinstance(row.get("bbox"), list) or len(row["bbox"]) != 4:
-            raise ConfigError(f"bbox of annotation {row.get('id')} is {row.get('bbox')!r} instead of 4 numbers")
-    return np.asarray([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
+def _is_set(row: Row, flag: str) -> bool:
+    value = row.get(flag)
+    if value not in (None, 0, 1, "0", "1"):
+        raise ConfigError(f"{flag} of annotation {row.get('id')} is {value!r} instead of 0 or 1")
+    return value in (1, "1")
 
 
-def _keypoints(rows: Sequence[Row], categories: _Categories) -> np.ndarray:
+def _keypoints(rows: Sequence[Row], categories: Categories) -> np.ndarray:
     """Keypoints float32 `(n, k, 3)`; zeros of objects that have none, or are of another class."""
     assert categories.keypoints
     found = np.zeros((len(rows), len(categories.keypoints.names), 3), np.float32)
     for number, row in enumerate(rows):
         values = row.get("keypoints")
-        if values and row.get("category_id") == categories.keypoint_id:
+        if values and category_id(row.get("category_id")) == categories.keypoint_id:
             if len(values) != found[0].size:
                 raise ConfigError(f"annotation {row.get('id')} has {len(values)} instead of {found[0].size} keypoints")
             found[number] = np.reshape(values, (-1, 3))

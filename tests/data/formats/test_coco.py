@@ -62,7 +62,10 @@ def test_categories_that_are_not_listed_are_unknown(put):
     "bad",
     [
         {"bbox": [1, 2, 3]},
-        {"bbox": None},
+        {"bbox": None, "segmentation": [[1, 2, 3]]},
+        {"bbox": None, "segmentation": {"size": [4, 4], "counts": "abc"}},
+        {"iscrowd": 2},
+        {"ignore": "no"},
         {"bbox": ["a", 1, 2, 3]},
         {"area": "large"},
         {"bbox": [[1, 2, 3, 4], 2, 3, 4]},
@@ -74,6 +77,15 @@ def test_an_annotation_that_makes_no_sense_costs_its_image(put, caplog, bad):
     found = load(put(rows=[ROW, {**ROW, **bad, "image_id": 8}], images=images), split="all")
     assert [one.image_id for one in found] == [7]
     assert "skipped 1 of 2 images, whose annotations can't be read: b.jpg (" in caplog.text
+
+
+def test_an_annotation_without_box_has_that_of_its_segmentation_or_is_left_out(put, caplog):
+    places = [{"segmentation": [[1, 2, 5, 2, 5, 8]]}, {"segmentation": {"size": [10, 20], "counts": [11, 2, 187]}}, {}]
+    rows = [ROW, *({**ROW, "bbox": None, "area": None, **place} for place in places), {**ROW, "bbox": []}]
+    (one,) = load(put(rows=rows), split="all")
+    assert one.boxes.tolist() == [[10, 20, 40.5, 60], [1, 2, 5, 8], [1, 1, 2, 3]]
+    assert one.areas.tolist() == [600, 24, 2]
+    assert caplog.text.count("left out 2 annotations, which have neither bbox nor segmentation") == 1
 
 
 @pytest.mark.parametrize("bad", [{"id": 8}, {"file_name": "b.jpg"}, {"id": 7, "file_name": "b.jpg"}, 5, None])
@@ -90,6 +102,23 @@ def test_annotations_of_no_image_are_counted(put, caplog):
 
 def test_ids_that_are_texts_in_one_list_only_are_the_same(put):
     assert len(load(put(rows=[{**ROW, "image_id": "7"}]), split="all")[0].boxes) == 1
+
+
+@pytest.mark.parametrize("of_annotations", [3, "3"])
+@pytest.mark.parametrize("of_categories", [3, "3"])
+def test_ids_of_categories_may_be_texts(put, of_annotations, of_categories):
+    categories = [{**POSE, "id": of_categories}, {"id": "9", "name": "dog"}]
+    rows = [{**ROW, "category_id": of_annotations, "keypoints": [1, 2, 2] * 3}, {**ROW, "category_id": "9"}]
+    found = load(put(rows=rows, categories=categories), split="all")
+    assert (found.dataset_ids, found[0].class_ids.tolist()) == ((3, 9), [0, 1])
+    assert found[0].keypoints[:, 0].tolist() == [[1, 2, 2], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("flag", ["iscrowd", "ignore"])
+def test_flags_may_be_texts(put, flag):
+    values = [0, 1, "0", "1", None, False, True]
+    (one,) = load(put(rows=[{**ROW, flag: value} for value in values]), split="all")
+    assert one.ignore.tolist() == [False, True, False, True, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -111,6 +140,23 @@ def test_files_that_are_of_no_use(tmp_path, text, message):
 def test_two_categories_with_one_id(put):
     with pytest.raises(ConfigError, match="different ids"):
         load(put(categories=[{"id": 3, "name": "cat"}, {"id": 3, "name": "dog"}]), split="all")
+
+
+RED = [{"id": 0, "name": "red"}, {"id": 1, "name": "red"}, {"id": 2, "name": "blue"}]
+
+
+@pytest.mark.parametrize(("used", "ids"), [((1, 2), (1, 2)), (("0", 2), (0, 2)), ((2,), (0, 2))])
+def test_of_categories_with_one_name_those_without_objects_are_left_out(put, caplog, used, ids):
+    found = load(put(rows=[{**ROW, "category_id": number} for number in used], categories=RED), split="all")
+    assert (found.class_names, found.dataset_ids) == (("red", "blue"), ids)
+    assert [found.dataset_ids[number] for number in found[0].class_ids] == [int(number) for number in used]
+    assert f"[0, 1], which are all called red, {ids[0]} has the objects; the others are left out" in caplog.text
+
+
+def test_two_categories_with_one_name_that_both_have_objects(put):
+    rows = [{**ROW, "category_id": number} for number in (0, 1)]
+    with pytest.raises(ConfigError, match=r"ids \[0, 1\] are all called 'red'.*Give each id a name of its own"):
+        load(put(rows=rows, categories=RED), split="all")
 
 
 @pytest.mark.parametrize(
