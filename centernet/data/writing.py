@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,8 +37,8 @@ def write(
         The folder.
 
     Raises:
-        ConfigError: If the folder has something in it or can't be written, there is no such format or split, the splits
-            have different classes, or an object has a class that the dataset doesn't name.
+        ConfigError: If it is no dataset, the folder has something in it or can't be written, there is no such format
+            or split, the splits have different classes, or an object has a class that the dataset doesn't name.
     """
     if format not in FORMATS:
         raise ConfigError(f"Expected a format of {list(FORMATS)}. Received: format={format!r}")
@@ -69,16 +70,34 @@ def _write(parts: Mapping[str, Dataset], target: Path, format: str) -> None:
 
 
 def _parts(dataset: Dataset | Mapping[str, Dataset] | tuple[Dataset, Dataset]) -> Mapping[str, Dataset]:
-    if isinstance(dataset, Dataset):
-        parts: Mapping[str, Dataset] = {ALL: dataset}
-    elif isinstance(dataset, Mapping):
-        parts = dataset
-    else:
-        parts = dict(zip(("train", "val"), dataset, strict=True))
+    parts = _by_split(dataset)
     if not parts or not all(len(part) for part in parts.values()):
         raise ConfigError(f"Expected images to write. Received: { {name: len(part) for name, part in parts.items()} }")
     check_same(list(parts.values()))
     return parts
+
+
+def _by_split(dataset: Any) -> Mapping[str, Dataset]:
+    parts = {ALL: dataset} if isinstance(dataset, Dataset) else dataset
+    if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
+        parts = dict(zip(("train", "val"), dataset, strict=True))
+    if isinstance(parts, Mapping) and all(isinstance(part, Dataset) for part in parts.values()):
+        return parts
+    raise ConfigError(
+        "Expected a Dataset to write, (train, validation), or datasets by split as in {'train': a, 'val': b, "
+        f"'test': c}}. Received: {_received(dataset)}"
+    )
+
+
+def _received(dataset: Any) -> str:
+    if isinstance(dataset, (str, os.PathLike)):
+        path = os.fspath(dataset)
+        return f"the path {path!r}. Read it first: centernet.data.load({path!r})"
+    if isinstance(dataset, (tuple, list)):
+        return f"{len(dataset)} of {sorted({type(part).__name__ for part in dataset})}. Give each its split."
+    if isinstance(dataset, Mapping):
+        return f"{ {name: type(part).__name__ for name, part in dataset.items()} }"
+    return type(dataset).__name__
 
 
 def _check_classes(dataset: Dataset) -> None:

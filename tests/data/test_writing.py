@@ -177,6 +177,22 @@ def test_other_splits_are_refused(dataset, tmp_path, parts, message):
         write(dict.fromkeys(parts, dataset), tmp_path / "data", "coco")
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda one: "photos", r"the path 'photos'\. Read it first: centernet\.data\.load\('photos'\)"),
+        (lambda one: Path("photos"), "the path 'photos'"),
+        (lambda one: (one, one, one), r"3 of \['Dataset'\]\. Give each its split"),
+        (lambda one: (one, "photos"), r"2 of \['Dataset', 'str'\]"),
+        (lambda one: {"train": one, "val": "photos"}, r"\{'train': 'Dataset', 'val': 'str'\}"),
+        (lambda one: None, "Received: NoneType"),
+    ],
+)
+def test_what_is_no_dataset_is_refused(dataset, tmp_path, given, message):
+    with pytest.raises(ConfigError, match=rf"Expected a Dataset to write.*{message}"):
+        write(given(dataset), tmp_path / "data", "coco")
+
+
 def test_another_format_is_refused(dataset, tmp_path):
     with pytest.raises(ConfigError, match="Expected a format of"):
         write(dataset, tmp_path / "data", "kitti")
