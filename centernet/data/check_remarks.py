@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from centernet.data.check_kinds import KINDS
 from centernet.data.check_problems import Problem
 from centernet.data.check_report import CheckReport, worst_first
+from centernet.data.classes import FOUND_BY_CHECK
 
 
 @contextmanager
 def collected_warnings() -> Iterator[list[str]]:
-    """Collect the library's warnings of a block; the handlers that there are don't get them."""
+    """Collect the library's warnings of a block; the handlers that there are don't get them.
+
+    Those of what checking a dataset finds anyway are left out.
+    """
     logger, warnings = logging.getLogger("centernet"), list[str]()
     collector = _Collector(warnings)
     others = list(logger.handlers)
@@ -41,7 +45,8 @@ class _Collector(logging.Handler):
         self._warnings = warnings
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._warnings.append(record.getMessage())
+        if not hasattr(record, FOUND_BY_CHECK):
+            self._warnings.append(record.getMessage())
 
 
 def _is_no_warning(record: logging.LogRecord) -> bool:

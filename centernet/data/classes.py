@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,9 @@ from centernet.errors import ConfigError
 
 UNKNOWN = -1
 """Class id of an object whose class the dataset doesn't name; checking finds it."""
+FOUND_BY_CHECK = "found_by_check"
+"""What records of the log have that say what checking a dataset finds anyway."""
+logger = logging.getLogger("centernet")
 
 
 def with_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
@@ -49,6 +53,19 @@ def with_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
         dataset_ids=_dataset_ids(dataset, names),
         keypoints=keypoints,
     )
+
+
+def warn_of_unknown(dataset: Dataset) -> None:
+    """Say how many objects have a class that the dataset doesn't name, if any have."""
+    classes = len(dataset.class_names)
+    unknown = sum(int(((one.class_ids < 0) | (one.class_ids >= classes)).sum()) for one in dataset)
+    if unknown:
+        logger.warning(
+            "%s: %d of %d objects have a class that the dataset doesn't name; training takes them for background. "
+            "Its check() names the images.",
+            *(dataset.name, unknown, sum(len(one.boxes) for one in dataset)),
+            extra={FOUND_BY_CHECK: True},
+        )
 
 
 def _check_used(dataset: Dataset, names: Sequence[str]) -> None:

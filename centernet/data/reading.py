@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import overload
 
-from centernet.data.classes import with_classes
+from centernet.data.classes import warn_of_unknown, with_classes
 from centernet.data.dataset import Dataset
 from centernet.data.formats import FORMATS
 from centernet.data.merging import check_same
@@ -96,6 +96,11 @@ def _divided(whole: Dataset, path: Path, splits: Sequence[str]) -> list[Dataset]
         "%s has %s: a random %.0f %% of all images is for validation (seed %d).",
         *(path, f"only {', '.join(splits)}" if splits else "no splits", 100 * VALIDATION_PART, SEED),
     )
+    if len(whole) < 2:
+        raise ConfigError(
+            f"Expected at least 2 images in {whole.name}, to train on one and validate on the other. Received: "
+            f"{len(whole)}. Give split='all' to read it as one dataset."
+        )
     parts = whole.split(VALIDATION_PART, SEED)
     shares = (1 - VALIDATION_PART, VALIDATION_PART)
     return [
@@ -115,6 +120,7 @@ def _announce(dataset: Dataset) -> None:
         "%s: %d images, %d objects, %d classes, read as %s.",
         *(dataset.name, len(dataset), objects, len(dataset.class_names), FORMATS[dataset.format].title),
     )
+    warn_of_unknown(dataset)
 
 
 def _known(format: str) -> str:

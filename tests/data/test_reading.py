@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from centernet.data import Dataset, Sample, load, write
+from centernet.data.check_remarks import collected_warnings
 from centernet.data.formats import FORMATS
 from centernet.errors import ConfigError
 
@@ -110,6 +111,12 @@ class TestSplits:
         assert [one.image_id for one in load(path)[1]] == [one.image_id for one in validation]
         assert "a random 20 % of all images is for validation (seed 0)" in caplog.text
 
+    def test_one_image_is_none_to_train_on_and_none_to_validate_on(self, dataset, tmp_path):
+        path = write(dataset[:1], tmp_path / "data", "voc")
+        with pytest.raises(ConfigError, match=r"2 images in data \(all\).*Received: 1\. Give split='all'"):
+            load(path)
+        assert len(load(path, split="all")) == 1
+
     @pytest.mark.parametrize(("asked", "there"), [("val", "valid"), ("validation", "val"), ("train", "training")])
     def test_synonyms(self, dataset, tmp_path, asked, there):
         path = write({there: dataset, "test": dataset[:1]}, tmp_path / "data", "csv")
@@ -156,6 +163,24 @@ class TestClasses:
     def test_a_class_without_objects_may_be_left_out(self, dataset, tmp_path):
         path = write(Dataset(dataset.samples, ["cat", "dog", "unused"]), tmp_path / "data", "coco")
         assert load(path, split="all", classes=["dog", "cat"]).dataset_ids == (2, 1)
+
+    @pytest.mark.parametrize(
+        ("key", "file", "text", "other", "count"),
+        [
+            ("coco", "instances.json", '"category_id": 2', '"category_id": 5', 5),
+            ("yolo", "labels/train/1.txt", "1 ", "7 ", 1),
+        ],
+    )
+    def test_objects_of_no_class_are_counted_and_said_once(
+        self, dataset, tmp_path, caplog, key, file, text, other, count
+    ):
+        path = write(dataset, tmp_path / "data", key)
+        (path / file).write_text((path / file).read_text().replace(text, other))
+        load(path, split="all")
+        assert caplog.text.count(f"{count} of 10 objects have a class that the dataset doesn't name") == 1
+        with collected_warnings() as remarks:
+            load(path, split="all")
+        assert remarks == []  # checking finds them
 
     def test_splits_with_other_classes(self, dataset, tmp_path):
         for split, classes in (("train", ["cat", "dog"]), ("val", ["cat", "wolf"])):
