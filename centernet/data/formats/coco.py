@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from centernet.data.dataset import Dataset
@@ -45,11 +45,12 @@ def splits(path: Path) -> tuple[str, ...]:
 def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
     """Read some splits; see `FormatModule.read`."""
     files = _files(path)
-    datasets = []
-    for split in splits:
-        parts = [split] if split in files else disjoint(files)
-        datasets.append(merged({part: read_file(files[part], f"{path.name} ({part})") for part in parts}, path.name))
-    return datasets
+    read_parts = [[split] if split in files else disjoint(files) for split in splits]
+    _say_which({part for parts in read_parts for part in parts}, path)
+    return [
+        merged({part: read_file(files[part], f"{path.name} ({part})") for part in parts}, path.name)
+        for parts in read_parts
+    ]
 
 
 def _candidates(path: Path) -> list[Path]:
@@ -67,14 +68,19 @@ def _has_keys(path: Path) -> bool:
 
 
 def _files(path: Path) -> dict[str, Path]:
-    """Split → file; a file whose name says none is `ALL`, and then there is no other."""
+    """Split → file."""
+    return {split: _preferred(files, path) for split, files in _by_split(path).items()}
+
+
+def _by_split(path: Path) -> dict[str, list[Path]]:
+    """Split → files; those whose names say none are `ALL`, and then there is no other."""
     by_split: dict[str, list[Path]] = defaultdict(list)
     for file in _candidates(path):
         inside = "" if file.parent in (path, path.parent) else file.parent.name
         by_split[split_in(file.stem) or split_in(inside) or ALL].append(file)
     if len(by_split) > 1:
         by_split.pop(ALL, None)
-    return {split: _preferred(files, path) for split, files in by_split.items()}
+    return by_split
 
 
 def _preferred(files: Sequence[Path], path: Path) -> Path:
@@ -82,9 +88,16 @@ def _preferred(files: Sequence[Path], path: Path) -> Path:
     if len(instances) > 1:
         names = ", ".join(str(file.relative_to(path)) for file in instances)
         raise ConfigError(f"Expected one COCO JSON a split in {path}. Found: {names}. Give one of these files.")
-    if len(files) > 1:
-        logger.info("%s is read; give %s by itself for the others.", instances[0], path)
     return instances[0]
+
+
+def _say_which(parts: Container[str], path: Path) -> None:
+    """Say which file of a split is read where there are others."""
+    for split, files in _by_split(path).items():
+        if split in parts and len(files) > 1:
+            chosen = _preferred(files, path)
+            others = ", ".join(str(file.relative_to(path)) for file in files if file != chosen)
+            logger.info("%s is read, and not %s; give such a file by itself to read it.", chosen, others)
 
 
 def write(parts: Mapping[str, Dataset], folder: Path) -> None:

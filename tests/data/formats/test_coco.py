@@ -243,9 +243,11 @@ class TestKeypoints:
         assert load(put(rows=[], categories=[POSE]), split="all")[0].boxes.shape == (0, 4)
 
 
-def test_the_choice_between_files_is_said(put, tmp_path, caplog):
+def test_the_choice_between_files_is_said_once_and_names_the_others(put, tmp_path, caplog):
     caplog.set_level(logging.INFO, "centernet")
     put("instances_val.json")
     put("person_keypoints_val.json")
+    put("annotations/other_val.json")
     load(tmp_path, split="val")
-    assert "instances_val.json is read" in caplog.text
+    assert caplog.text.count(" is read") == 1
+    assert "instances_val.json is read, and not person_keypoints_val.json, annotations/other_val.json;" in caplog.text
