@@ -76,7 +76,7 @@ class _Row:
 
 def recognize(path: Path) -> bool:
     """Whether a path is a CSV with boxes, or a folder with some."""
-    return bool(_files(path))
+    return bool(_candidates(path))
 
 
 def splits(path: Path) -> tuple[str, ...]:
@@ -93,14 +93,25 @@ def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
 
 
 def _files(path: Path) -> dict[Path, str]:
-    """File → split; files that say no split are read only if none does, and then the first."""
+    """File → split; a file that says no split is read only if none does, and then there is no other."""
+    files = _candidates(path)
+    named = {file: split for file, split in files.items() if split != ALL}
+    if not named and len(files) > 1:
+        names = ", ".join(str(file.relative_to(path)) for file in files)
+        raise ConfigError(
+            f"Expected one CSV, or one for each split, in {path}. Found: {names}. Give one of these files."
+        )
+    return named or files
+
+
+def _candidates(path: Path) -> dict[Path, str]:
+    """File → split, of all files that are CSVs of boxes."""
     if path.is_file():
         return {path: split_in(path.stem) or ALL} if path.suffix == ".csv" and _layout(path) else {}
     folders = [folder for folder in sorted(path.glob("*/")) if split_in(folder.name)]
     files = {file: split_in(file.stem) or ALL for file in sorted(path.glob("*.csv"))}
     files |= {file: split_in(folder.name) or ALL for folder in folders for file in sorted(folder.glob("*.csv"))}
-    files = {file: split for file, split in files.items() if _layout(file)}
-    return {file: split for file, split in files.items() if split != ALL} or dict(list(files.items())[:1])
+    return {file: split for file, split in files.items() if _layout(file)}
 
 
 def _layout(file: Path) -> _Layout | None:

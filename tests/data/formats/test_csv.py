@@ -89,6 +89,16 @@ def test_splits_of_files_and_folders(put, tmp_path):
     assert len(load(tmp_path / "y", split="all")) == 2
 
 
+def test_several_files_of_which_none_says_a_split(put, tmp_path):
+    for name in ("a.csv", "b.csv"):
+        path = put(HEADER, "a.jpg,1,1,cat,1,2,3,4", name=name)
+    with pytest.raises(ConfigError, match=r"Found: a\.csv, b\.csv\. Give one of these files"):
+        load(tmp_path, split="all")
+    assert len(load(path, split="all")) == 1
+    put(HEADER, "a.jpg,1,1,cat,1,2,3,4", name="train.csv")
+    assert load(tmp_path, split="all").name.endswith("(all)")
+
+
 @pytest.mark.parametrize("place", ["a.jpg", "images/a.jpg", "train/a.jpg", "JPEGImages/a.jpg"])
 def test_photos_are_found(put, tmp_path, place):
     path = put(HEADER, "a.jpg,1,1,cat,1,2,3,4", name="train.csv")
