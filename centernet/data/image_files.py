@@ -71,7 +71,23 @@ def photos_folder(candidates: Iterable[Path], names: Sequence[str]) -> Path:
     """
     folders = [folder for folder in dict.fromkeys(candidates) if folder.is_dir()]
     tried = names[:: max(len(names) // _TRIED, 1)]
-    return max(folders, key=lambda folder: sum((folder / name).is_file() for name in tried))
+    return max(folders, key=lambda folder: sum(photo_at(folder, name).is_file() for name in tried))
+
+
+def photo_at(folder: Path, name: str) -> Path:
+    r"""The photo that a dataset calls so; where there is none, a name with Windows's `\` is tried with `/`.
+
+    Args:
+        folder: The folder of the photos.
+        name: Path of the photo in it. Names with `\` lead nowhere else: neither `..` nor a root is followed in them.
+
+    Returns:
+        The path, whether or not there is a photo.
+    """
+    path, inner = folder / name, PurePosixPath(name.replace("\\", "/"))
+    if "\\" not in name or inner.is_absolute() or ".." in inner.parts or path.is_file():
+        return path
+    return folder / inner if (folder / inner).is_file() else path
 
 
 def upright_size(source: Source) -> tuple[int, int]:

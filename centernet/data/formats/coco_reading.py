@@ -15,7 +15,7 @@ from centernet.data.classes import UNKNOWN
 from centernet.data.dataset import Dataset
 from centernet.data.formats.coco_boxes import box_of
 from centernet.data.formats.coco_categories import Categories, Row, category_id, read_categories
-from centernet.data.image_files import photos_folder
+from centernet.data.image_files import photo_at, photos_folder
 from centernet.data.sample import Sample
 from centernet.data.skipped import Skipped
 from centernet.errors import ConfigError
@@ -121,7 +121,7 @@ def _sample(
     ]
     size = (int(image["height"]), int(image["width"])) if image.get("height") and image.get("width") else None
     return Sample(
-        source=folder / _file_name(image),
+        source=photo_at(folder, _file_name(image)),
         boxes=boxes,
         class_ids=np.asarray([index.get(category_id(row.get("category_id")), UNKNOWN) for row in rows], np.int32),
         image_id=image["id"] if isinstance(image["id"], int) else str(image["id"]),

@@ -22,7 +22,7 @@ import numpy as np
 
 from centernet.data.dataset import Dataset
 from centernet.data.image_copies import ImageCopies
-from centernet.data.image_files import image_ids, photos_folder
+from centernet.data.image_files import image_ids, photo_at, photos_folder
 from centernet.data.numbers import shortest
 from centernet.data.sample import Sample
 from centernet.data.skipped import Skipped
@@ -178,7 +178,7 @@ def _dataset(rows: Sequence[_Row], classes: Sequence[str], where: str) -> Datase
     skipped, samples = Skipped(where), []
     for ((file, name), own), identity in zip(images.items(), ids, strict=True):
         with skipped.image(name or f"{file.name} line {own[0].line}"):
-            samples.append(_sample(own, identity, index, folders[file] / name))
+            samples.append(_sample(own, identity, index, photo_at(folders[file], name)))
     skipped.report(len(samples))
     return Dataset(tuple(samples), tuple(classes), name=where, format="csv")
 

@@ -181,6 +181,14 @@ def test_photos_are_found(put, tmp_path, file, photo):
     assert load(tmp_path / file, split="all")[0].source == path
 
 
+def test_names_of_windows(put, tmp_path):
+    photo = tmp_path / "images" / "sub" / "a.jpg"
+    photo.parent.mkdir(parents=True)
+    photo.touch()
+    (one,) = load(put(images=[{"id": 7, "file_name": "sub\\a.jpg"}]), split="all")
+    assert one.source == photo
+
+
 def test_photos_that_are_missing_do_not_matter(put, tmp_path):
     assert load(put(), split="all")[0].source == tmp_path / "a.jpg"
 

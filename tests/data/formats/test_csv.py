@@ -99,6 +99,12 @@ def test_several_files_of_which_none_says_a_split(put, tmp_path):
     assert load(tmp_path, split="all").name.endswith("(all)")
 
 
+def test_names_of_windows(put, tmp_path):
+    photo = put("", name="images/sub/a.jpg")
+    (one,) = load(put(HEADER, "sub\\a.jpg,1,1,cat,1,2,3,4"), split="all")
+    assert one.source == photo
+
+
 @pytest.mark.parametrize("place", ["a.jpg", "images/a.jpg", "train/a.jpg", "JPEGImages/a.jpg"])
 def test_photos_are_found(put, tmp_path, place):
     path = put(HEADER, "a.jpg,1,1,cat,1,2,3,4", name="train.csv")
