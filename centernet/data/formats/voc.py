@@ -1,8 +1,10 @@
 """Pascal VOC: an XML for each image, photos in `JPEGImages/`, splits in `ImageSets/Main/*.txt`.
 
-Without an `Annotations/` folder, XML files beside the photos are read as well, with subfolders `train/`, `valid/` and
-`test/` as splits. Classes are the names that occur in all of the dataset's files, sorted. Difficult objects are
-`ignore`. XML is read by defusedxml: a file with entities or a document type is refused.
+Files in subfolders of `Annotations/` are read, too; without lists, subfolders that are called like splits are splits.
+Case doesn't matter in the names of folders, and `images/` is as good as `JPEGImages/`. Without an `Annotations/`
+folder, XML files beside the photos are read as well, with subfolders `train/`, `valid/` and `test/` as splits. Classes
+are the names that occur in all of the dataset's files, sorted. Difficult objects are `ignore`. XML is read by
+defusedxml: a file with entities or a document type is refused.
 
 **Coordinates are taken as they are written**: `xmin ymin xmax ymax` become `x0 y0 x1 y1` unchanged, and are written
 unchanged. VOC's own files count pixels from 1 and include the last, which would make the edges
@@ -12,31 +14,30 @@ trainings that results are compared to. For VOC's own files that makes boxes one
 
 from __future__ import annotations
 
-import re
+import os
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from centernet.data.dataset import Dataset
+from centernet.data.formats.voc_files import Photos, parts_of
 from centernet.data.image_copies import ImageCopies
-from centernet.data.image_files import image_ids, is_image
+from centernet.data.image_files import image_ids
 from centernet.data.numbers import shortest
 from centernet.data.sample import Sample
 from centernet.data.skipped import UNREADABLE, Skipped
-from centernet.data.splits import ALL, NAMES, split_in
+from centernet.data.splits import ALL
 from centernet.errors import ConfigError
-from centernet.sources import natural
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-PHOTOS = ("JPEGImages", "images", "Images", ".")
 _HEAD = 2048
-_OF_ONE_CLASS = re.compile(rf".+_({'|'.join(NAMES)})")  # aeroplane_train.txt beside train.txt
 
 
 @dataclass(frozen=True)
@@ -52,21 +53,21 @@ class _Annotation:
 
 def recognize(path: Path) -> bool:
     """Whether a path is a folder with VOC's XML."""
-    return any(_is_annotation(file) for file in _parts(path).get(ALL, ())[:3])
+    return any(_is_annotation(file) for file in parts_of(path).get(ALL, ())[:3])
 
 
 def splits(path: Path) -> tuple[str, ...]:
     """The lists in `ImageSets/Main`, or the subfolders that are called like splits."""
-    return tuple(name for name in _parts(path) if name != ALL)
+    return tuple(name for name in parts_of(path) if name != ALL)
 
 
 def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
     """Read some splits; see `FormatModule.read`. All files are looked at, since each may have a class of its own."""
-    parts = _parts(path)
+    parts = parts_of(path)
     files = list(dict.fromkeys(file for part in (ALL, *splits) for file in parts[part]))
     found = {file: _outcome(file) for file in files}
     classes = sorted({name for item in found.values() if isinstance(item, _Annotation) for name in item.names})
-    photos = _Photos()
+    photos = Photos(path)
     return [
         _dataset({file: found[file] for file in parts[split]}, classes, f"{path.name} ({split})", photos)
         for split in splits
@@ -81,47 +82,6 @@ def _is_annotation(path: Path) -> bool:
         return False
 
 
-def _parts(path: Path) -> dict[str, list[Path]]:
-    """Split → XML files; under `ALL` each of them."""
-    root = _root(path)
-    annotations = root / "Annotations"
-    if annotations.is_dir():
-        found = (root / "ImageSets" / "Main").glob("*.txt")
-        lists = sorted(filter(_is_split, found), key=lambda file: (file.stem not in NAMES, file.stem))
-        files = _xml_in(annotations)
-        stems = {file.stem for file in files}
-        parts = {file.stem: [annotations / f"{name}.xml" for name in _listed(file, stems)] for file in lists}
-        return {**parts, ALL: files}
-    folders = [folder for folder in sorted(root.glob("*/")) if split_in(folder.name)]
-    parts = {str(split_in(folder.name)): _xml_in(folder) or _xml_in(folder / "Annotations") for folder in folders}
-    parts = {split: files for split, files in parts.items() if files}
-    return {**parts, ALL: [*_xml_in(root), *(file for files in parts.values() for file in files)]}
-
-
-def _root(path: Path) -> Path:
-    """The folder with `Annotations`: the path, or the only one in a VOCdevkit."""
-    if (path / "Annotations").is_dir():
-        return path
-    inner = [folder.parent for folder in sorted(path.glob("*/Annotations")) if not split_in(folder.parent.name)]
-    if len(inner) > 1:
-        raise ConfigError(f"Expected one dataset in {path}. Found: {', '.join(map(str, inner))}. Give one of these.")
-    return inner[0] if inner else path
-
-
-def _is_split(file: Path) -> bool:
-    return not (match := _OF_ONE_CLASS.fullmatch(file.stem)) or not file.with_stem(match[1]).is_file()
-
-
-def _listed(file: Path, stems: Container[str]) -> list[str]:
-    """The names in a list; in some of VOC's a number follows each."""
-    lines = map(str.strip, file.read_text(encoding="utf-8-sig", errors="replace").splitlines())
-    return [line if line in stems else re.sub(r"(?<=\S)\s+-?[01]$", "", line) for line in lines if line]
-
-
-def _xml_in(folder: Path) -> list[Path]:
-    return sorted((file for file in folder.glob("*.xml") if file.name[0] != "."), key=lambda file: natural(file.name))
-
-
 def _outcome(file: Path) -> _Annotation | Exception:
     try:
         return _parsed(file)
@@ -130,7 +90,10 @@ def _outcome(file: Path) -> _Annotation | Exception:
 
 
 def _parsed(file: Path) -> _Annotation:
-    root = parse(file, forbid_dtd=True).getroot()
+    try:
+        root = parse(file, forbid_dtd=True).getroot()
+    except DefusedXmlException as error:
+        raise ConfigError("it has a document type (<!DOCTYPE …>), which is not read: delete that") from error
     if root.tag != "annotation":
         raise ConfigError(f"<{root.tag}> instead of <annotation>")
     objects = root.findall("object")
@@ -151,34 +114,11 @@ def _text(element: Any, path: str, default: str | None = None) -> str:
     return text
 
 
-class _Photos:
-    """Finds the photo of an annotation: what it names, or one that is called like the XML."""
-
-    def __init__(self) -> None:
-        self._folders: dict[Path, tuple[Path, dict[str, str]]] = {}
-
-    def of(self, xml: Path, named: str) -> Path:
-        if xml.parent not in self._folders:
-            self._folders[xml.parent] = self._folder(xml.parent)
-        folder, names = self._folders[xml.parent]
-        file = named if (folder / named).is_file() else names.get(xml.stem, named or f"{xml.stem}.jpg")
-        return folder / file
-
-    def _folder(self, home: Path) -> tuple[Path, dict[str, str]]:
-        """The folder with photos for the XML files in a folder, and stem → file in it."""
-        around = [home.parent / name for name in PHOTOS] if home.name == "Annotations" else []
-        folders = [folder for folder in (*around, home) if folder.is_dir()]
-        names = [
-            {file.stem: file.name for file in sorted(folder.iterdir()) if is_image(file.name)} for folder in folders
-        ]
-        return next((pair for pair in zip(folders, names, strict=True) if pair[1]), (folders[0], {}))
-
-
 def _dataset(
-    found: Mapping[Path, _Annotation | Exception], classes: Sequence[str], where: str, photos: _Photos
+    found: Mapping[Path, _Annotation | Exception], classes: Sequence[str], where: str, photos: Photos
 ) -> Dataset:
     skipped = Skipped(where)
-    ids = image_ids([f"{file.parent.name}/{file.name}" for file in found])
+    ids = image_ids([os.path.relpath(file, photos.path) for file in found])
     index = {name: number for number, name in enumerate(classes)}
     samples = []
     for (file, item), identity in zip(found.items(), ids, strict=True):

@@ -84,7 +84,7 @@ def test_a_bad_file_is_skipped_and_named(put, caplog, bad):
 
 
 def test_entities_are_refused_and_that_is_the_reason_when_nothing_else_is_there(put):
-    with pytest.raises(ConfigError, match=r"None of 1 can be read: a\.xml \(.*DTDForbidden"):
+    with pytest.raises(ConfigError, match=r"None of 1 can be read: a\.xml \(it has a document type .*: delete that\)"):
         load(put("Annotations/a.xml", HOSTILE), "voc", "all")
 
 
@@ -142,6 +142,66 @@ def test_photos_are_found_by_what_is_named_or_by_the_name_of_the_file(put, tmp_p
     put("Annotations/a.xml", xml(item(1, 2, 3, 4), file=named))
     (one,) = load(tmp_path, split="all")
     assert one.source == tmp_path / photo
+
+
+@pytest.mark.parametrize("folder", ["annotations", "ANNOTATIONS", "train/annotations"])
+@pytest.mark.parametrize("photos", ["images", "JPEGimages", "Images", ""])
+def test_case_does_not_matter_in_names_of_folders(put, tmp_path, folder, photos):
+    put(f"{folder}/../{photos}/a.png", "")
+    put(f"{folder}/a.xml", xml(item(1, 2, 3, 4)))
+    (one,) = load(tmp_path, split="all")
+    assert one.source.is_file()
+    put(f"{folder}/../imagesets/main/val.txt", "a\n")
+    assert folder.startswith("train") or len(load(tmp_path, split="val")) == 1
+
+
+def test_annotations_of_coco_in_a_folder_of_that_name_do_not_hide_xml(put, tmp_path):
+    put("annotations/notes.json", "{}")
+    put("train/a.xml", xml(item(1, 2, 3, 4)))
+    assert len(load(tmp_path, split="train")) == 1
+
+
+class TestSubfolders:
+    @pytest.fixture
+    def root(self, put, tmp_path):
+        for name in ("x/a", "y/a", "y/b", "c"):
+            put(f"Annotations/{name}.xml", xml(item(1, 2, 3, 4), file=f"{name[-1]}.jpg"))
+        for name in ("x/a", "y/a", "b", "c"):
+            put(f"images/{name}.jpg", "")
+        return tmp_path
+
+    def test_all_are_read_and_called_differently(self, root):
+        found = load(root, split="all")
+        assert [one.image_id for one in found] == ["c", "Annotations/x/a.xml", "Annotations/y/a.xml", "b"]
+
+    def test_photos_are_in_folders_of_the_same_names_or_together(self, root, put):
+        put("Annotations/z/c.xml", xml(item(1, 2, 3, 4), file="c.jpg"))
+        sources = {one.source.relative_to(root / "images").as_posix() for one in load(root, split="all")[:3]}
+        assert sources == {"c.jpg", "x/a.jpg", "y/a.jpg"}
+        assert load(root, split="all")[-1].source == root / "images" / "c.jpg"
+
+    def test_lists_name_them_with_and_without_their_folders(self, root, put, caplog):
+        put("ImageSets/Main/train.txt", "x/a\nb 1\ny/b\na\n")
+        assert [one.image_id for one in load(root, split="train")] == ["Annotations/x/a.xml", "b"]
+        assert "a.xml (No such file or directory)" in caplog.text  # x/a, or y/a?
+
+    def test_those_that_are_called_like_splits_are_splits(self, put, tmp_path):
+        put("Annotations/train/a.xml", xml(item(1, 2, 3, 4)))
+        put("Annotations/val/b.xml", xml(item(1, 2, 3, 4)))
+        train, validation = load(tmp_path)
+        assert [one.image_id for one in [*train, *validation]] == ["a", "b"]
+
+    def test_links_to_other_folders_are_not_followed(self, root, put, tmp_path):
+        put("elsewhere/d.xml", xml(item(1, 2, 3, 4)))
+        (root / "Annotations" / "link").symlink_to(tmp_path / "elsewhere")
+        assert len(load(root, split="all")) == 4
+
+
+def test_photos_are_not_looked_for_outside_of_the_dataset(put, tmp_path):
+    put("annotations/images/a.png", "")
+    put("images/a.png", "")
+    put("annotations/x/a.xml", xml(item(1, 2, 3, 4), file="a.png"))
+    assert load(tmp_path / "annotations" / "x", split="all")[0].source == tmp_path / "annotations" / "x" / "a.png"
 
 
 def test_a_missing_photo_does_not_matter(put, tmp_path):
