@@ -74,7 +74,7 @@ def image_problems(dataset: Dataset, facts: Sequence[ImageFacts]) -> list[Proble
     for kind in FAILURES:
         numbers = [number for number, one in enumerate(facts) if one.failure == kind]
         detail = f" ({facts[numbers[0]].reason})" if kind == UNREADABLE and numbers else ""
-        found += of_images(dataset, kind, numbers, detail=detail)
+        found += of_images(dataset, kind, numbers, [dataset[number].name for number in numbers], detail=detail)
     return [*found, *_other_sizes(dataset, facts), *_copies(dataset, facts), *_same_ids(dataset)]
 
 

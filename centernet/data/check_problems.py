@@ -26,7 +26,7 @@ class Problem:
         level: `"fatal"` if nothing good can be learned, `"problem"`, or `"note"` if it may be meant.
         advice: What comes of it, and what to do.
         images: Ids of the images that have it.
-        cases: What the text names: image ids, or names of classes.
+        cases: What the text names: image ids, paths of images that can't be read, or names of classes.
         objects: Number of an image in the dataset → numbers of its objects that have it; none for the image itself.
     """
 

@@ -71,8 +71,8 @@ def test_problems_that_training_survives_are_named_and_the_exit_code_is_0(call, 
     change(data, spoil)
     code, out, err = call(data)
     assert (code, err) == (0, "")
-    assert "1 image is missing: 4" in out
-    assert "1 image ends too early: 3" in out
+    assert f"1 image is missing: {photos[4]}\n" in out
+    assert f"1 image ends too early: {photos[3]}\n" in out
     assert "1 box has no width or no height, in 1 image: 0" in out
     assert "1 object has a class that the dataset doesn't name, in 1 image: 0" in out
     assert "1 of " in out

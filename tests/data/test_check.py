@@ -81,7 +81,7 @@ def shown_twice(box):
 GOOD = [[10, 10, 50, 60]]
 # Kind → a dataset that has it once, and the ids of its images.
 ONCE = {
-    "missing": lambda path: (with_source(path / "no.jpg"), [2]),
+    "missing": lambda path: (with_source(path / "2.jpg"), [2]),
     "truncated": lambda path: (with_source(jpeg(0.6)), [2]),
     "unreadable": lambda path: (with_source(b"no image"), [2]),
     "size": lambda path: (changed(scenes(), 2, size=(50, 128)), [2]),
@@ -171,6 +171,18 @@ class TestWhatIsFound:
         assert of_kind(check(dataset, images=False), "missing") == []
         unstated = changed(dataset, 2, size=None)
         (found,) = of_kind(check(unstated, images=False), "unreadable")
+        assert found.images == (2,)
+
+    @pytest.mark.parametrize(
+        ("kind", "content"), [("missing", None), ("truncated", jpeg(0.6)), ("unreadable", b"no image")]
+    )
+    def test_of_images_that_can_t_be_read_the_place_is_named(self, tmp_path, kind, content):
+        path = tmp_path / "photo.jpg"
+        if content:
+            path.write_bytes(content)
+        (found,) = of_kind(check(with_source(path)), kind)
+        assert str(found).endswith(f": {path}")
+        assert found.to_dict()["cases"] == [str(path)]
         assert found.images == (2,)
 
     def test_a_function_that_fails_is_an_image_that_can_t_be_read(self):
