@@ -13,6 +13,7 @@ from typing import overload
 from centernet.data.classes import warn_of_unknown, with_classes
 from centernet.data.dataset import Dataset
 from centernet.data.formats import FORMATS
+from centernet.data.formats.yolo_yaml import flaw_of
 from centernet.data.merging import check_same
 from centernet.data.splits import ALL, NAMES, find_split, train_and_validation
 from centernet.errors import ConfigError
@@ -79,7 +80,10 @@ def load(
 def _read(path: Path, key: str, split: str | None) -> list[Dataset]:
     module = FORMATS[key].code
     if not module.recognize(path):
-        raise ConfigError(f"Expected {FORMATS[key].title} ({FORMATS[key].looks_for}) at {path}. Found: {_found(path)}")
+        flaw = flaw_of(path) if key == "yolo" else ""
+        raise ConfigError(
+            f"Expected {FORMATS[key].title} ({FORMATS[key].looks_for}) at {path}. {flaw or f'Found: {_found(path)}'}"
+        )
     order = {name: place for place, name in enumerate(NAMES)}
     splits = sorted(module.splits(path), key=lambda name: (order.get(name, len(order)), name))
     if split is not None:
@@ -133,7 +137,8 @@ def _format_of(path: Path) -> str:
     fitting = _recognized(path)
     if not fitting:
         looked = "; ".join(f"{key}: {entry.looks_for}" for key, entry in FORMATS.items())
-        raise ConfigError(f"{path} is no dataset of a known format. Looked for {looked}. Found: {_found(path)}")
+        flaw = f" {text}" if (text := flaw_of(path)) else ""
+        raise ConfigError(f"{path} is no dataset of a known format.{flaw} Looked for {looked}. Found: {_found(path)}")
     others = f"; format={' or '.join(map(repr, fitting[1:]))} would fit, too" if len(fitting) > 1 else ""
     logger.info("%s is %s (format=%r)%s.", path, FORMATS[fitting[0]].title, fitting[0], others)
     return fitting[0]

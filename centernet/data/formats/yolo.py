@@ -25,6 +25,7 @@ import yaml
 from centernet.config import class_names
 from centernet.data.dataset import Dataset
 from centernet.data.formats.yolo_labels import Labels, Shape, line_of, named_owner, read_labels, task_of
+from centernet.data.formats.yolo_yaml import find_yaml
 from centernet.data.image_copies import ImageCopies
 from centernet.data.image_files import image_ids, images_below, is_image, upright_size
 from centernet.data.keypoint_schema import owner_of
@@ -32,16 +33,15 @@ from centernet.data.merging import merged
 from centernet.data.sample import Sample
 from centernet.data.skipped import UNREADABLE, Skipped
 from centernet.data.splits import ALL, NAMES, disjoint
-from centernet.errors import CenterNetError, ConfigError, SourceError
+from centernet.errors import ConfigError, SourceError
 from centernet.points.settings import KeypointTask
-from centernet.yaml_files import read_yaml
 
 logger = logging.getLogger("centernet")
 
 
 def recognize(path: Path) -> bool:
     """Whether a path is a `data.yaml`, or a folder with one."""
-    return _description(path) is not None
+    return find_yaml(path) is not None
 
 
 def splits(path: Path) -> tuple[str, ...]:
@@ -71,29 +71,11 @@ class _Photos:
     sizes: Mapping[Path, tuple[int, int]]
 
 
-def _description(path: Path) -> tuple[Path, Mapping[str, Any]] | None:
-    suffixes = (".yaml", ".yml")
-    files = [path] if path.is_file() else sorted(path.glob("*"), key=lambda file: (file.stem != "data", file.name))
-    for file in files:
-        if file.suffix in suffixes and file.is_file():
-            content = _read(file)
-            if isinstance(content, Mapping) and "names" in content and any(content.get(name) for name in NAMES):
-                return file, content
-    return None
-
-
-def _read(file: Path) -> Any:
-    try:
-        return read_yaml(file)
-    except CenterNetError:
-        return None
-
-
 class _Description:
     """What a `data.yaml` says."""
 
     def __init__(self, path: Path) -> None:
-        found = _description(path)
+        found = find_yaml(path)
         if found is None:
             raise ConfigError(f"Expected a data.yaml with names, and with train or val, in {path}. There is none.")
         self.file, content = found
