@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -23,14 +24,16 @@ class Graph(keras.layers.Layer):
             canvas: Height and width of the network's input in pixels.
         """
         super().__init__(name="detector", dtype="float32", autocast=False)
-        self._detector, self.network, self._canvas = detector, fold_batch_normalization(detector), canvas
+        self.network, self._canvas = fold_batch_normalization(detector), canvas
+        # Functions only: the detector's own weights, as an attribute, would be exported as well.
+        self._preprocess, self._decode = detector.config.preprocessing, partial(detector.decode, canvas=canvas)
 
     def call(self, images: Any) -> dict[str, Any]:
         """What `Detector.decode` returns, of uint8 RGB images `(batch, height, width, 3)`."""
         one = ops.convert_to_tensor(ops.shape(images)[1:3], dtype="int32")
         sizes = one + 0 * ops.cast(images[:, 0, 0, :2], "int32")
-        batch = self._detector.config.preprocessing(images, sizes, self._canvas)
-        return self._detector.decode(self.network(batch, training=False), sizes, canvas=self._canvas)
+        batch = self._preprocess(images, sizes, self._canvas)
+        return self._decode(self.network(batch, training=False), sizes)
 
 
 def graph_of(detector: Any, image_size: tuple[int, int] | None = None) -> keras.Model:
