@@ -12,6 +12,7 @@ import numpy as np
 from centernet.errors import ConfigError, SourceError
 from centernet.fields import check_fields, plain
 
+STRIDE = 4  # pixels of the input to a cell of the output, of all networks
 ORIGINAL_STEP = 128  # the hourglass needs multiples of it, or one less
 SMALLEST_CANVAS = 64  # pixels a side of a canvas that follows its images: a smaller one has too few cells for peaks
 

@@ -11,6 +11,7 @@ import keras
 from keras import initializers, ops
 
 from centernet.errors import ConfigError
+from centernet.preprocessing import STRIDE
 
 # What Keras's layers are initialized with when nothing else is said.
 DEFAULT_INITIALIZERS = {
@@ -18,7 +19,6 @@ DEFAULT_INITIALIZERS = {
     "zeros": initializers.Zeros,
     "ones": initializers.Ones,
 }
-STRIDE = 4  # of the maps that every backbone gives
 PROBE = 256  # side of the input that a network is looked at with
 InputShape = tuple[int | None, int | None, int]
 IMAGENET = "imagenet"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from centernet.data.check_boxes import box_problems
-from centernet.data.check_cells import STRIDE, cell_problems, layout_of
+from centernet.data.check_cells import cell_problems, layout_of
 from centernet.data.check_classes import class_problems
 from centernet.data.check_counts import class_counts, figures
 from centernet.data.check_images import ImageFacts, image_problems, read_facts, stated_facts
@@ -23,6 +23,7 @@ from centernet.data.check_readings import misread
 from centernet.data.check_report import CheckReport, worst_first
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
+from centernet.preprocessing import STRIDE
 
 INPUT_SIZE = (512, 512)
 

@@ -7,6 +7,7 @@ import numpy as np
 from centernet.data.check_objects import TOLERANCE, Objects, excess, is_sound, later
 from centernet.data.check_problems import Problem, of_objects
 from centernet.data.dataset import Dataset
+from centernet.data.overlaps import overlaps_of
 
 STEPS = 10  # of a pixel, to which boxes that are the same agree
 NEARLY = 0.9  # overlap (IoU) of boxes that were probably drawn for one object
@@ -79,13 +80,5 @@ def _mark_overlapping(objects: Objects, image: np.ndarray, overlapping: np.ndarr
         first, last = np.searchsorted(left, (left[block][0] - reach, left[block][-1] + reach))
         ours, others = image[block], image[first : last + 1]
         earlier = (objects.class_ids[ours, None] == objects.class_ids[others]) & (others < ours[:, None])
-        near = _overlaps(objects.boxes[ours], objects.boxes[others]) >= NEARLY
+        near = overlaps_of(objects.boxes[ours], objects.boxes[others]) >= NEARLY
         overlapping[ours] = (near & earlier).any(axis=1)
-
-
-def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes with area, `(n, m)`."""
-    low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:], b[:, 2:])
-    common = (high - low).clip(0).prod(axis=-1)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (a, b)]
-    return np.asarray(common / (areas[0][:, None] + areas[1] - common))

@@ -12,8 +12,8 @@ from centernet.data.check_problems import Problem, of_objects
 from centernet.data.dataset import Dataset
 from centernet.data.fitting import fitted_size
 from centernet.points.settings import DecoderSettings
+from centernet.preprocessing import STRIDE
 
-STRIDE = 4  # pixels of the input to a cell of the output, of all networks
 # Parts of all objects from which on it is a problem. At 512x512, COCO has 0.1 % that share a cell.
 MOST_SHARED, MOST_SMALL, MOST_CROWDED = 0.01, 0.05, 0.01
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from centernet.data.keypoint_schema import SIGMA_SCALE
 from centernet.errors import ConfigError
 from centernet.evaluation.pairs import Pair
 from centernet.points.settings import KeypointTask
@@ -35,8 +36,6 @@ COCO_SIGMAS = {
     **{f"{side}_ankle": 0.089 for side in ("left", "right")},
 }
 DEFAULT_SIGMA = 0.067  # the mean of COCO's
-# Deviations of a `KeypointTask` are COCO's sigmas times this, as the published models were trained with.
-DEVIATIONS_PER_SIGMA = 10
 
 
 @dataclass(frozen=True)
@@ -130,9 +129,7 @@ def keypoint_sigmas(task: KeypointTask) -> tuple[float, ...]:
     """
     if all(name in COCO_SIGMAS for name in task.names):
         return tuple(COCO_SIGMAS[name] for name in task.names)
-    return tuple(deviation / DEVIATIONS_PER_SIGMA for deviation in task.deviations) or (DEFAULT_SIGMA,) * len(
-        task.names
-    )
+    return tuple(deviation / SIGMA_SCALE for deviation in task.deviations) or (DEFAULT_SIGMA,) * len(task.names)
 
 
 def _objects(number: int, pair: Pair, chosen: np.ndarray) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from centernet.data.overlaps import overlaps_of
 from centernet.evaluation.pairs import Pair
 
 OVERLAP = 0.5
@@ -118,11 +119,11 @@ def match(pair: Pair) -> Match:
     sample, found = pair.sample, pair.found
     objects = np.flatnonzero(pair.usable & ~sample.ignore)
     crowds = np.flatnonzero(pair.usable & sample.ignore)
-    overlaps = _overlaps(found.boxes, sample.boxes[objects])
+    overlaps = overlaps_of(found.boxes, sample.boxes[objects])
     same = found.class_ids[:, None] == sample.class_ids[objects]
     object_of = _greedily(np.where(same, overlaps, 0))
     # As COCO does: any part of a crowd is an object, so only the detection's own area counts.
-    inside = _overlaps(found.boxes, sample.boxes[crowds], of_first=True) >= OVERLAP
+    inside = overlaps_of(found.boxes, sample.boxes[crowds], of_first=True) >= OVERLAP
     ignored = (inside & (found.class_ids[:, None] == sample.class_ids[crowds])).any(axis=1)
     return Match(pair, objects, overlaps, object_of, ignored & (object_of < 0))
 
@@ -137,13 +138,3 @@ def _greedily(overlaps: np.ndarray) -> np.ndarray:
             chosen[row] = best
             free[:, best] = 0
     return chosen
-
-
-def _overlaps(first: np.ndarray, second: np.ndarray, *, of_first: bool = False) -> np.ndarray:
-    """Intersection of boxes `(n, 4)` and `(m, 4)` over their union, or over the area of the first: `(n, m)`."""
-    a, b = first.astype(np.float64)[:, None], second.astype(np.float64)[None]
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    shared = sides.clip(0).prod(axis=-1)
-    areas = [(box[..., 2:] - box[..., :2]).clip(0).prod(axis=-1) for box in (a, b)]
-    whole = areas[0] + (0 if of_first else areas[1] - shared)
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)

@@ -12,8 +12,7 @@ from centernet.ops.peaks import Peaks, best_peaks, gather_at
 from centernet.points.keypoints import decode_keypoints
 from centernet.points.rules import RULES, DecodeRules
 from centernet.points.settings import DecoderSettings
-
-STRIDE = 4  # pixels of the input to a cell of the output grid
+from centernet.preprocessing import STRIDE
 
 
 class Centers(NamedTuple):

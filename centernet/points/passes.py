@@ -12,8 +12,7 @@ from centernet.errors import ConfigError
 from centernet.inference import ONE_IMAGE, Arrays, shape_step
 from centernet.ops.nms import soft_nms
 from centernet.ops.resize_exact import resize_bilinear
-from centernet.points.decode import STRIDE
-from centernet.preprocessing import collate
+from centernet.preprocessing import STRIDE, collate
 from centernet.test_time import TestTime, check_canvas
 
 AVERAGED = ("size",)  # beside heatmaps and keypoints; offsets are the upright pass's

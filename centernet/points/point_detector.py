@@ -14,13 +14,13 @@ from centernet.config import ModelConfig
 from centernet.detector import Detector
 from centernet.errors import ConfigError
 from centernet.ops.total import Total, itself
-from centernet.points.decode import STRIDE, decode
+from centernet.points.decode import decode
 from centernet.points.heads import apply_heads, head_channels
 from centernet.points.losses import LossWeights, point_losses
 from centernet.points.passes import detect_passes
 from centernet.points.settings import DecoderSettings, HeadSettings, KeypointTask, TargetSettings
 from centernet.points.targets import point_targets
-from centernet.preprocessing import Placement, Preprocessing
+from centernet.preprocessing import STRIDE, Placement, Preprocessing
 from centernet.test_time import TestTime
 
 

@@ -8,10 +8,8 @@ import numpy as np
 
 from centernet.errors import ConfigError
 from centernet.ops.resize_exact import resize_bilinear
-from centernet.preprocessing import Preprocessing
+from centernet.preprocessing import STRIDE, Preprocessing
 from centernet.triplets.geometry import Frame
-
-STRIDE = 4  # pixels of the input to a cell of the output grid
 
 
 @dataclass(frozen=True)

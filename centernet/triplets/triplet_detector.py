@@ -14,9 +14,8 @@ from centernet.config import ModelConfig
 from centernet.detector import Detector
 from centernet.errors import ConfigError
 from centernet.ops.total import Total, itself
-from centernet.preprocessing import Placement, Preprocessing
+from centernet.preprocessing import STRIDE, Placement, Preprocessing
 from centernet.test_time import TestTime
-from centernet.triplets.canvas import STRIDE
 from centernet.triplets.decode import decode_pairs, join_centers
 from centernet.triplets.geometry import Frame, boxes_in_image
 from centernet.triplets.heads import triplet_heads

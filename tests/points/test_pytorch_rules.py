@@ -15,10 +15,10 @@ from small import picture, small_detector
 
 from centernet.errors import ConfigError
 from centernet.ops.resize_exact import resize_bilinear
-from centernet.points.decode import STRIDE, decode
+from centernet.points.decode import decode
 from centernet.points.passes import _average
 from centernet.points.settings import DecoderSettings
-from centernet.preprocessing import Preprocessing, collate
+from centernet.preprocessing import STRIDE, Preprocessing, collate
 from centernet.presets import find_model
 from centernet.test_time import TestTime
 
