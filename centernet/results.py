@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from centernet import conversions
 from centernet.errors import ConfigError
 from centernet.result_fields import ROWS, checked_fields
+from centernet.result_rows import check_min_score, class_rows, rows_at
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -105,7 +105,7 @@ class Detections:
         return cls(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int32), image_size, **rest)
 
     @classmethod
-    def merge(cls, parts: Sequence[Detections]) -> Detections:
+    def merge(cls, parts: Iterable[Detections]) -> Detections:
         """Joins the detections of several passes over the same image, sorted by score.
 
         Args:
@@ -116,8 +116,14 @@ class Detections:
             that is known, `max_detections` is dropped.
 
         Raises:
-            ConfigError: There is nothing to merge, or the parts disagree.
+            ConfigError: There is nothing to merge, a part is no `Detections`, or the parts disagree.
         """
+        parts = list(parts)
+        others = [type(part).__name__ for part in parts if not isinstance(part, Detections)]
+        if others:
+            raise ConfigError(
+                f"Detections.merge expected several Detections, as in merge([one, other]). Received: {others[0]}."
+            )
         if not parts:
             raise ConfigError(
                 "Detections.merge expected at least one Detections; received none. Use Detections.empty()."
@@ -148,8 +154,7 @@ class Detections:
         return (Detection(*row) for row in zip(*columns, strict=True))
 
     def __getitem__(self, index: Any) -> Detections:
-        # Rows are in descending order of score, so sorted row numbers keep that order.
-        rows = np.sort(np.atleast_1d(np.arange(len(self))[index]))
+        rows = rows_at(index, len(self))
         columns = {name: getattr(self, name) for name in ROWS}
         return replace(self, **{name: c[rows] for name, c in columns.items() if c is not None})
 
@@ -189,27 +194,16 @@ class Detections:
             The rows kept.
 
         Raises:
-            ConfigError: A class is unknown; the nearest names are in the message.
+            ConfigError: The score is no number of 0–1, or a class is unknown; the nearest names are in the message.
         """
         keep = np.ones(len(self), bool)
         if min_score is not None:
+            check_min_score(min_score)
             # Compared as float32, so that the score 0.3 is kept by min_score=0.3.
             keep &= self.scores >= np.float32(min_score)
         if classes is not None:
-            wanted = [classes] if isinstance(classes, (str, int)) else classes
-            keep &= np.isin(self.class_ids, [self._class_id(one) for one in wanted])
+            keep &= class_rows(self.class_ids, classes, self.class_names)
         return self[keep]
-
-    def _class_id(self, name: str | int) -> int:
-        if name in self.class_names:
-            return self.class_names.index(str(name))
-        if isinstance(name, (int, np.integer)) and 0 <= name < (len(self.class_names) or np.inf):
-            return int(name)
-        near = difflib.get_close_matches(str(name), self.class_names, cutoff=0.5) or self.class_names[:10]
-        raise ConfigError(
-            f"Expected names or ids among the {len(self.class_names)} classes. Received: {name!r}. "
-            f"Nearest: {', '.join(near) or 'no names are known, use ids'}."
-        )
 
     def draw(self, image: np.ndarray | Image.Image | None = None, **options: Any) -> Image.Image:
         """Draws the detections on the image.

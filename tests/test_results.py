@@ -118,6 +118,11 @@ def test_keypoints_without_scores_count_as_certain():
         (np.array([2, 0]), [0, 2]),
         ([], []),
         (slice(None, None, -1), [0, 1, 2]),
+        (np.int32(1), [1]),
+        (np.array(1), [1]),
+        (np.array([0, 2], np.uint8), [0, 2]),
+        ([-1, 0], [0, 2]),
+        (np.zeros(3, bool), []),
     ],
 )
 def test_indexing_gives_detections_in_descending_order(index, rows):
@@ -129,8 +134,37 @@ def test_indexing_gives_detections_in_descending_order(index, rows):
 
 
 def test_indexing_beyond_the_rows_is_an_index_error():
-    with pytest.raises(IndexError):
-        found()[3]
+    for index in (3, -4, [0, 3]):
+        with pytest.raises(IndexError, match=r"the rows 0 to 2\. Received: (3|-4)"):
+            found()[index]
+    with pytest.raises(IndexError, match="no row"):
+        found()[:0][0]
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("person", r"an integer, a slice, .*'person'.*filter\(classes='person'\)"),
+        (None, "Received: None"),
+        (False, "Received: False"),
+        (np.True_, "Received: .*True"),
+        (1.0, r"Received: 1\.0"),
+        (..., "Received: Ellipsis"),
+        ((0, 1), r"found\[\[0, 1\]\]"),
+        ([[0, 1]], r"int64 of shape \(1, 2\)"),
+        ([[0], [1, 2]], r"Received: \[\[0\], \[1, 2\]\]"),
+        ([0.5], r"float64 of shape \(1,\)"),
+        (["person"], r"of shape \(1,\)"),
+        ([True, False], r"a mask of 3 values, one a row.*\(2,\)"),
+        (np.ones((3, 4), bool), r"of shape \(3, 4\)"),
+        (slice("a", None), "slice of integers"),
+        (slice(None, None, 0), "slice of integers"),
+    ],
+    ids=repr,
+)
+def test_an_index_that_means_no_rows_is_refused(index, message):
+    with pytest.raises(ConfigError, match=message):
+        found()[index]
 
 
 def test_iteration_yields_one_detection_a_row():
@@ -169,6 +203,25 @@ def test_filter_by_class_takes_names_and_ids():
     assert len(found().filter(classes=[0, "dog"])) == 3
     assert len(found().filter(classes=[])) == 0
     assert found(class_names=()).filter(classes=1).class_ids.tolist() == [1]
+    assert found().filter(classes=np.int32(1)).names == ["dog"]
+    assert found().filter(classes=np.unique(found().class_ids)[1:]).names == ["dog"]
+
+
+@pytest.mark.parametrize("wrong", [70, -0.1, float("nan"), "x", [0.5]])
+def test_filter_by_a_score_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ConfigError, match=r"min_score as a number of 0–1\. Received: "):
+        found().filter(min_score=wrong)
+
+
+def test_filter_by_a_class_in_the_place_of_the_score_says_how_it_is_called():
+    with pytest.raises(ConfigError, match=r"filter\(classes='person'\)"):
+        found().filter("person")
+
+
+@pytest.mark.parametrize("wrong", [1.5, object()])
+def test_filter_by_something_that_is_no_class_is_refused(wrong):
+    with pytest.raises(ConfigError, match="names or 0-based ids"):
+        found().filter(classes=wrong)
 
 
 @pytest.mark.parametrize("wrong", ["persn", 3, -1])
@@ -199,6 +252,13 @@ def test_merge_sorts_by_score_and_keeps_ties_in_order():
 def test_merge_of_parts_gives_back_the_whole():
     whole = with_keypoints(source="a.jpg")
     assert Detections.merge([whole[[1]], whole[[0, 2]]]) == whole
+    assert Detections.merge(part for part in (whole[[1]], whole[[0, 2]])) == whole
+
+
+@pytest.mark.parametrize("parts", [found(), [found(), None]])
+def test_merge_of_something_else_is_refused(parts):
+    with pytest.raises(ConfigError, match=r"expected several Detections.*Received: (Detection|NoneType)"):
+        Detections.merge(parts)
 
 
 @pytest.mark.parametrize("other", [{"image_size": (1, 1)}, {"class_names": ("a", "b")}])
@@ -213,8 +273,9 @@ def test_merge_of_different_keypoints_is_refused():
 
 
 def test_merge_of_nothing_is_refused():
-    with pytest.raises(ConfigError, match="at least one"):
-        Detections.merge([])
+    for nothing in ([], iter([])):
+        with pytest.raises(ConfigError, match="at least one"):
+            Detections.merge(nothing)
 
 
 def test_equality_ignores_the_image():
