@@ -128,15 +128,22 @@ def to_tf(detections: Detections, max_detections: int | None = None) -> dict[str
 
     Args:
         detections: What was found.
-        max_detections: Rows `N` of the arrays; by default those of `detections.max_detections`, otherwise as
-            many as there are. More detections than rows lose the lowest scores.
+        max_detections: Rows `N` of the arrays, at least 1; by default those of `detections.max_detections`,
+            otherwise as many as there are. More detections than rows lose the lowest scores.
 
     Returns:
         float32 arrays: `detection_boxes` `(1, N, 4)` as y_min, x_min, y_max, x_max, 0–1 of the image;
         `detection_scores` `(1, N)`; `detection_classes` `(1, N)`, 1-based; `num_detections` `(1,)`, the rows
         that score above 0; with keypoints `detection_keypoints` `(1, N, K, 2)` as y, x, 0–1 of the image, and
         `detection_keypoint_scores` `(1, N, K)`. Rows without a detection are 0, their class is 1.
+
+    Raises:
+        ConfigError: `max_detections` is no positive integer.
     """
+    if max_detections is not None and (not isinstance(max_detections, (int, np.integer)) or max_detections < 1):
+        raise ConfigError(
+            f"Detections.to_tf expected max_detections as a positive integer or None. Received: {max_detections!r}."
+        )
     total = max_detections or detections.max_detections or len(detections)
     height, width = detections.image_size
     scores = detections.scores[:total]

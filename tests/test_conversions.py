@@ -119,6 +119,12 @@ def test_tf_form_is_as_long_as_asked():
     assert "detection_keypoints" not in found().to_tf()
 
 
+@pytest.mark.parametrize("rows", [-1, 0, 1.5, "2"])
+def test_a_tf_form_of_no_rows_is_refused(rows):
+    with pytest.raises(ConfigError, match=r"max_detections as a positive integer or None\. Received: "):
+        found().to_tf(rows)
+
+
 def test_tf_form_counts_scores_above_zero():
     assert found(scores=[0.5, 0, 0]).to_tf()["num_detections"] == [1]
 
