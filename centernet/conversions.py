@@ -29,7 +29,7 @@ def to_dict(detections: Detections) -> dict[str, Any]:
         `image_size` (height, width), `class_names`, `dataset_ids`, `keypoint_names`, `skeleton`, `source`,
         `max_detections`, `num_keypoints`, and `objects`: one dictionary a row with `class_id`, `class_name`,
         `score`, `box` (x_min, y_min, x_max, y_max in pixels) and, where there are keypoints, `keypoints` as
-        (x, y, score).
+        (x, y, score). Of an image that could not be read also `error`, which says why.
     """
     points = _keypoint_rows(detections)
     columns = (
@@ -44,6 +44,7 @@ def to_dict(detections: Detections) -> dict[str, Any]:
         for class_id, name, score, box, keypoints in zip(*columns, strict=True)
     ]
     header = {name: _plain(getattr(detections, name)) for name in _HEADER}
+    header |= {} if detections.error is None else {"error": detections.error}
     count = None if points is None else points.shape[1]
     return {"image_size": list(detections.image_size), **header, "num_keypoints": count, "objects": objects}
 
@@ -78,7 +79,7 @@ def from_dict(values: Mapping[str, Any]) -> dict[str, Any]:
             f"Detections.from_dict expected the dictionary that to_dict gives. Received one that fails with "
             f"{type(error).__name__}: {error}."
         ) from error
-    return arguments | {name: values[name] for name in _HEADER if values.get(name) is not None}
+    return arguments | {name: values[name] for name in (*_HEADER, "error") if values.get(name) is not None}
 
 
 def to_json(detections: Detections, path: str | os.PathLike[str] | None = None, *, indent: int | None = None) -> str:

@@ -129,7 +129,7 @@ def _result(detector: Any, frame: Frame, arrays: dict[str, Any]) -> Detections:
 def _failed(detector: Any, error: SourceError) -> Detections:
     task = detector.config.keypoints
     keypoints = {"keypoints": np.zeros((0, len(task.names), 2))} if task else {}
-    return Detections.empty((1, 1), error=str(error), **keypoints, **_common(detector))
+    return Detections.empty((1, 1), error=str(error), source=error.source, **keypoints, **_common(detector))
 
 
 def _common(detector: Any) -> dict[str, Any]:

@@ -22,7 +22,13 @@ class ArchiveError(CenterNetError, ValueError):
 
 
 class SourceError(CenterNetError, ValueError):
-    """An image, video or folder that can't be read, or an array that is no image."""
+    """An image, video or folder that can't be read, or an array that is no image.
+
+    Attributes:
+        source: Path, URL or number of the image in its list, as `Frame.name`; None where nobody knows.
+    """
+
+    source: str | None = None
 
 
 class MissingExtraError(CenterNetError, ImportError):

@@ -54,6 +54,13 @@ def test_json_round_trip_is_exact(boxes, scores, keypoints, rows, rest):
     assert Detections.from_dict(json.loads(made.to_json())) == made
 
 
+def test_why_an_image_was_not_read_survives_the_round_trip():
+    bad = Detections.empty((1, 1), class_names=("a",), keypoints=[], error="no such file", source="b.jpg")
+    assert Detections.from_dict(json.loads(bad.to_json())) == bad
+    assert bad.to_dict()["error"] == "no such file"
+    assert "error" not in found().to_dict()
+
+
 def test_json_has_short_numbers_and_names(tmp_path):
     text = found(source="straße.jpg").to_json(tmp_path / "found.json", indent=1)
     assert (tmp_path / "found.json").read_text(encoding="utf-8") == text + "\n"
