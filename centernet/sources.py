@@ -71,7 +71,7 @@ class Source:
             One `Frame` an image.
 
         Raises:
-            SourceError: An image can't be read, and `on_error` is `raise`.
+            SourceError: An image can't be read, and `on_error` is `raise`; or a video or camera can't be opened.
             ConfigError: `on_error` is neither.
         """
         if on_error not in ("raise", "skip"):
@@ -91,17 +91,24 @@ class Source:
         Args:
             max_pixels: See `read_image`.
 
-        Yields:
-            A `Frame`, or the error in its place.
+        Returns:
+            An iterator of a `Frame`, or of the error in its place, whose `source` is the name of the frame.
+
+        Raises:
+            SourceError: A video or camera can't be opened.
         """
-        items = iter(self.items)
+        return self._attempts(iter(self.items), max_pixels)
+
+    def _attempts(self, items: Iterator[Any], max_pixels: int | None) -> Iterator[Frame | SourceError]:
         for number in itertools.count():
+            item = None
             try:
                 item = next(items)
                 yield read_image(item, name=self._name(item, number), max_pixels=max_pixels)
             except StopIteration:
                 return
             except SourceError as error:
+                error.source = self._name(item, number)
                 if self.kind != "single":
                     logger.warning("skipped: %s", error)
                 yield error

@@ -23,7 +23,7 @@ logger = logging.getLogger("centernet")
 
 
 class Video:
-    """The frames of a video file or a camera; iterating opens it anew and yields one array at a time.
+    """The frames of a video file or a camera; `iter` opens it anew, and one array is read at a time.
 
     Frames are uint8 `(height, width, 3)` RGB, turned as the file's metadata says (from PyAV 14.2 on), and
     with square pixels: anamorphic video is widened.
@@ -42,6 +42,8 @@ class Video:
     """
 
     def __init__(self, source: str | os.PathLike[str] | int) -> None:
+        if isinstance(source, int) and source < 0:
+            raise SourceError(f"camera {source}: expected the number of a camera, from 0 on. Received: {source}.")
         self._camera = source if isinstance(source, int) else None
         self._path = os.path.expanduser(str(source))
         self.name = str(source) if self._camera is None else f"camera {source}"
@@ -54,8 +56,11 @@ class Video:
                 self.fps, self.frame_count = _rate_and_count(container.streams.video[0])
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        return self._read(self._opened())
+
+    def _read(self, opened: Any) -> Iterator[np.ndarray]:
         count = 0
-        with self._opened() as container:
+        with opened as container:
             try:
                 for array in _frames(container):
                     yield array

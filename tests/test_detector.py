@@ -82,6 +82,12 @@ class TestSources:
         with pytest.raises(SourceError, match=r"missing\.jpg"):
             detector.detect(tmp_path / "missing.jpg")
 
+    def test_a_camera_that_cannot_be_opened_is_an_error_before_its_first_image(self, detector):
+        pytest.importorskip("av")
+        for number in (99, -1):
+            with pytest.raises(SourceError, match=f"camera {number}: "):
+                detector.detect(number)
+
     def test_what_cannot_be_read_keeps_its_place_and_the_others_are_not_lost(self, detector, photos, caplog):
         (photos / "0.png").write_bytes(b"no image")
         images = [photos / "0.png", picture(), photos / "missing.png", picture(seed=1), np.zeros((4, 4), np.float32)]
@@ -90,6 +96,9 @@ class TestSources:
         assert [one.error is None for one in found] == [False, True, False, True, False]
         assert [len(one) for one in found if one.error] == [0, 0, 0]
         assert "0.png" in found[0].error
+        names = [str(photos / "0.png"), "image[1]", str(photos / "missing.png"), "image[3]", "image[4]"]
+        assert [one.source for one in found] == names
+        assert all(Detections.from_dict(one.to_dict()) == one for one in found)
         assert len([record for record in caplog.records if "skipped" in record.message]) == 3
         assert equal(found[1], detector.detect(picture()))
 

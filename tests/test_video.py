@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from centernet.errors import ConfigError, MissingExtraError, SourceError
-from centernet.sources import iterate, open_source
+from centernet.sources import Source, iterate, open_source
 
 av = pytest.importorskip("av", reason="needs the extra `video`")
 from centernet.video import Video, VideoWriter  # noqa: E402
@@ -157,6 +157,24 @@ def test_a_camera_that_is_not_there_is_refused(source, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SourceError, match="camera 99: no camera"):
         next(iterate(source))
+    with pytest.raises(SourceError, match="camera 99: no camera"):
+        next(iterate(source, on_error="skip"))
+    with pytest.raises(SourceError, match="camera 99: no camera"):
+        open_source(source).attempts()
+
+
+def test_a_negative_number_is_no_camera():
+    with pytest.raises(SourceError, match=r"camera -1: expected the number of a camera, from 0 on"):
+        open_source(-1)
+
+
+def test_a_frame_that_is_damaged_has_a_name():
+    def frames():
+        yield picture()
+        raise SourceError("damaged")
+
+    good, bad = Source("stream", "clip.mp4", frames(), None).attempts()
+    assert (good.name, bad.source) == ("clip.mp4[0]", "clip.mp4[1]")
 
 
 def test_a_camera_is_opened_once_and_only_when_read(monkeypatch, clip):

@@ -12,7 +12,7 @@ from centernet.commands.inputs import Group
 from centernet.commands.outputs import JsonArray, Pictures, coco_image_id
 from centernet.commands.summary import Summary
 from centernet.detecting import detect_frames
-from centernet.errors import ConfigError
+from centernet.errors import ConfigError, SourceError
 from centernet.results import Detections
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Run:
         try:
             with self.pictures.video(group.video) as append:
                 self._detect(group, append)
-        except ConfigError as error:  # this video can't be written, but others may be
+        except (ConfigError, SourceError) as error:  # this video can't be written or opened, but others may be
             self.records.fail(group.video.name, str(error))
         except KeyboardInterrupt:
             if not group.is_camera:

@@ -37,6 +37,18 @@ def test_what_can_t_be_read_is_reported_and_the_others_are_not_lost(run, tiny, p
     assert os.listdir("found") == ["photo.jpg"]
 
 
+def test_a_camera_that_is_not_there_is_reported_and_the_others_are_not_lost(run, tiny, photo):
+    pytest.importorskip("av")
+    done = run("detect", "99", photo, "--model", tiny, "--json", "all.json")
+    assert done.code == 1
+    assert done.err.splitlines()[0] == "1 failed, 1 fine:"
+    first, second = json.loads(Path("all.json").read_text())
+    assert first["source"] == "camera 99"
+    assert first["error"].startswith("camera 99: no camera could be opened there")
+    assert second["source"] == str(photo)
+    assert os.listdir("found") == ["photo.jpg"]
+
+
 def test_nothing_is_loaded_for_sources_that_are_all_missing(run):
     done = run("detect", "missing.jpg", "--model", "centernet_hg104_512x512_coco17_tpu-8")
     assert done.code == 1
