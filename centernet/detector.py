@@ -12,7 +12,6 @@ from keras import ops
 
 from centernet import inference
 from centernet.config import ModelConfig
-from centernet.errors import ConfigError
 from centernet.preprocessing import Placement, collate
 from centernet.test_time import TestTime
 from centernet.training.trainable import Trainable
@@ -246,14 +245,15 @@ class Detector(Trainable):
             **options: `dtype="float16"` stores weights in half precision.
 
         Raises:
-            ConfigError: If something that is no saved model is in the way, or the dtype is unknown.
+            ConfigError: If something that is no saved model is in the way, the dtype is unknown, or the path
+                ends like a file of another form, such as `.onnx` (see `export`) or `.weights.h5` (see `save_weights`).
             DownloadError: If it can't be written; what was there before is unchanged.
         """
         from centernet import saving
+        from centernet.saved_form import KERAS, check_form
 
-        if str(filepath).endswith(".keras"):
-            if "dtype" in options:
-                raise ConfigError("A .keras file has no dtype of its own. Save to a folder or .zip to choose one.")
+        check_form(Path(filepath), options.get("dtype"))
+        if str(filepath).endswith(KERAS):
             super().save(filepath, overwrite=overwrite, **options)
         else:
             saving.save(self, Path(filepath), overwrite=overwrite, **options)

@@ -233,6 +233,29 @@ class TestFailures:
             detector.save(tmp_path / "file" / "model")
 
 
+class TestPath:
+    @pytest.mark.parametrize(
+        ("name", "advice"),
+        [
+            ("model.weights.h5", "save_weights"),
+            ("model.h5", r"\.weights\.h5"),
+            ("model.tar.gz", r"ending in \.zip"),
+            ("model.tgz", r"ending in \.zip"),
+            ("model.onnx", r"detector\.export"),
+            ("model.TFLITE", r"detector\.export"),
+            ("saved_model.pb", r"detector\.export"),
+        ],
+    )
+    def test_one_that_ends_like_another_form_is_refused_with_what_writes_that(self, detector, tmp_path, name, advice):
+        with pytest.raises(ConfigError, match=rf"Expected a folder .*{name}.*{advice}"):
+            detector.save(tmp_path / name)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_one_with_another_dot_is_a_folder(self, detector, tmp_path):
+        detector.save(tmp_path / "model.v2")
+        assert saving.is_saved(tmp_path / "model.v2")
+
+
 class TestReading:
     @pytest.mark.parametrize(
         "text",

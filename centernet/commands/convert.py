@@ -27,18 +27,20 @@ def convert(
         str | None, typer.Option(help="Weights from elsewhere, if SOURCE only describes a model.")
     ] = None,
     classes: Annotated[str | None, typer.Option(help="Other classes, as names with commas: the trunk is kept.")] = None,
-    dtype: Annotated[Precision, typer.Option(help="Precision of the stored weights.")] = Precision.FLOAT32,
+    dtype: Annotated[Precision | None, typer.Option(help="Precision of the stored weights [float32].")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
 ) -> None:
     """Save a model in the library's own form, which loads fastest, and say what was taken from where."""
     from centernet.commands import console
     from centernet.errors import ConfigError
     from centernet.loader import PUBLISHED, load
+    from centernet.saved_form import check_form
 
+    options = {"dtype": dtype.value} if dtype else {}
+    check_form(target, **options)  # before anyone has waited for a model
     if target.exists() and not overwrite:
         raise ConfigError(f"{target} exists already. Name another path, or add --overwrite to replace a saved model.")
     detector = load(source, weights or PUBLISHED, split_names(classes))
-    options = {"dtype": dtype.value} if target.suffix != ".keras" else {}
     detector.save(target, overwrite=overwrite, **options)
     console.stdout().print(str(detector.report), soft_wrap=True)
     console.stdout().print(f"Saved {detector.name} to {target} ({_megabytes(target):.1f} MB).", soft_wrap=True)
