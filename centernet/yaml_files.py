@@ -42,9 +42,13 @@ def read_yaml(path: Path | str) -> Any:
         Its content.
 
     Raises:
-        ConfigError: If the file can't be read or is no YAML.
+        ConfigError: If the file is missing, can't be read or is no YAML.
     """
     try:
         return parse_yaml(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        from centernet.images import missing_file
+
+        raise ConfigError(f"Expected a YAML file at {path}: {missing_file(Path(path))}") from error
     except (OSError, *UNREADABLE) as error:
         raise ConfigError(f"Expected a YAML file. {path} can't be read as one: {error}") from error

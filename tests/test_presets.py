@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from centernet import list_models, presets
+from centernet import list_models, load, presets
 from centernet.checkpoints.cache import cache_dir
 from centernet.errors import ConfigError
 
@@ -65,6 +65,12 @@ def test_ids_of_coco_have_gaps_that_no_name_hides():
     assert model.dataset_ids == tuple(range(1, 91))
     assert (model.classes[0], model.classes[11], model.classes[89]) == ("person", "unused_12", "toothbrush")
     assert sum(name.startswith("unused_") for name in model.classes) == 10
+
+
+def test_a_yaml_that_is_not_there_is_missing_and_has_neighbors(write, tmp_path):
+    write(small())
+    with pytest.raises(ConfigError, match=r"mein\.yaml: no such file\. Did you mean mine\.yaml\?"):
+        load(tmp_path / "mein.yaml")
 
 
 def test_the_list_prints_as_a_table_of_one_line_a_model():
