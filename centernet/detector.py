@@ -192,19 +192,20 @@ class Detector(Trainable):
         """Set the weights from a `.weights.h5` file, of Keras's form or of a saved detector.
 
         Args:
-            filepath: The file.
+            filepath: The file; or the folder, `.zip` or `.keras` of a saved detector.
             **options: See `keras.Model.load_weights`; without any, everything must fit.
 
         Raises:
-            CheckpointError: If the file is damaged or belongs to another network.
+            CheckpointError: If the file is missing, damaged or belongs to another network.
         """
         if options:
             super().load_weights(filepath, **options)
             self.refresh()
         else:
             from centernet import weights_file
+            from centernet.checkpoints.locate import locate_weights_file
 
-            weights_file.load_weights(self, Path(filepath))
+            weights_file.load_weights(self, locate_weights_file(str(filepath)))
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all weights; see `keras.Model.set_weights`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -24,7 +24,9 @@ MARK = "centernet_format"
 FORMAT = 1
 SEPARATOR = "."  # in place of "/", which would make a group of each layer
 OPTIMIZER = "optimizer"  # what Keras calls an optimizer's part of its files
+VARIABLES = "vars"  # and the tensors of a layer
 SHOWN = 4
+Tensor = tuple[str, tuple[int, ...]]  # name and shape
 ALIGNMENT = 64  # bytes, of tensors that TensorFlow takes without copying
 # What HDF5 and Keras raise for files that are damaged or another network's.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError)
@@ -165,9 +167,11 @@ def _converted(values: np.ndarray, dtype: str) -> np.ndarray:
 def _load_keras(detector: Any, path: Path) -> None:
     """Load a file of Keras's form; Keras itself ignores what it holds beside the wanted."""
     try:
-        found = Counter(_keras_shapes(path))
-        wanted = Counter(tuple(variable.shape) for variable in detector.variables)
-        _compare(detector, path, *(_numbered(shapes) for shapes in (found, wanted)))
+        found = _keras_tensors(path)
+        wanted = [(variable.path.split("/")[-2], tuple(variable.shape)) for variable in detector.variables]
+        # Layers may be called otherwise: Keras goes by their classes and their order.
+        if Counter(shape for _, shape in found) != Counter(shape for _, shape in wanted):
+            _compare(detector, path, *(_numbered(tensors) for tensors in (found, wanted)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras warns of each part that is missing, and then fails
             keras.Model.load_weights(detector, path)
@@ -178,24 +182,32 @@ def _load_keras(detector: Any, path: Path) -> None:
     detector.refresh()
 
 
-def _keras_shapes(path: Path) -> list[tuple[int, ...]]:
-    shapes: list[tuple[int, ...]] = []
+def _keras_tensors(path: Path) -> list[Tensor]:
+    """The layer and shape of each tensor in a file of Keras's form, which numbers the tensors of a layer."""
+    found: list[Tensor] = []
 
     def note(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and name.split("/")[0] != OPTIMIZER:
-            shapes.append(item.shape)
+            layer = item.parent.attrs.get("name", name.rpartition(f"/{VARIABLES}/")[0])
+            found.append((str(layer), item.shape))
 
     with h5py.File(path) as file:
         file.visititems(note)
-    return shapes
+    return found
 
 
-def _numbered(shapes: Mapping[tuple[int, ...], int]) -> set[tuple[str, tuple[int, ...]]]:
-    """Tensors without names, told apart by numbers."""
-    return {(f"#{number}", shape) for shape, count in shapes.items() for number in range(count)}
+def _numbered(tensors: Iterable[Tensor]) -> set[Tensor]:
+    """The same, with a number after the layer from its second tensor of one shape on."""
+    seen: Counter[Tensor] = Counter()
+    numbered = set()
+    for layer, shape in tensors:
+        seen[layer, shape] += 1
+        number = seen[layer, shape]
+        numbered.add((f"{layer} #{number}" if number > 1 else layer, shape))
+    return numbered
 
 
-def _compare(detector: Any, path: Path, found: set[Any], wanted: set[Any]) -> None:
+def _compare(detector: Any, path: Path, found: set[Tensor], wanted: set[Tensor]) -> None:
     if found != wanted:
         raise CheckpointError(
             f"The weights {path} belong to another model than {detector.config.name}: they hold {len(found)} tensors, "
@@ -204,12 +216,17 @@ def _compare(detector: Any, path: Path, found: set[Any], wanted: set[Any]) -> No
         )
 
 
-def _some(tensors: Iterable[tuple[str, tuple[int, ...]]]) -> str:
+def _some(tensors: Iterable[Tensor]) -> str:
     listed = sorted(tensors, key=lambda tensor: (-math.prod(tensor[1]), tensor))
     more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
     return ", ".join(f"{name} {shape}" for name, shape in listed[:SHOWN]) + more or "none"
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:
+    if path.is_file() and not h5py.is_hdf5(path):
+        return CheckpointError(
+            f"The weights {path} are damaged: expected an HDF5 file, as save_weights writes it. Received: a file of "
+            f"{path.stat().st_size} bytes of another kind. Get it again."
+        )
     reason = str(error).partition("List of objects")[0].strip()
     return CheckpointError(f"The weights {path} are damaged or don't fit. What reading them says: {reason}")

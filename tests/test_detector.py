@@ -12,7 +12,7 @@ from PIL import Image
 from small import BACKBONE, SIZE, picture, same, small_detector, state
 
 from centernet import Detections, PointDetector, inference
-from centernet.errors import CenterNetError, ConfigError, SourceError
+from centernet.errors import CenterNetError, CheckpointError, ConfigError, SourceError
 from centernet.folding import fold_batch_normalization
 from centernet.points.settings import DecoderSettings, KeypointTask
 from centernet.preprocessing import Preprocessing
@@ -252,6 +252,25 @@ class TestPresentWeights:
         after = detector.detect(picture(), min_score=0)
         assert equal(after, other.detect(picture(), min_score=0))
         assert not equal(after, before)
+
+    @pytest.mark.parametrize("name", ["other", "other.zip", "other.keras"])
+    def test_load_weights_of_a_saved_detector(self, tmp_path, name, monkeypatch):
+        monkeypatch.setenv("CENTERNET_HOME", str(tmp_path / "home"))
+        detector, other = small_detector(), small_detector(seed=5)
+        other.save(tmp_path / name)
+        detector.load_weights(tmp_path / name)
+        assert same(state(detector), state(other))
+
+    def test_load_weights_says_what_is_missing_or_of_another_form(self, detector, tmp_path):
+        detector.save_weights(tmp_path / "small.weights.h5")
+        (tmp_path / "ckpt-1.index").touch()
+        with pytest.raises(CheckpointError, match=r"smal\.weights\.h5: no such file\. Did you mean small\.weights\.h5"):
+            detector.load_weights(tmp_path / "smal.weights.h5")
+        with pytest.raises(CheckpointError, match=r"centernet\.load\(model, weights='.*ckpt-1'\)"):
+            detector.load_weights(tmp_path / "ckpt-1")
+        (tmp_path / "text").mkdir()
+        with pytest.raises(CheckpointError, match=r"Found: an empty folder"):
+            detector.load_weights(tmp_path / "text")
 
     def test_weights_that_differ_in_one_kernel_only(self, used):
         detector, before = used

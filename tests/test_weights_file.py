@@ -91,6 +91,31 @@ def test_two_tensors_of_one_shape_are_told_apart_by_name(detector, tmp_path):
     assert same(state(detector), before)
 
 
+def test_keras_s_form_of_another_network_is_told_by_its_layers(detector, tmp_path):
+    small_detector(3, lively=False).save_weights(tmp_path / "other.weights.h5")
+    expected = r"Only in the file: heatmap_0 \(1, 1, \d+, 3\).*only in the model: heatmap_0 \(1, 1, \d+, 2\)"
+    with pytest.raises(CheckpointError, match=expected):
+        load_weights(detector, tmp_path / "other.weights.h5")
+
+
+def test_keras_s_form_is_read_whatever_its_layers_are_called(detector, tmp_path):
+    detector.save_weights(tmp_path / "keras.weights.h5")
+    with h5py.File(tmp_path / "keras.weights.h5", "a") as file:
+        groups = []
+        file.visititems(lambda _, item: groups.append(item) if "name" in item.attrs else None)
+        for number, group in enumerate(groups):
+            group.attrs["name"] = f"layer_{number}"
+    other = small_detector(seed=3)
+    load_weights(other, tmp_path / "keras.weights.h5")
+    assert same(state(other), state(detector))
+
+
+def test_a_file_of_another_kind_is_told_plainly(detector, tmp_path):
+    (tmp_path / "a.weights.h5").write_bytes(b"no weights")
+    with pytest.raises(CheckpointError, match=r"are damaged: expected an HDF5 file.*10 bytes of another kind"):
+        load_weights(detector, tmp_path / "a.weights.h5")
+
+
 def test_text_for_numbers_is_damage(detector, tmp_path):
     write_weights(detector, tmp_path / "a.weights.h5")
     with h5py.File(tmp_path / "a.weights.h5", "a") as file:

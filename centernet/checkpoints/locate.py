@@ -100,6 +100,36 @@ def locate_weights(source: str) -> Located:
     return Located(unknown, "checkpoint", prefix)
 
 
+def locate_weights_file(source: str) -> Path:
+    """The HDF5 file of weights that `load_weights` reads.
+
+    Args:
+        source: Such a file itself; or a saved detector: its folder, `.zip` or `.keras`.
+
+    Returns:
+        The file.
+
+    Raises:
+        CheckpointError: If there is no such file, or it holds weights of another form.
+    """
+    import h5py
+
+    from centernet.images import missing_file
+
+    place = Path(source).expanduser()
+    if not (place.exists() or Path(f"{place}.index").exists()):
+        raise CheckpointError(f"Expected weights at {place}: {missing_file(place)}")
+    if place.is_file() and (place.name.endswith(".weights.h5") or h5py.is_hdf5(place)):
+        return place
+    found = locate_weights(source)
+    if found.form != "weights" or found.path is None:
+        raise CheckpointError(
+            f"Expected a .weights.h5 file or a saved detector at {place}. Received: a checkpoint of another program. "
+            f"Call centernet.load(model, weights={source!r})."
+        )
+    return found.path
+
+
 def locate_published(config: ModelConfig, *, use_converted: bool = True) -> Located:
     """The published weights of a model: shipped, already converted, in the cache, or downloaded.
 
@@ -202,4 +232,4 @@ def _content(place: Path) -> str:
     return ", ".join(names[:8]) or "an empty folder"
 
 
-__all__ = ["Located", "locate", "locate_published", "locate_weights"]
+__all__ = ["Located", "locate", "locate_published", "locate_weights", "locate_weights_file"]
