@@ -217,16 +217,22 @@ class Detector(Trainable):
         if self._inference is not None:
             self._inference.reset()
 
-    def heatmap(self, image: np.ndarray) -> np.ndarray:
+    def heatmap(self, image: Any) -> np.ndarray:
         """Probability that a cell is the center of an object of any class.
 
         Args:
-            image: uint8 RGB `(height, width, 3)`.
+            image: One image, as `detect` takes it: a path, URL, PIL image, uint8 RGB array `(height, width, 3)`
+                or bytes.
 
         Returns:
             float32 `(rows, columns)`, 0–1, cropped to the image (without the padding of the canvas).
+
+        Raises:
+            SourceError: If it can't be read, or is not one image.
         """
-        batch, sizes = self.preprocess(image)
+        from centernet.sources import read_single
+
+        batch, sizes = self.preprocess(read_single(image).image)
         logits = self(batch, training=False)[self.center_heatmap][-1]
         cells = ops.convert_to_numpy(ops.max(ops.sigmoid(ops.cast(logits, "float32")), axis=-1))[0]
         canvas = tuple(batch.shape[1:3])

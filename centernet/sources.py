@@ -18,7 +18,7 @@ from centernet.errors import ConfigError, SourceError
 from centernet.image_url import is_url
 from centernet.images import Frame, name_of, read_image
 
-__all__ = ["Frame", "Source", "classify", "iterate", "open_source", "read_image"]
+__all__ = ["Frame", "Source", "classify", "iterate", "open_source", "read_image", "read_single"]
 
 Kind = Literal["single", "list", "stream"]
 OnError = Literal["raise", "skip"]
@@ -163,6 +163,27 @@ def open_source(source: Any) -> Source:
     if _is_number(source):
         return _open_video(int(source))
     return Source(kind, "image", source, None)
+
+
+def read_single(source: Any) -> Frame:
+    """Reads the one image that a source is.
+
+    Args:
+        source: One image, see `open_source`.
+
+    Returns:
+        The image.
+
+    Raises:
+        SourceError: It can't be read, or it is a list or stream.
+    """
+    batch = isinstance(source, np.ndarray) and source.ndim == 4
+    kind = "batch" if batch else classify(source)
+    if kind != "single":
+        named = isinstance(source, (str, os.PathLike, int))
+        shown = f"an array of shape {source.shape}" if batch else repr(source) if named else type(source).__name__
+        raise SourceError(f"expected one image. Received a {kind} of images: {shown}. Give them one by one.")
+    return read_image(source)
 
 
 def iterate(

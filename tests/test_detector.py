@@ -373,6 +373,19 @@ class TestContract:
         assert heat.shape == (8, 16)
         assert 0 <= heat.min() < heat.max() <= 1
 
+    def test_the_heatmap_is_of_one_image_in_any_form(self, detector, photos):
+        path = photos / "0.png"
+        array = np.asarray(Image.open(path))
+        maps = [detector.heatmap(form) for form in (array, path, str(path), path.read_bytes(), Image.open(path))]
+        assert all(np.array_equal(maps[0], other) for other in maps)
+
+    def test_the_heatmap_of_several_images_is_refused(self, detector, photos):
+        batch = np.stack([picture(), picture()])
+        sources = ((batch, "batch"), (list(batch), "list"), (photos, "stream"), (iter(batch), "stream"))
+        for several, kind in sources:
+            with pytest.raises(SourceError, match=f"expected one image. Received a {kind} of images.*one by one"):
+                detector.heatmap(several)
+
 
 class TestBuilding:
     def test_classes_come_as_a_number(self):
