@@ -49,8 +49,15 @@ def list_models() -> ModelList:
     return ModelList(read_model(path) for path in sorted(configs_dir().glob("*.yaml")))
 
 
-def find_model(name: str) -> ModelConfig:
+def find_model(name: str, wanted: str = "the name of a model") -> ModelConfig:
     """The description of a model by its name.
+
+    Args:
+        name: The name.
+        wanted: What it is the name of, for the message.
+
+    Returns:
+        The description.
 
     Raises:
         ConfigError: If there is no such model; the message has the nearest names.
@@ -58,9 +65,10 @@ def find_model(name: str) -> ModelConfig:
     models = list_models()
     if name in models.names:
         return models[models.names.index(name)]
-    near = difflib.get_close_matches(name, models.names, n=3, cutoff=0.4)
+    known = {other.lower(): other for other in models.names}
+    near = [known[found] for found in difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)]
     raise ConfigError(
-        f"Expected the name of a model or an existing path. Received: {name!r}. "
+        f"Expected {wanted} or an existing path. Received: {name!r}. "
         + (f"Did you mean {' or '.join(map(repr, near))}? " if near else "")
         + "`centernet models` lists all names."
     )

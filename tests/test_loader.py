@@ -216,7 +216,7 @@ class TestWeights:
         assert same(state(loaded), state(detector))
 
     def test_a_description_without_published_ones_says_what_to_do(self, made):
-        with pytest.raises(ConfigError, match=r"no published weights\. Pass weights=None"):
+        with pytest.raises(ConfigError, match=r"no published weights\. .*--weights PATH.*weights=None"):
             centernet.load(made / "small.yaml")
 
     @pytest.mark.parametrize("weights", ["nothing/there", "missing.weights.h5", "bcccd"])

@@ -73,6 +73,12 @@ def test_a_yaml_that_is_not_there_is_missing_and_has_neighbors(write, tmp_path):
         load(tmp_path / "mein.yaml")
 
 
+@pytest.mark.parametrize("name", ["BCCD", "Bcdc"])
+def test_a_name_in_capitals_has_the_nearest_names_too(name):
+    with pytest.raises(ConfigError, match=rf"Received: '{name}'\. Did you mean 'bccd'"):
+        load(name)
+
+
 def test_the_list_prints_as_a_table_of_one_line_a_model():
     lines = repr(list_models()).splitlines()
     assert lines[0].split() == ["name", "network", "task", "size", "box", "AP", "keypoint", "AP", "ms"]

@@ -12,8 +12,15 @@ from centernet.checkpoints.cache import cache_dir
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".keras")
 
 
-def fetch(source: str) -> Path:
+def fetch(source: str, wanted: str = "the name of a model") -> Path:
     """A path on this machine for a path, an address or a handle; archives are downloaded and unpacked.
+
+    Args:
+        source: The path, address or handle.
+        wanted: What else it might have been, for the message.
+
+    Returns:
+        The path.
 
     Raises:
         ConfigError: If it is neither a path nor the name of a model.
@@ -30,7 +37,7 @@ def fetch(source: str) -> Path:
     if path.is_file() and path.name.endswith(ARCHIVES):
         return _unpacked(path)
     if not source.strip() or not (path.exists() or Path(f"{path}.index").exists()):
-        presets.find_model(source)  # not one of these: the error has the nearest names
+        presets.find_model(source, wanted)  # not one of these: the error has the nearest names
     return path
 
 

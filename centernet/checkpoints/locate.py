@@ -78,11 +78,11 @@ def locate_weights(source: str) -> Located:
     """Find weights only; the `config` of the result is whatever is known, and may be wrong for them.
 
     Raises:
-        ConfigError: If there is no such file.
+        ConfigError: If there is no such file or model.
     """
     if source in presets.list_models().names:
         return locate_published(presets.find_model(source))
-    place = fetch(source)
+    place = fetch(source, "weights: the name of a model")
     unknown: ModelConfig = None  # type: ignore[assignment] # the caller has the description
     if place.name.endswith(".weights.h5"):
         return Located(unknown, "weights", place)
@@ -152,11 +152,12 @@ def locate_published(config: ModelConfig, *, use_converted: bool = True) -> Loca
         raise DownloadError(
             f"The published weights of {config.name} ({archive.file}) lie where only a browser gets at them; the "
             f"authors link them at {archive.page}. Download the file and call centernet.load({config.name!r}, "
-            "weights=its path)."
+            "weights=its path), or give --weights PATH on the command line."
         )
     if not archive.url:
         raise ConfigError(
-            f"{config.name} has no published weights. Pass weights=None for random ones, or the path of a checkpoint."
+            f"{config.name} has no published weights. Give the path of a checkpoint: weights=PATH, or --weights PATH "
+            "on the command line. In Python, weights=None builds it with random ones."
         )
     converted = cache_dir() / "converted" / config.identifier
     if use_converted and _is_converted(converted, config):

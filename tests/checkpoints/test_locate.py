@@ -122,7 +122,7 @@ class TestPaths:
     @pytest.mark.parametrize("source", ["centernet_mobilenetv2fpn_512x512_coco17_odd", "", " ", "no/such/ckpt-0"])
     @pytest.mark.parametrize("find", [locate, locate_weights])
     def test_what_is_nowhere_is_no_name_either(self, source, find):
-        with pytest.raises(ConfigError, match="Expected the name of a model or an existing path"):
+        with pytest.raises(ConfigError, match=r"Expected (weights: )?the name of a model or an existing path"):
             find(source)
 
     def test_an_archive_of_something_else(self, made, tmp_path):
@@ -259,7 +259,7 @@ class TestPublished:
         assert not own_cache.exists()
 
     def test_a_model_without_published_weights_says_what_to_do(self, mobile):
-        with pytest.raises(ConfigError, match=r"no published weights\. Pass weights=None"):
+        with pytest.raises(ConfigError, match=r"no published weights\. .*--weights PATH.*weights=None"):
             locate_published(mobile.config)
 
     def test_a_name_that_climbs_out_of_the_cache_stays_inside(self, config, cached, own_cache):

@@ -61,6 +61,7 @@ def test_nothing_is_loaded_for_sources_that_are_all_missing(run):
         (["--model", "bcdc"], ["'bcdc'", "Did you mean 'bccd'", "centernet models"]),
         (["--classes", "a,b,c"], ["3: a,b,c", "3 new (a, b, c)"]),
         (["--classes", "a,,c"], ["'a,,c'"]),
+        (["--weights", "zzz"], ["Expected weights: the name of a model or an existing path", "'zzz'"]),
         (["--model", "wrong.yaml"], ["'backbon'", "wrong.yaml", "'backbone'"]),
         (["--out", "photo.jpg"], ["--out", "photo.jpg"]),
         (["--json", "photo.jpg/all.json"], ["--json", "photo.jpg"]),

@@ -125,6 +125,7 @@ def test_without_a_file_the_message_says_where_the_authors_link_it(model: str, f
         centernet.load(model)
     assert file in str(caught.value)
     assert f"centernet.load({model!r}, weights=" in str(caught.value)
+    assert "--weights PATH on the command line" in str(caught.value)
 
 
 def test_without_published_weights_the_message_says_so() -> None:
