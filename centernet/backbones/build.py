@@ -34,11 +34,6 @@ class Backbone(keras.Model):
         return outputs if isinstance(outputs, list) else [outputs]
 
 
-def trunk_weights(weights: str | None) -> str | None:
-    """The part of `weights` that keras.applications understands."""
-    return IMAGENET if weights == IMAGENET else None
-
-
 def check_arguments(input_shape: InputShape, weights: str | None, *, stride: int, imagenet: bool = True) -> None:
     """Check what a backbone is asked for, before it is built.
 

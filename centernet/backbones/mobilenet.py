@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import keras
 
-from centernet.backbones.build import Backbone, InputShape, check_arguments, finish, trunk_weights
+from centernet.backbones.build import Backbone, InputShape, check_arguments, finish
+from centernet.backbones.imagenet import build_trunk
 from centernet.backbones.pyramid import feature_pyramid
 
 STRIDE = 32
@@ -40,11 +41,13 @@ def MobileNetV2FPN(  # noqa: N802 - named like a class, as the models of keras.a
     Returns:
         A model from preprocessed images `(batch, height, width, 3)` float32 to a list of one feature map
         `(batch, height / 4, width / 4, widths[-1])`.
+
+    Raises:
+        ConfigError: If the input size is no such multiple, or there are no such weights.
+        DownloadError: If the ImageNet weights can't be fetched; offline, it says which file is needed where.
     """
     check_arguments(input_shape, weights, stride=STRIDE)
-    trunk = keras.applications.MobileNetV2(
-        include_top=False, weights=trunk_weights(weights), input_shape=input_shape, alpha=alpha
-    )
+    trunk = build_trunk("MobileNetV2", input_shape, weights, alpha=alpha)
     for layer in trunk.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = momentum

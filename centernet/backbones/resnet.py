@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from centernet.backbones.build import Backbone, InputShape, check_arguments, finish, trunk_weights
+from centernet.backbones.build import Backbone, InputShape, check_arguments, finish
+from centernet.backbones.imagenet import build_trunk
 from centernet.backbones.pyramid import deconvolutions, feature_pyramid
 
 STRIDE = 32
@@ -42,6 +43,10 @@ def ResNetV1FPN(  # noqa: N802 - named like a class, as the models of keras.appl
     Returns:
         A model from preprocessed images `(batch, height, width, 3)` float32 to a list of one feature map
         `(batch, height / 4, width / 4, widths[-1])`.
+
+    Raises:
+        ConfigError: If the input size is no such multiple, or there are no such weights.
+        DownloadError: If the ImageNet weights can't be fetched; offline, it says which file is needed where.
     """
     trunk = _trunk(f"ResNet{depth}", input_shape, weights)
     taps = [trunk.get_layer(tap).output for tap in V1_TAPS[depth]]
@@ -71,6 +76,10 @@ def ResNetV2Deconv(  # noqa: N802
     Returns:
         A model from preprocessed images `(batch, height, width, 3)` float32 to a list of one feature map
         `(batch, height / 4, width / 4, widths[-1])`.
+
+    Raises:
+        ConfigError: If the input size is no such multiple, or there are no such weights.
+        DownloadError: If the ImageNet weights can't be fetched; offline, it says which file is needed where.
     """
     trunk = _trunk(f"ResNet{depth}V2", input_shape, weights)
     features = deconvolutions(trunk.get_layer(V2_OUTPUT).output, widths)
@@ -100,5 +109,4 @@ def ResNet101V2(**options: Any) -> keras.Model:  # noqa: N802
 
 def _trunk(network: str, input_shape: InputShape, weights: str | None) -> keras.Model:
     check_arguments(input_shape, weights, stride=STRIDE)
-    build = getattr(keras.applications, network)
-    return build(include_top=False, weights=trunk_weights(weights), input_shape=input_shape)
+    return build_trunk(network, input_shape, weights)

@@ -116,20 +116,6 @@ def test_weights_of_another_width_are_an_error(tmp_path: Path) -> None:
         Hourglass(1, **{**SMALL, "filters": (8, 8, 16)}, weights=str(path))
 
 
-def test_imagenet_weights_are_those_of_keras_applications(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {}
-    original = keras.applications.MobileNetV2
-
-    def watched(**options: Any) -> keras.Model:
-        asked.update(options)
-        return original(**{**options, "weights": None})
-
-    monkeypatch.setattr(keras.applications, "MobileNetV2", watched)
-    MobileNetV2FPN(weights="imagenet")
-    assert asked["weights"] == "imagenet"
-    assert asked["include_top"] is False
-
-
 @pytest.mark.parametrize(
     "build",
     [lambda weights: Hourglass(1, **SMALL, weights=weights), lambda weights: MobileNetV2FPN(weights=weights)],
