@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from centernet.commands.console import UNLIMITED_WIDTH
+
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from centernet.config import ModelConfig
 
-WIDE_ONLY = ("network", "task")
 NUMBERS = ("size", "box\nAP", "keypoint\nAP", "ms")
-COLUMNS = ("name", *WIDE_ONLY, *NUMBERS)
-WIDE = 118  # columns of a terminal that all of them need
+COLUMNS = ("name", "network", "task", *NUMBERS)
+# What a narrow terminal can do without, first to last; the names tell network and task.
+DROPPED = (("network", "task"), ("ms",), ("keypoint\nAP",))
 
 
 def models(
@@ -52,21 +58,36 @@ def _description(model: ModelConfig) -> dict[str, Any]:
 
 
 def _print_table(listed: tuple[ModelConfig, ...]) -> None:
+    from centernet.commands import console
+
+    out = console.stdout()
+    rows = [_cells(model) for model in listed]
+    columns = list(COLUMNS)
+    for dropped in DROPPED:
+        if _width(_table(rows, columns), out) <= out.width:
+            break
+        columns = [column for column in columns if column not in dropped]
+    out.print(_table(rows, columns))
+
+
+def _table(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> Table:
     from rich import box
     from rich.table import Table
 
-    from centernet.commands import console
-
-    # In a narrow terminal the names, which tell network and task, matter most.
-    wide = console.stdout().width >= WIDE
-    columns = [column for column in COLUMNS if wide or column not in WIDE_ONLY]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, int(wide), 0, 0), show_edge=False, pad_edge=False)
+    padding = int("network" in columns)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, padding, 0, 0), show_edge=False, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in NUMBERS else "left", no_wrap=True)
-    for model in listed:
-        cells = _cells(model)
-        table.add_row(*(cells[column] for column in columns))
-    console.stdout().print(table)
+        numbers = column in NUMBERS
+        # In a terminal that is narrower still, names go on in the next line.
+        table.add_column(column, justify="right" if numbers else "left", no_wrap=numbers, overflow="fold")
+    for row in rows:
+        table.add_row(*(row[column] for column in columns))
+    return table
+
+
+def _width(table: Table, out: Console) -> int:
+    """Columns of a terminal that a table needs."""
+    return out.measure(table, options=out.options.update(width=UNLIMITED_WIDTH)).maximum
 
 
 def _cells(model: ModelConfig) -> dict[str, str]:
