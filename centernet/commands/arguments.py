@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from centernet.commands.console import STDOUT
 from centernet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def ensure_writable_file(path: Path | None, option: str) -> None:
     Raises:
         ConfigError: If it can't.
     """
-    if path is None:
+    if path is None or path == STDOUT:
         return
     if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
         kind = "a folder" if path.is_dir() else "a file that is write-protected"

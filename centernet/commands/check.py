@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ def check(
     augmented: Annotated[
         bool, typer.Option("--augmented", help="Draw images as training sees them: by RECIPE, or as published.")
     ] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for everything that was found.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all that was found; - prints it.")] = None,
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Whether to read all images, which takes most of the time.")
     ] = True,
@@ -64,13 +65,16 @@ def check(
     with _progress(len(dataset)) as advance:
         report = run(dataset, input_size=input_size, images=images, progress=advance)
     report = with_remarks(report, remarks)
-    console.stdout().print(str(report), soft_wrap=True)
-    if json_file:
+    tables = console.beside(json_file)
+    tables.print(str(report), soft_wrap=True)
+    if json_file == console.STDOUT:
+        typer.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=1))
+    elif json_file:
         report.to_json(json_file, indent=1)
     sheet = _augmented(report, plan) if augmented else report.draw()
     if sheet:
         sheet.save(out, quality=QUALITY)
-        console.stdout().print(f"Contact sheet: {out}", soft_wrap=True)
+        tables.print(f"Contact sheet: {out}", soft_wrap=True)
     if not report.trainable:
         raise typer.Exit(1)
 

@@ -7,11 +7,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+# What stands for the standard output where a file is to be written.
+STDOUT = Path("-")
 # Tables in a pipe or a file are as wide as they need to be.
 UNLIMITED_WIDTH = 240
 
@@ -25,6 +28,11 @@ def stdout() -> Console:
 def stderr() -> Console:
     """The console of progress, warnings and errors."""
     return _console(stderr=True)
+
+
+def beside(*files: Path | None) -> Console:
+    """The console of tables beside files of results: the standard error if one of these is the standard output."""
+    return stderr() if STDOUT in files else stdout()
 
 
 def print_error(message: str) -> None:

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from PIL import Image
+    from rich.console import Console
 
     from centernet.commands.outputs import Render
     from centernet.commands.summary import Summary
@@ -50,11 +51,12 @@ def detect(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images that go through the network together.")] = 1,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures and videos.")] = Path("found"),
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all results.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all results; - prints them.")] = None,
     coco_file: Annotated[
         Path | None,
         typer.Option(
-            "--coco", help="File for all results as COCO rows; image_id is a file's number or position from 1."
+            "--coco",
+            help="File for all results as COCO rows; - prints them; image_id is a file's number or position from 1.",
         ),
     ] = None,
     show_heatmap: Annotated[
@@ -72,6 +74,7 @@ def detect(
     from centernet.commands.outputs import JsonArray, Pictures
     from centernet.commands.run import Records, Run
     from centernet.commands.summary import Summary
+    from centernet.errors import ConfigError
 
     console.show_log(verbose)
     names = arguments.split_names(classes)
@@ -80,12 +83,15 @@ def detect(
         arguments.ensure_writable(out, "--out")
     arguments.ensure_writable_file(json_file, "--json")
     arguments.ensure_writable_file(coco_file, "--coco")
+    if json_file == coco_file == console.STDOUT:
+        raise ConfigError("Expected one of --json and --coco as -. Received: both. Name a file for the other.")
+    tables = console.beside(json_file, coco_file)
 
     opened, failures = open_inputs(sources)
     summary = Summary(batch_size)
     options: dict[str, Any] = {"min_score": min_score, "max_detections": max_detections, "exact": exact}
     with ExitStack() as stack:
-        stack.callback(_report, summary)
+        stack.callback(_report, summary, tables)
         detector = load_detector(model, weights, names) if opened else None
         files = (stack.enter_context(JsonArray(path)) if path else None for path in (json_file, coco_file))
         records = Records(summary, *files)
@@ -100,7 +106,7 @@ def detect(
             for group in group_sources(opened):
                 run.detect_group(group)
     if pictures and pictures.written:
-        console.stdout().print(f"Files written to {out}: {pictures.written}.", soft_wrap=True)
+        tables.print(f"Files written to {out}: {pictures.written}.", soft_wrap=True)
     if summary.failures:
         raise typer.Exit(1)
 
@@ -148,8 +154,8 @@ def _renders(detector: Detector, drawn: bool, heatmap: bool) -> dict[str, Render
     return renders
 
 
-def _report(summary: Summary) -> None:
+def _report(summary: Summary, tables: Console) -> None:
     from centernet.commands import console
 
-    summary.print(console.stdout())
+    summary.print(tables)
     summary.print_failures(console.stderr())

@@ -47,7 +47,7 @@ def evaluate(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images that go through the network together.")] = 1,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for report.html and report.json.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures; - prints them.")] = None,
     worst: Annotated[int, typer.Option(min=0, help="Number of images with most mistakes to show in the report.")] = 12,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
     exact: Annotated[
@@ -79,12 +79,15 @@ def evaluate(
     passes = arguments.change_passes(detector.config.test_time, flip, factors, vote)
     with console.progress(len(dataset)) as advance:
         evaluation = run(detector, dataset, **options, test_time=passes, exact=exact, score=score, progress=advance)
-    console.stdout().print(str(evaluation), soft_wrap=True)
-    if json_file:
+    tables = console.beside(json_file)
+    tables.print(str(evaluation), soft_wrap=True)
+    if json_file == console.STDOUT:
+        typer.echo(evaluation.to_json(indent=1))
+    elif json_file:
         evaluation.to_json(json_file, indent=1)
     if out:
         evaluation.report(out, worst=worst, overwrite=overwrite)
-        console.stdout().print(f"\nReport: {out / PAGE}", soft_wrap=True)
+        tables.print(f"\nReport: {out / PAGE}", soft_wrap=True)
     if evaluation.skipped:
         raise typer.Exit(1)
 

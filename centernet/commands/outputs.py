@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from centernet.commands.console import STDOUT
 from centernet.image_url import is_url
 from centernet.video import VideoWriter
 
@@ -100,7 +102,7 @@ class JsonArray:
     """A JSON file with one array, written row by row, so that it is whole whenever it is closed.
 
     Args:
-        path: The file.
+        path: The file; `-` for the standard output, which stays open.
     """
 
     def __init__(self, path: Path) -> None:
@@ -109,8 +111,11 @@ class JsonArray:
 
     def __enter__(self) -> JsonArray:
         with _naming(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", encoding="utf-8")
+            if self.path == STDOUT:
+                self._file = sys.stdout
+            else:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("w", encoding="utf-8")
         self._separator = "[\n"
         return self
 
@@ -118,7 +123,7 @@ class JsonArray:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            with _naming(self.path), self._file:
+            with _naming(self.path), nullcontext() if self.path == STDOUT else self._file:
                 self._file.write("[]\n" if self._separator == "[\n" else "\n]\n")
 
     def append(self, row: Mapping[str, Any]) -> None:

@@ -105,6 +105,14 @@ def test_a_dataset_whose_images_are_all_damaged_is_reported_and_drawn(call, data
     assert Path("contact_sheet.jpg").is_file()
 
 
+def test_everything_may_go_to_the_standard_output(call, data):
+    code, out, err = call(data, "--json", "-")
+    assert code == 0
+    assert json.loads(out)["verdict"] == "fine"
+    assert "Verdict: fine." in err
+    assert not Path("-").exists()
+
+
 def test_figures_are_for_the_input_size(call, data):
     for text, size in (("64", [64, 64]), ("384x512", [384, 512])):
         assert call(data, "--size", text, "--json", "all.json")[0] == 0

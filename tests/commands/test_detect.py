@@ -128,6 +128,22 @@ def test_a_camera_runs_until_it_is_interrupted(run, tiny, monkeypatch):
     assert len(list(iterate("found/camera-0.mp4"))) == 3
 
 
+@pytest.mark.parametrize("option", ["--json", "--coco"])
+def test_results_may_go_to_the_standard_output_and_the_table_elsewhere(run, tiny, photo, option):
+    done = run("detect", photo, "--model", tiny, "--min-score", 0, option, "-")
+    assert done.code == 0
+    assert json.loads(done.out)
+    assert "photo.jpg" in done.err
+    assert "Files written to found: 1." in done.err
+    assert not Path("-").exists()
+
+
+def test_only_one_kind_of_results_goes_to_the_standard_output(run, tiny, photo):
+    done = run("detect", photo, "--model", tiny, "--json", "-", "--coco", "-")
+    assert done.code == 2
+    assert "one of --json and --coco" in done.error
+
+
 def test_an_address_is_a_source(run, tiny, tmp_path, make_photo):
     make_photo(tmp_path / "served" / "a b.png")
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "served")

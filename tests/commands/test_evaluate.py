@@ -96,6 +96,14 @@ def test_what_nothing_was_trained_on_is_evaluated_by_default(run, tiny, data, ma
     assert ": 3 images," in run("evaluate", tiny, data, "--split", "train").out
 
 
+def test_figures_may_go_to_the_standard_output(run, tiny, data):
+    done = run("evaluate", tiny, data, "--json", "-")
+    assert done.code == 0
+    assert "ap" in json.loads(done.out)["boxes"]
+    assert done.err
+    assert not Path("-").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
