@@ -11,7 +11,7 @@ KERAS = ".keras"
 _WEIGHTS = "For the weights alone: detector.save_weights."
 _H5 = "For the weights alone: detector.save_weights, to a path ending in .weights.h5."
 _ZIP = "For one file: a path ending in .zip."
-_EXPORT = "For other programs (ONNX, TFLite, SavedModel): detector.export."
+_EXPORT = "For other programs (ONNX, TFLite, SavedModel): detector.export, or `centernet export`."
 # Endings that ask for something that is not written here → what to do instead; the first that fits counts.
 ELSEWHERE: Mapping[str, str] = {
     ".weights.h5": _WEIGHTS,
