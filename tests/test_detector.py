@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import pytest
+from keras import ops
 from PIL import Image
 from small import BACKBONE, SIZE, picture, same, small_detector, state
 
@@ -342,7 +343,7 @@ class TestContract:
             "size": [(2, 16, 16, 2)],
             "offset": [(2, 16, 16, 2)],
         }
-        decoded = {name: np.asarray(value) for name, value in detector.decode(maps, sizes).items()}
+        decoded = {name: ops.convert_to_numpy(value) for name, value in detector.decode(maps, sizes).items()}
         for row, found in enumerate(detector.detect(images, min_score=0)):
             count = len(found)
             assert np.allclose(decoded["boxes"][row, :count], found.boxes, atol=1e-2)
@@ -366,7 +367,7 @@ class TestContract:
         found = with_keypoints.detect(picture(), min_score=0)
         assert found.keypoint_names == TASK.names
         assert found.skeleton == TASK.skeleton
-        assert np.allclose(np.asarray(decoded["keypoints"])[0, : len(found)], found.keypoints, atol=1e-2)
+        assert np.allclose(ops.convert_to_numpy(decoded["keypoints"])[0, : len(found)], found.keypoints, atol=1e-2)
 
     def test_the_heatmap_is_of_the_image_without_the_padding(self, detector):
         heat = detector.heatmap(picture(32, 64))

@@ -101,7 +101,7 @@ def test_it_learns() -> None:
     images = np.random.default_rng(0).normal(0, 1, (2, *SIZE, 3)).astype(np.float32)
     images[0, 20:44, 30:60] += 3
     detector.compile(optimizer=keras.optimizers.Adam(1e-2))
-    history = detector.fit(images, y, batch_size=2, epochs=8, verbose=0).history
+    history = detector.fit(images, y, batch_size=2, epochs=12, verbose=0).history
     assert set(history) == {"loss"} | BOX_PARTS | KEYPOINT_PARTS
     for values in history.values():
         assert np.isfinite(values).all()
