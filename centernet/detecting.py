@@ -100,11 +100,13 @@ def _detect_batch(
     limit = detector.config.decoder.max_detections
     count = min(max_detections or limit, limit)
     for arrays, frame in zip(found, frames, strict=True):
-        _check_numbers(detector, arrays)
+        _check_numbers(detector, {"scores": arrays["scores"]})
         # Scores are descending, so what is kept is the beginning.
         keep = arrays["scores"][:count] >= np.float32(min_score or np.finfo(np.float32).tiny)
         kept = int(keep.argmin()) if not keep.all() else len(keep)
-        yield _result(detector, frame, {name: values[:kept] for name, values in arrays.items()})
+        arrays = {name: values[:kept] for name, values in arrays.items()}
+        _check_numbers(detector, arrays)
+        yield _result(detector, frame, arrays)
 
 
 def _check_numbers(detector: Any, found: dict[str, np.ndarray]) -> None:

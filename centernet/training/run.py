@@ -77,7 +77,6 @@ def fit(
             check_folder(out, resume)
         else:
             out = None
-        detector.config = detector.config.with_own_weights()
         history = _train(detector, train, validation_data, settings, out, begins_from, callbacks, verbose)
     if out is not None:
         detector.save(out / MODEL)
@@ -107,6 +106,7 @@ def _train(
         with scope_of(detector):
             learner = make_learner(detector, settings, len(batches))
         begin = restore_state(learner, begins_from, terms) if begins_from else Position()
+        detector.config = detector.config.with_own_weights()
         saves = SaveState(out, terms, every=settings.save_every, begin=begin) if out is not None else None
         at_end: list[keras.callbacks.Callback] = []  # of each epoch, in this order
         if validation_data is not None and settings.evaluate_every:
@@ -190,13 +190,17 @@ def _fit_from(
 
 def _end_epoch(
     learner: Learner, epoch: int, epochs: int, callbacks: list[keras.callbacks.Callback]
-) -> keras.callbacks.History:
-    """Do what was to be done after the last batch of an epoch, when the training was interrupted."""
+) -> keras.callbacks.History | None:
+    """Do what was to be done after the last batch of an epoch, when the training was interrupted.
+
+    Returns:
+        What it told, if anything.
+    """
     history = keras.callbacks.History()
     history.on_train_begin()
     every = keras.callbacks.CallbackList([*callbacks, history], model=learner, epochs=epochs)
     every.on_epoch_end(epoch, {})
-    return history
+    return history if history.history else None
 
 
 def _compiles(wanted: bool | None) -> bool | str:
