@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -67,6 +68,8 @@ def options(
 def main() -> NoReturn:
     """Run the command line and exit: 0 fine, 1 something failed, 2 a mistake in the call, 130 interrupted."""
     silence_libraries()
+    if isinstance(sys.stdout, io.TextIOWrapper) and "utf" not in sys.stdout.encoding.lower():
+        sys.stdout.reconfigure(errors="replace")  # rather than fail where it has no dash
     try:
         app()
     except (CenterNetError, OSError) as error:

@@ -204,6 +204,8 @@ def check_images(images: Sequence[Any]) -> None:
     Raises:
         SourceError: If not.
     """
+    if isinstance(images, np.ndarray) and images.ndim == 3:
+        raise SourceError(f"Expected several images; give one as [image]. Received: an array of shape {images.shape}.")
     if not len(images):
         raise SourceError("Expected at least one image. Received: an empty batch.")
     for image in images:

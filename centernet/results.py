@@ -137,7 +137,8 @@ class Detections:
         rows: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in names}
         source = next((part.source for part in parts if part.source is not None), None)
         image = next((part.image for part in parts if part.image is not None), None)
-        return replace(first, **rows, source=source, image=image, max_detections=None)
+        error = first.error if all(part.error is not None for part in parts) else None
+        return replace(first, **rows, source=source, image=image, error=error, max_detections=None)
 
     @property
     def names(self) -> list[str]:

@@ -42,5 +42,7 @@ def check_form(target: Path, dtype: str | None = None) -> None:
         raise ConfigError(
             f"Expected a folder to save to, or a path ending in .zip or {KERAS}. Received: {str(target)!r}. {advice}"
         )
+    if target.suffix != target.suffix.lower() and target.suffix.lower() in (".zip", KERAS):
+        raise ConfigError(f"Expected the ending {target.suffix.lower()} in small letters. Received: {str(target)!r}")
     if target.suffix == KERAS and dtype is not None:
         raise ConfigError(f"A {KERAS} file has no dtype of its own. Save to a folder or .zip to choose one.")

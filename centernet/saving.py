@@ -44,7 +44,7 @@ def save(
             if target.suffix == ".zip":
                 os.replace(_packed(folder), target)
             else:
-                put_in_place(folder, target, Path(temporary) / "replaced")
+                put_in_place({target: folder}, Path(temporary) / "replaced")
     except DownloadError:
         raise
     except (OSError, RuntimeError) as error:  # HDF5 raises the latter when the disk fills up while closing
@@ -74,15 +74,27 @@ def _packed(folder: Path) -> Path:
     return packed
 
 
-def put_in_place(folder: Path, target: Path, aside: Path) -> None:
-    """Move a folder (or file) to its target; what is there is moved aside, and back if that fails."""
-    if target.exists():
-        os.replace(target, aside)
+def put_in_place(new: Mapping[Path, Path], aside: Path) -> None:
+    """Move files and folders to their targets; what is there is moved aside, and all of it back if one fails.
+
+    Args:
+        new: Target → where it is now.
+        aside: A folder that is made for what is there.
+    """
+    aside.mkdir()
+    moved: list[tuple[Path, Path, Path]] = []
     try:
-        os.replace(folder, target)
+        for number, (target, source) in enumerate(new.items()):
+            moved.append((target, source, aside / str(number)))
+            if target.exists():
+                os.replace(target, moved[-1][2])
+            os.replace(source, target)
     except OSError:
-        if aside.exists():
-            os.replace(aside, target)
+        for target, source, before in reversed(moved):
+            if not source.exists():
+                os.replace(target, source)
+            if before.exists():
+                os.replace(before, target)
         raise
 
 
@@ -91,13 +103,13 @@ def is_saved(folder: Path) -> bool:
     return (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()
 
 
-def read_config(folder: Path) -> ModelConfig:
-    """The description in a saved folder.
+def read_config(folder: Path, name: str = CONFIG) -> ModelConfig:
+    """The description in a saved folder, or beside an exported file.
 
     Raises:
         CheckpointError: If it is no such file, or of a later version of the library.
     """
-    path = folder / CONFIG
+    path = folder / name
     try:
         description: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if "class_name" in description:  # unpacked from Keras's own form

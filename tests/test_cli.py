@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -19,6 +20,14 @@ def test_starting_loads_no_framework(arguments):
     done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_output_that_lacks_letters_gets_all_others(encoding):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-m", "centernet.cli", "models"], capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert b"centernet_hg104_1024x1024_coco17_tpu-32" in done.stdout
 
 
 def test_version_is_that_of_the_package():

@@ -174,6 +174,11 @@ class TestOptions:
             detector.detect(tmp_path / "missing.jpg", **options)
 
 
+def test_one_image_is_no_batch(detector):
+    with pytest.raises(SourceError, match=r"give one as \[image\]. Received: an array of shape \(50, 70, 3\)"):
+        detector.infer(picture(50, 70))
+
+
 class TestSizesOfTheirOwn:
     """Images that keep their size: a canvas, and a compiled form, for each size."""
 

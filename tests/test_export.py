@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from exported import Form, each_form
 from small import picture, small_detector
 from small_triplets import small_triplets
 
+from centernet import load
 from centernet.config import ModelConfig
-from centernet.errors import ConfigError, MissingExtraError
+from centernet.errors import ConfigError, DownloadError, MissingExtraError
 from centernet.points.settings import KeypointTask
 from centernet.preprocessing import Preprocessing
 
@@ -70,13 +73,62 @@ def test_only_what_is_of_the_same_form_is_replaced(tmp_path: Path, monkeypatch: 
     detector = small_detector()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("")
-    for path in (tmp_path / "mine", tmp_path / "mine" / "thesis.tex"):
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "saved_model.pb").write_text("foreign")
+    (tmp_path / "a.onnx.json").write_text("mine")
+    for path in ("mine", "mine/thesis.tex", "foreign", "a.onnx"):
         with pytest.raises(ConfigError, match="is left alone"):
-            detector.export(path)
+            detector.export(tmp_path / path)
+    assert (tmp_path / "foreign" / "saved_model.pb").read_text() == "foreign"
+    assert (tmp_path / "a.onnx.json").read_text() == "mine"
+    assert not (tmp_path / "a.onnx").exists()
     detector.export(tmp_path / "model")
     before = (tmp_path / "model" / "saved_model.pb").stat().st_mtime_ns
     detector.export(tmp_path / "model")
     assert (tmp_path / "model" / "saved_model.pb").stat().st_mtime_ns > before
+
+
+@on_tensorflow
+def test_what_was_there_is_unchanged_if_it_cannot_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    detector, path = small_detector(), tmp_path / "model.tflite"
+    each_form.args[1][2].path(tmp_path)  # skips without what writes it
+    detector.export(path)
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    replace = os.replace
+
+    def fail_at_the_model(source: Path, target: Path) -> None:
+        if target == path:
+            monkeypatch.setattr(os, "replace", replace)
+            raise OSError("no")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_at_the_model)
+    detector.config = dataclasses.replace(detector.config, name="other")
+    with pytest.raises(DownloadError, match="What was there before is unchanged"):
+        detector.export(path)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@on_tensorflow
+def test_the_current_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in ("", ".", tmp_path):
+        with pytest.raises(ConfigError, match="other than the current folder"):
+            small_detector().export(path)
+
+
+@on_tensorflow
+def test_what_was_exported_is_not_what_is_loaded(tmp_path: Path) -> None:
+    small_detector().export(tmp_path / "model")
+    with pytest.raises(ConfigError, match=r"was exported for other programs.*detector\.save"):
+        load(tmp_path / "model")
+
+
+@on_tensorflow
+@pytest.mark.parametrize("size", [320, (480, 640, 3), (3.5, 5), ("480", "640"), (0, 5)])
+def test_sizes_that_are_none_are_refused(tmp_path: Path, size: Any) -> None:
+    with pytest.raises(ConfigError, match="image_size as a height and width in whole pixels"):
+        small_detector().export(tmp_path / "model", image_size=size)
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +139,9 @@ def test_what_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         detector.export(tmp_path / "model.onnx", "litert")
     with pytest.raises(ConfigError, match=r"path for saved_model with no ending"):
         detector.export(tmp_path / "model.onnx", "saved_model")
+    for name in ("model.zip", "model.keras", "model.H5", "model.tar.gz"):
+        with pytest.raises(ConfigError, match=r"ends in \.onnx or \.tflite, or a folder's"):
+            detector.export(tmp_path / name)
     if keras.backend.backend() == "tensorflow":
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
         with pytest.raises(MissingExtraError, match=r"onnx, tf2onnx is needed: pip install centernet\[export\]"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from types import SimpleNamespace
 
 import keras
@@ -168,11 +169,14 @@ class TestScales:
 
 @pytest.mark.parametrize("fit", ["canvas", "original"])
 @pytest.mark.parametrize("make", [small_detector, small_triplets])
-def test_a_scale_whose_input_is_out_of_all_proportion_is_refused(make, fit):
+@pytest.mark.parametrize("scale", [300, 1e8, 1e200])
+def test_a_scale_whose_input_is_out_of_all_proportion_is_refused(make, fit, scale):
     preprocessing = Preprocessing((128, 128), fit=fit, step=128 if make is small_triplets else 16)
     detector = make(preprocessing=preprocessing, image_size=None)
-    with pytest.raises(ConfigError, match=r"at most 67108864 pixels\. Received: scale 300, .* Choose a smaller one"):
-        detector.detect(picture(), test_time=TestTime(scales=(300,)))
+    with pytest.raises(
+        ConfigError, match=rf"at most 67108864 pixels\. Received: scale {re.escape(f'{scale:g}')}, .* Choose a"
+    ):
+        detector.detect(picture(), test_time=TestTime(scales=(scale,)))
 
 
 def test_triplets_too_say_which_scale_has_no_room():

@@ -255,6 +255,12 @@ def test_merge_of_parts_gives_back_the_whole():
     assert Detections.merge(part for part in (whole[[1]], whole[[0, 2]])) == whole
 
 
+def test_merge_tells_of_an_image_that_was_not_read_only_if_none_was():
+    unread = Detections.empty(found().image_size, class_names=found().class_names, error="gone")
+    assert Detections.merge([unread, found()]).error is None
+    assert Detections.merge([unread, unread]).error == "gone"
+
+
 @pytest.mark.parametrize("parts", [found(), [found(), None]])
 def test_merge_of_something_else_is_refused(parts):
     with pytest.raises(ConfigError, match=r"expected several Detections.*Received: (Detection|NoneType)"):

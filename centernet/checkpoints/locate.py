@@ -17,6 +17,7 @@ from centernet.config import ModelConfig
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, DownloadError
 from centernet.yaml_files import read_yaml
 
+EXPORTED = (".onnx", ".tflite")
 logger = logging.getLogger("centernet")
 
 
@@ -54,6 +55,11 @@ def locate(source: str) -> Located:
     saved = _saved(place)
     if saved:
         return saved
+    if ((place / "saved_model.pb").is_file() and (place / saving.CONFIG).is_file()) or place.suffix in EXPORTED:
+        raise ConfigError(
+            f"{place} was exported for other programs. Load the detector that it was exported from, as detector.save "
+            "wrote it."
+        )
     if is_pytorch_file(place):
         shapes = PyTorchCheckpoint(place).shapes
         refuse_unloadable(shapes, place)

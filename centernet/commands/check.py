@@ -68,7 +68,7 @@ def check(
     tables = console.beside(json_file)
     tables.print(str(report), soft_wrap=True)
     if json_file == console.STDOUT:
-        typer.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(report.to_dict(), indent=1))
     elif json_file:
         report.to_json(json_file, indent=1)
     sheet = _augmented(report, plan) if augmented else report.draw()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,7 +83,7 @@ def evaluate(
     tables = console.beside(json_file)
     tables.print(str(evaluation), soft_wrap=True)
     if json_file == console.STDOUT:
-        typer.echo(evaluation.to_json(indent=1))
+        typer.echo(json.dumps(evaluation.to_dict(), indent=1))
     elif json_file:
         evaluation.to_json(json_file, indent=1)
     if out:

@@ -22,10 +22,13 @@ def export(
     """Write a detector to ONNX, LiteRT or a SavedModel: uint8 images in, boxes out."""
     from centernet.commands import console
     from centernet.errors import ConfigError
+    from centernet.exporting.export import check_target, description_of
     from centernet.loader import load
 
-    if target.exists() and not overwrite:
-        raise ConfigError(f"{target} exists already. Name another path, or add --overwrite to replace it.")
+    form = check_target(target)
+    for path in (target, *([description_of(target)] if form.suffix else [])):
+        if path.exists() and not overwrite:
+            raise ConfigError(f"{path} exists already. Name another path, or add --overwrite to replace it.")
     detector = load(model)
     detector.export(target, image_size=image_size)
     console.stdout().print(f"Exported {detector.name} to {target}.", soft_wrap=True)

@@ -134,7 +134,8 @@ class JsonArray:
         """
         assert self._file is not None
         with _naming(self.path):
-            self._file.write(self._separator + json.dumps(row, ensure_ascii=False))
+            # The standard output may be unable to write other letters, or write them as no reader of JSON expects.
+            self._file.write(self._separator + json.dumps(row, ensure_ascii=self.path == STDOUT))
             self._file.flush()
         self._separator = ",\n"
 

@@ -54,7 +54,11 @@ def train(
         from centernet.training.tensorboard import tensorboard_callbacks
 
         callbacks = tensorboard_callbacks(folder / "tensorboard", validation)
-    fit(detector, training, validation, plan.training, out=folder, resume=resume, callbacks=callbacks)
+    try:
+        fit(detector, training, validation, plan.training, out=folder, resume=resume, callbacks=callbacks)
+    except KeyboardInterrupt:
+        console.stderr().print(f"\nStopped. To go on: the same command with --out {folder} --resume", soft_wrap=True)
+        raise
     best = folder / BEST if (folder / BEST).is_dir() else folder / MODEL
     reached = best_of(folder)
     if reached:

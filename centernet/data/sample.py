@@ -86,6 +86,10 @@ class Sample:
         """Objects whose class is one of so many, bool `(n,)`."""
         return (self.class_ids >= 0) & (self.class_ids < classes)
 
+    def learnable(self, classes: int) -> np.ndarray:
+        """Objects that are asked for, if there are so many classes, bool `(n,)`: measurable, known and not ignored."""
+        return self.measurable & self.known(classes) & ~self.ignore
+
     @property
     def name(self) -> str:
         """What messages call the image: its path, or its id."""

@@ -3,40 +3,62 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from centernet.errors import ConfigError, DownloadError, MissingExtraError
+from centernet.errors import CenterNetError, ConfigError, DownloadError, MissingExtraError
 from centernet.exporting.formats import Format, format_of
 from centernet.exporting.graph import graph_of
-from centernet.saving import CONFIG, put_in_place, write_config
+from centernet.saving import CONFIG, put_in_place, read_config, write_config
+
+# What a SavedModel that was exported here consists of.
+SAVED_MODEL = {"saved_model.pb", "fingerprint.pb", "variables", "assets", CONFIG}
 
 
 def export(detector: Any, path: Path, format: str | None = None, *, image_size: tuple[int, int] | None = None) -> None:
     """Write a detector to a file; see `Detector.export`."""
+    form = check_target(path, format)
     path = path.expanduser().absolute()
-    form = format_of(path, format)
-    _check(form, path)
     model = graph_of(detector, image_size)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".exporting.") as temporary:
-            written = Path(temporary) / path.name
+            written = Path(temporary) / f"model{form.suffix}"
             model.export(str(written), format=form.name, verbose=False)
-            described = written.with_name(f"{path.name}.json") if form.suffix else written / CONFIG
+            described = written.with_suffix(".json") if form.suffix else written / CONFIG
             write_config(detector, described)
-            put_in_place(written, path, Path(temporary) / "replaced")
-            if form.suffix:
-                os.replace(described, path.with_name(described.name))
+            beside = {description_of(path): described} if form.suffix else {}
+            put_in_place({**beside, path: written}, Path(temporary) / "replaced")
     except OSError as error:
         raise DownloadError(f"{path} can't be written: {error}. What was there before is unchanged.") from error
 
 
-def _check(form: Format, path: Path) -> None:
+def description_of(path: Path) -> Path:
+    """The file beside an exported one that describes the model."""
+    return path.with_name(f"{path.name}.json")
+
+
+def check_target(path: Path, format: str | None = None) -> Format:
+    """Check that a detector can be exported to a path.
+
+    Args:
+        path: The path.
+        format: See `Detector.export`.
+
+    Returns:
+        The form of file.
+
+    Raises:
+        ConfigError: If the format is unknown, something else is in the way, or the backend is not TensorFlow.
+        MissingExtraError: If what writes the format is not installed.
+    """
+    form = format_of(path, format)
+    path = path.expanduser().absolute()
+    if path.resolve() == Path.cwd():
+        raise ConfigError("Expected a path to export to other than the current folder.")
     if keras.backend.backend() != "tensorflow":
         raise ConfigError(
             "Expected the TensorFlow backend, on which Keras exports: load the saved detector with "
@@ -45,10 +67,21 @@ def _check(form: Format, path: Path) -> None:
     missing = [name for name in form.needs if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError(f"{', '.join(missing)} is needed: pip install centernet[export]")
-    replaceable = path.is_file() if form.suffix else _is_saved_model(path)
-    if path.exists() and not replaceable:
-        raise ConfigError(f"{path} exists and is no {form.name}: it is left alone. Export to another path.")
+    known = {path: path.is_file(), description_of(path): _is_description(description_of(path))}
+    for place, replaceable in (known if form.suffix else {path: _is_exported(path)}).items():
+        if place.exists() and not replaceable:
+            raise ConfigError(f"{place} exists and was not exported: it is left alone. Export to another path.")
+    return form
 
 
-def _is_saved_model(path: Path) -> bool:
-    return path.is_dir() and ((path / "saved_model.pb").is_file() or not any(path.iterdir()))
+def _is_exported(folder: Path) -> bool:
+    names = {part.name for part in folder.iterdir()} if folder.is_dir() else {""}
+    return not names or (names <= SAVED_MODEL and _is_description(folder / CONFIG))
+
+
+def _is_description(file: Path) -> bool:
+    try:
+        read_config(file.parent, file.name)
+    except CenterNetError:
+        return False
+    return True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from centernet.errors import ConfigError
+from centernet.saved_form import ELSEWHERE, KERAS
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ FORMATS: Mapping[str, Format] = {
     "litert": Format("litert", ".tflite", ("ai_edge_litert",)),
 }
 
+OTHERS = (".zip", KERAS, *ELSEWHERE)  # endings that no folder of a SavedModel has
+
 
 def format_of(path: Path, name: str | None) -> Format:
     """The form of a file, by its name or else by the path's ending.
@@ -38,7 +41,12 @@ def format_of(path: Path, name: str | None) -> Format:
         ConfigError: If there is no such form, or the path ends like another.
     """
     by_suffix = {form.suffix: key for key, form in FORMATS.items()}
-    suffix = path.suffix if path.suffix in by_suffix else ""
+    suffix = path.suffix.lower() if path.suffix.lower() in by_suffix else ""
+    if not suffix and path.name.lower().endswith(OTHERS):
+        raise ConfigError(
+            f"Expected a path to export to that ends in .onnx or .tflite, or a folder's. Received: {str(path)!r}. To "
+            "load the detector here again: detector.save."
+        )
     key = by_suffix[suffix] if name is None else name
     if key not in FORMATS:
         raise ConfigError(f"Expected a format of {', '.join(FORMATS)}. Received: {name!r}")

@@ -56,11 +56,16 @@ def graph_of(detector: Any, image_size: tuple[int, int] | None = None) -> keras.
             f"Expected the height and width of the images, since {detector.config.name} sees images at their own size: "
             "export(path, image_size=(480, 640)). Received: image_size=None"
         )
-    if image_size is not None and min(image_size) < 1:
-        raise ConfigError(f"Expected a height and width of at least 1 pixel. Received: image_size={image_size}")
+    if image_size is not None and not _is_size(image_size):
+        raise ConfigError(f"Expected image_size as a height and width in whole pixels. Received: {image_size!r}")
     sizes = np.array([image_size or preprocessing.size])
     images = keras.Input((*(image_size or (None, None)), 3), dtype="uint8", name="images")
     graph = Graph(detector, preprocessing.canvas(sizes))
     model = keras.Model(images, graph(images), name=detector.config.identifier)
     model(np.zeros((1, *sizes[0], 3), np.uint8))  # Keras's exporter of ONNX wants a model that was called
     return model
+
+
+def _is_size(value: Any) -> bool:
+    is_pair = isinstance(value, tuple | list) and len(value) == 2
+    return is_pair and all(isinstance(side, int | np.integer) and side >= 1 for side in value)

@@ -55,7 +55,7 @@ def _detect_scale(detector: Any, image: np.ndarray, scale: float, flip: bool, ex
     original = preprocessing.fit == "original"
     if original:
         height, width = (max(int(side * scale), 1) for side in image.shape[:2])
-        check_canvas(scale, preprocessing.canvas(np.array([[height, width]])))
+        check_canvas(scale, preprocessing.canvas(np.array([[height, width]], object)))
         image = resize_bilinear(image, (height, width))
     batch, sizes = collate([image], shape_step())
     canvas = preprocessing.canvas(sizes)

@@ -74,14 +74,14 @@ def _check_keypoints(config: ModelConfig, dataset: Dataset) -> None:
 
 def _check_objects(dataset: Dataset, purpose: str) -> None:
     every = sum(len(sample.boxes) for sample in dataset)
-    usable = [sample.measurable & sample.known(len(dataset.class_names)) for sample in dataset]
-    left_out = every - int(sum(rows.sum() for rows in usable))
+    classes = len(dataset.class_names)
+    left_out = every - sum(int((sample.measurable & sample.known(classes)).sum()) for sample in dataset)
     if left_out:
         logger.warning(
             "%d of %d objects of %s are left out: their box has no area, or the dataset doesn't name their class. "
             "`centernet check` shows them.", left_out, every, dataset.name,
         )  # fmt: skip
-    if not any((rows & ~sample.ignore).any() for rows, sample in zip(usable, dataset, strict=True)):
+    if not any(sample.learnable(classes).any() for sample in dataset):
         raise ConfigError(
             f"Expected objects {purpose} in {dataset.name}. Received: {len(dataset)} images, {every} objects, none "
             "that has a box with an area and a named class, and isn't ignored. Look at it with `centernet check`."

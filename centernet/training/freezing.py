@@ -54,7 +54,8 @@ def _down_to(backbone: keras.Model, stride: int) -> list[Any]:
     copy = keras.models.clone_model(backbone, input_tensors=keras.Input((side, side, 3)))
     found: list[Any] = []
     for layer, of_copy in zip(backbone.layers, copy.layers, strict=True):
-        if side / min(tensor.shape[1] for tensor in keras.tree.flatten(of_copy.output)) > stride:
+        maps = [tensor.shape[1] for tensor in keras.tree.flatten(of_copy.output) if len(tensor.shape) == 4]
+        if any(1 < height < side / stride for height in maps):  # a height of 1 is what is left of a pooled map
             break
         found.append(layer)
     return found

@@ -38,7 +38,8 @@ def overfit(
         TrainingError: If it stays below, or no photo has an object: the message says what is wrong with the data, as
             far as it can be seen.
     """
-    few = dataset[[index for index, sample in enumerate(dataset) if len(sample.boxes)][:count]]
+    classes = len(dataset.class_names)
+    few = dataset[[index for index, sample in enumerate(dataset) if sample.learnable(classes).any()][:count]]
     if not len(few):
         raise TrainingError(f"Expected photos with objects in {dataset.name}. Found: none. {_suspicion(dataset)}")
     settings = dataclasses.replace(

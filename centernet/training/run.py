@@ -167,6 +167,8 @@ def _fit_from(
     """Keras's `fit` from a position; an epoch that is begun in the middle is a `fit` of its own."""
     options: dict[str, Any] = {"callbacks": [*others[:1], *at_end, *others[1:]], "verbose": verbose, "shuffle": False}
     first = None
+    if begin.epoch >= epochs:
+        begin = Position(begin.epoch)  # it is done: nothing is trained, whatever it was in the middle of
     if begin.step == len(batches):
         first = _end_epoch(learner, begin.epoch, epochs, at_end)
         begin = Position(begin.epoch + 1)

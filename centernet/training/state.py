@@ -88,6 +88,11 @@ def restore_state(learner: Any, folder: Path, terms: Mapping[str, Any] | None = 
     found = find_state(folder)
     if found is None:
         raise CheckpointError(f"Expected the state of a training in {folder}. Found: none. Start without resuming.")
+    if not (found / TERMS).is_file():
+        raise CheckpointError(
+            f"The state of training in {found} is of an earlier version and can't be resumed. Begin another training, "
+            "from its model, in another folder."
+        )
     try:
         position = read_fields(Position, json.loads((found / POSITION).read_text("utf-8")), str(found / POSITION))
         begun = json.loads((found / TERMS).read_text("utf-8"))

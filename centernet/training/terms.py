@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,14 @@ FREE = ("epochs", "evaluate_every", "save_every", "jit_compile")
 def terms_of(detector: Any, dataset: Dataset, settings: TrainingSettings) -> dict[str, Any]:
     """What must be the same for a training to go on: name → value, as plain data."""
     settled = {name: value for name, value in dataclasses.asdict(settings).items() if name not in FREE}
-    data = {"images": len(dataset), "objects": sum(len(sample.boxes) for sample in dataset)}
+    digest = hashlib.sha256()
+    for sample in dataset:
+        digest.update(repr(sample.image_id).encode() + sample.boxes.tobytes() + sample.class_ids.tobytes())
+    data = {
+        "images": len(dataset),
+        "objects": sum(len(sample.boxes) for sample in dataset),
+        "annotations": digest.hexdigest()[:12],
+    }
     return plain(settled | data | {"image_size": detector.config.preprocessing.size, "classes": detector.class_names})
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from centernet.errors import ConfigError
 from centernet.ops.resize_exact import resize_bilinear
 from centernet.preprocessing import STRIDE, Preprocessing
+from centernet.test_time import check_canvas
 from centernet.triplets.geometry import Frame
 
 
@@ -61,16 +62,17 @@ def fit_canvas(preprocessing: Preprocessing, image_size: tuple[int, int], scale:
         The canvas.
 
     Raises:
-        ConfigError: If the size or the scale is not positive.
+        ConfigError: If the size or the scale is not positive, or the canvas too large.
     """
     from keras import ops
 
     if min(image_size) < 1 or not 0 < scale < np.inf:
         raise ConfigError(f"Expected a positive image size and scale. Received: size={image_size}, scale={scale}")
     original = preprocessing.fit == "original"
-    seen = np.array([[max(int(side * scale), 1) if original else side for side in image_size]], np.int32)
-    size = preprocessing.canvas(seen)
-    placed = preprocessing.place(ops.convert_to_tensor(seen), size)
+    seen = [[max(int(side * scale), 1) if original else side for side in image_size]]
+    check_canvas(scale, preprocessing.canvas(np.array(seen, object)))
+    size = preprocessing.canvas(np.array(seen))
+    placed = preprocessing.place(ops.convert_to_tensor(np.array(seen, np.int32)), size)
     (height, width), (top, left) = (ops.convert_to_numpy(value)[0].tolist() for value in placed)
     factor = (scale, scale) if original else (height / image_size[0], width / image_size[1])
     return Canvas(scale, image_size, (height, width), size, (top, left), factor)

@@ -11,7 +11,7 @@ from keras import ops
 from centernet.errors import ConfigError
 from centernet.inference import ONE_IMAGE, Arrays, shape_step
 from centernet.preprocessing import Preprocessing, collate
-from centernet.test_time import TestTime, check_canvas
+from centernet.test_time import TestTime
 from centernet.triplets.canvas import Canvas, fit_canvas, scale_image
 from centernet.triplets.decode import decode_pairs
 from centernet.triplets.merge import Pass, merge
@@ -44,7 +44,6 @@ def _passes(detector: Any, image: np.ndarray, scale: float, flip: bool, exact: b
     """The upright pass and the mirrored one over one scale, together through the network."""
     preprocessing = detector.config.preprocessing.scaled(scale, detector.backbone.input_multiple)
     canvas = fit_canvas(preprocessing, image.shape[:2], scale)
-    check_canvas(scale, canvas.size)
     _check_cells(detector.config.decoder, canvas)
     if preprocessing.fit == "original":
         image = scale_image(image, canvas, exact=exact)

@@ -3,6 +3,8 @@ import http.server
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -228,3 +230,12 @@ def test_scales_that_are_none_are_told(run, tiny, photo, scales):
     done = run("detect", photo, "--model", tiny, "--scales", scales)
     assert done.code != 0
     assert "--scales expected numbers above 0" in done.error
+
+
+def test_json_on_the_standard_output_can_be_written_in_any_encoding(tiny, make_photo, tmp_path):
+    photo = make_photo(tmp_path / "写真.jpg")
+    command = [sys.executable, "-m", "centernet.cli", "detect", photo.name, "-m", str(tiny), "--no-draw", "--json", "-"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["source"] == photo.name

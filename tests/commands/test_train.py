@@ -55,3 +55,13 @@ def test_mistakes_are_one_line(run, recipe, arguments, message):
     done = run("train", recipe, *arguments)
     assert done.code in (1, 2)
     assert re.search(message, done.err.splitlines()[-1])
+
+
+def test_an_interrupted_training_says_how_it_goes_on(run, recipe, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("centernet.training.run._fit_from", interrupted)
+    stopped = run("train", recipe)
+    assert stopped.code == 130
+    assert "Stopped. To go on: the same command with --out runs/mine --resume" in stopped.err

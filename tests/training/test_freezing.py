@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import keras
 import pytest
 from small import small_detector
 
@@ -28,13 +31,28 @@ def test_the_backbone(detector):
     assert heads == {"heatmap", "size", "offset"}
 
 
-@pytest.mark.parametrize(("stage", "first_free"), [(1, "expanded_conv"), (2, "block_3"), (4, "block_13")])
-def test_stages_of_a_trunk(stage, first_free):
+@pytest.mark.parametrize(("stage", "last"), [(1, "block_1_expand"), (2, "block_3_expand"), (4, "block_13_expand")])
+def test_stages_of_a_trunk(stage, last):
     detector = PointDetector("mobilenetv2_fpn", 2, image_size=(64, 64))
     with frozen(detector, f"stages:{stage}") as layers:
-        assert 0 < len(layers) < len(detector.backbone.layers)
-    strides = [name for name in layers if name.startswith(first_free)]
-    assert all("expand" in name for name in strides)  # the 1×1 convolution in front of the stride is still before it
+        # The convolution with the stride, after the 1×1 convolution in front of it, is the first that is not.
+        assert layers[-1].startswith(last)
+        assert layers[-1].endswith("BN")
+        trained = {v.path.split("/")[0] for v in detector.trainable_variables}
+    assert not trained & set(layers)
+
+
+def test_pooled_vectors_are_no_maps_of_a_larger_stride():
+    inputs = keras.Input((64, 64, 3))
+    x = keras.layers.Conv2D(4, 3, 2, "same", name="first")(inputs)
+    weights = keras.layers.Dense(4, name="squeezed")(keras.layers.GlobalAveragePooling2D(keepdims=True)(x))
+    x = keras.layers.Conv2D(4, 3, 2, "same", name="second")(x * weights)
+    backbone = keras.Model(inputs, x)
+    backbone.input_multiple = 4
+    detector = SimpleNamespace(backbone=backbone)
+    for stage, names in ((1, ("first", "squeezed")), (2, ("first", "squeezed", "second"))):
+        with frozen(detector, f"stages:{stage}") as layers:
+            assert layers == names
 
 
 @pytest.mark.parametrize("what", [None, "backbone", "stages:2"])

@@ -38,6 +38,15 @@ def test_what_is_wrong_with_the_photos_is_said(monkeypatch: pytest.MonkeyPatch) 
         overfit(small_detector(CLASSES, lively=False), good, 4, SETTINGS, verbose=0)
 
 
+def test_photos_are_taken_in_which_there_is_something_to_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GOOD", -1.0)
+    monkeypatch.setattr(module, "EPOCHS", 1)
+    first, *others = scenes()
+    crowd = dataclasses.replace(first, ignore=np.ones(len(first.boxes), bool))
+    data = dataclasses.replace(scenes(), samples=(crowd, *others))
+    assert overfit(small_detector(CLASSES, lively=False), data, 1, SETTINGS, verbose=0) >= 0
+
+
 def test_photos_without_an_object_are_not_learned() -> None:
     empty = synthetic.shapes(4, SIZE, classes=CLASSES)
     samples = [

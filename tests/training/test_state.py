@@ -44,6 +44,13 @@ def test_a_process_that_is_killed_between_two_renames_leaves_the_previous_state(
     assert not (tmp_path / "state.previous").exists()
 
 
+def test_a_state_without_what_the_training_was_begun_with_is_of_an_earlier_version(learner, tmp_path):
+    save_state(learner, tmp_path, Position(1))
+    (tmp_path / "state" / "training.json").unlink()
+    with pytest.raises(CheckpointError, match="is of an earlier version and can't be resumed"):
+        restore_state(learner, tmp_path)
+
+
 def test_a_damaged_state_and_one_of_another_training_are_refused(learner, tmp_path):
     save_state(learner, tmp_path, Position(1))
     other = make_learner(small_detector(("a", "b", "c")), TrainingSettings(), 10)

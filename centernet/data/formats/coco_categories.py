@@ -34,13 +34,13 @@ class Categories:
 
 
 def category_id(value: Any) -> Any:
-    """An id as it is compared: some files have numbers here and texts there.
+    """An id as it is compared: some files have numbers here and texts there, or whole numbers with a point.
 
-    >>> category_id("1"), category_id(1), category_id("cat")
+    >>> category_id("1"), category_id(1.0), category_id("cat")
     (1, 1, 'cat')
     """
     try:
-        return int(value) if isinstance(value, str) else value
+        return int(value) if isinstance(value, str) or (isinstance(value, float) and value.is_integer()) else value
     except ValueError:
         return value
 

@@ -52,8 +52,11 @@ class _Annotation:
 
 
 def recognize(path: Path) -> bool:
-    """Whether a path is a folder with VOC's XML."""
-    return any(_is_annotation(file) for file in parts_of(path).get(ALL, ())[:3])
+    """Whether a path is a folder with VOC's XML, if only of several datasets, which reading then refuses."""
+    try:
+        return any(_is_annotation(file) for file in parts_of(path).get(ALL, ())[:3])
+    except ConfigError:
+        return True
 
 
 def splits(path: Path) -> tuple[str, ...]:

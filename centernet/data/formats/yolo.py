@@ -133,7 +133,7 @@ class _Description:
         """The labels of a split that is not read: those of them that can be."""
         try:
             photos = self._listed(split)
-        except ConfigError:
+        except UNREADABLE:
             return
         for photo in photos:
             with suppress(*UNREADABLE):
@@ -147,7 +147,7 @@ class _Description:
         if path.is_dir():
             yield from images_below(path)
         elif path.suffix == ".txt" and path.is_file():
-            for line in path.read_text(encoding="utf-8-sig").splitlines():
+            for line in _lines(path):
                 if is_image(Path(line.strip()).name):
                     listed = Path(line.strip().replace("\\", "/"))
                     # Lists have paths from their own folder, with "./", or from the root.
@@ -162,6 +162,15 @@ class _Description:
         if not path.exists() and place.startswith("../"):  # Roboflow writes paths one folder too high
             path = self._root / place.removeprefix("../")
         return path
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"Expected a list of photos, a text in UTF-8. {file} can't be read as one: {error}"
+        ) from error
 
 
 def _as_list(places: Any) -> list[str]:

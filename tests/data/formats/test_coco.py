@@ -53,6 +53,21 @@ def test_nothing_is_repaired(put):
     assert np.isnan(one.boxes[2, 2])
 
 
+def test_whole_numbers_with_a_point_are_ids_of_categories(put):
+    categories = [{"id": 3, "name": "cat"}, {"id": 4.0, "name": "cat"}]
+    found = load(put(rows=[{**ROW, "category_id": 4.0}], categories=categories), split="all")
+    assert (found.dataset_ids, found[0].class_ids.tolist()) == ((4,), [0])
+
+
+def test_a_coco_json_beside_other_datasets_is_read(put):
+    path = put("r/instances.json")
+    for name in ("raw1", "raw2"):
+        annotations = path.parent / name / "annotations"
+        annotations.mkdir(parents=True)
+        (annotations / "0.xml").write_text("<annotation><object/></annotation>")
+    assert len(load(path.parent, split="all")) == 1
+
+
 def test_categories_that_are_not_listed_are_unknown(put):
     (one,) = load(put(rows=[ROW, {**ROW, "category_id": 0}, {**ROW, "category_id": None}]), split="all")
     assert one.class_ids.tolist() == [0, UNKNOWN, UNKNOWN]

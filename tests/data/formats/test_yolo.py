@@ -181,3 +181,13 @@ class TestKeypoints:
     def test_a_shape_that_makes_no_sense(self, one_of):
         with pytest.raises(ConfigError, match=r"kpt_shape of \[keypoints, 2 or 3\]"):
             one_of(BOX, "kpt_shape: 17")
+
+
+def test_a_list_that_is_no_text_matters_only_where_it_is_read(put):
+    put("images/train/a.png")
+    root = put("labels/train/a.txt", "0 0.5 0.5 0.2 0.2 0.5 0.5 2\n")
+    (root / "val.txt").write_bytes(b"\xff\xfe")
+    path = put("data.yaml", "train: images/train\nval: val.txt\nnames: [cat, dog]\nkpt_shape: [1, 3]\n")
+    assert len(load(path, split="train")) == 1
+    with pytest.raises(ConfigError, match=r"list of photos.*val\.txt can't be read"):
+        load(path, split="val")
