@@ -32,9 +32,7 @@ def check_data(detector: Any, train: Any, validation: Any, batch_size: int) -> N
         return
     _check_dataset(detector, validation, 1, "to evaluate on")
     sources = [sample.source for sample in validation]
-    if not any(source.is_file() for source in sources if isinstance(source, Path)) and all(
-        isinstance(source, Path) for source in sources
-    ):
+    if all(isinstance(source, Path) and not source.is_file() for source in sources):
         raise ConfigError(
             f"Expected photos to evaluate on in {validation.name}. Received: {len(sources)} paths of which none is a "
             f"file, the first {sources[0]}. Look at them with `centernet check`."
@@ -99,12 +97,18 @@ def check_callbacks(callbacks: Any, settings: TrainingSettings) -> list[keras.ca
         The callbacks.
 
     Raises:
-        ConfigError: If something is no callback, or one sets the learning rate although a schedule does.
+        ConfigError: If something is no callback, one sets the learning rate although a schedule does, or one keeps a
+            state of its own.
     """
     listed = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
     for callback in listed:
         if not isinstance(callback, keras.callbacks.Callback):
             raise ConfigError(f"Expected callbacks of Keras. Received: {callback!r}")
+        if isinstance(callback, keras.callbacks.BackupAndRestore):
+            raise ConfigError(
+                "Expected out=FOLDER, and later resume=True, to go on after an interruption: they keep all that "
+                "BackupAndRestore does, and the order of photos. Received: BackupAndRestore"
+            )
         if isinstance(callback, RATE_SETTERS) and (settings.schedule != "constant" or settings.warmup):
             raise ConfigError(
                 f"Expected a learning rate that {type(callback).__name__} can set: schedule='constant', warmup=0. "

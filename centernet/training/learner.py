@@ -89,10 +89,6 @@ class Learner(keras.Model):
         """Save the detector's weights; Keras's `ModelCheckpoint` calls it."""
         self.detector.save_weights(filepath, overwrite=overwrite, **options)
 
-    def load_weights(self, filepath: Any, **options: Any) -> None:
-        """Set the detector's weights."""
-        self.detector.load_weights(filepath, **options)
-
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Nothing: the detector is built. Under `tf.distribute`, Keras would take the mean of booleans."""
 

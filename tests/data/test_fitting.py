@@ -76,3 +76,11 @@ def test_only_the_image_s_part_of_the_canvas_is_written() -> None:
 def test_an_unknown_sampling_is_refused() -> None:
     with pytest.raises(CenterNetError, match=r"legacy.*half_pixel.*Received: sampling='cubic'"):
         resize_into(np.zeros((2, 2, 3), np.uint8), pixels((4, 4)), "cubic")
+
+
+@pytest.mark.parametrize(("value", "mean"), [(1, 0), (2, 1), (3, 1), (255, 64)])
+def test_means_of_four_pixels_are_rounded_half_up_as_all_others(value: int, mean: int) -> None:
+    image, out = np.zeros((2, 2, 3), np.uint8), np.zeros((1, 1, 3), np.uint8)
+    image[1, 1] = value
+    resize_into(out, image, "half_pixel")
+    assert (out == mean).all()

@@ -143,6 +143,9 @@ class TestCallbacks:
     def test_something_else(self):
         refuses("Expected callbacks of Keras. Received: 'early'", callbacks=["early"])
 
+    def test_one_that_keeps_a_state_of_its_own(self, tmp_path):
+        refuses("out=FOLDER, and later resume=True", callbacks=keras.callbacks.BackupAndRestore(str(tmp_path / "own")))
+
     @pytest.mark.parametrize("settings", [{}, {"schedule": "constant"}, {"warmup": 0}])
     def test_one_that_sets_the_rate_beside_a_schedule(self, settings):
         refuses("that ReduceLROnPlateau can set: schedule='constant', warmup=0", callbacks=[PLATEAU], **settings)

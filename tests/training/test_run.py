@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import os
 import signal
@@ -245,6 +246,8 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for(tmp_path, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             detector().fit(dataset(), epochs=epochs, **options)
     assert not (tmp_path / "out" / "best").exists()
+    position = json.loads((tmp_path / "out" / "state" / "position.json").read_text())
+    assert position == {"epoch": 0, "step": 4}  # nothing that was learned is learned again
     found = detector()
     resumed = found.fit(dataset(), epochs=epochs, resume=True, **options)
     assert resumed.epoch == history.epoch
