@@ -15,50 +15,56 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from centernet import augmentation as augmentation
-    from centernet import backbones as backbones
     from centernet import data as data
     from centernet import evaluation as evaluation
-    from centernet import layers as layers
     from centernet.checkpoints.report import LoadReport as LoadReport
-    from centernet.config import ModelConfig as ModelConfig
+    from centernet.data.keypoints import KeypointTask as KeypointTask
     from centernet.detector import Detector as Detector
-    from centernet.draw import draw_detections as draw_detections
-    from centernet.draw import draw_heatmap as draw_heatmap
     from centernet.errors import CenterNetError as CenterNetError
-    from centernet.loader import load as load
-    from centernet.points.point_detector import PointDetector as PointDetector
-    from centernet.points.settings import DecoderSettings as DecoderSettings
-    from centernet.points.settings import HeadSettings as HeadSettings
-    from centernet.points.settings import KeypointTask as KeypointTask
-    from centernet.preprocessing import Preprocessing as Preprocessing
-    from centernet.presets import list_models as list_models
-    from centernet.results import Detections as Detections
-    from centernet.test_time import TestTime as TestTime
-    from centernet.triplets.triplet_detector import TripletDetector as TripletDetector
+    from centernet.loading import load as load
+    from centernet.models import backbones as backbones
+    from centernet.models import layers as layers
+    from centernet.models.config import ModelConfig as ModelConfig
+    from centernet.models.points.detector import PointDetector as PointDetector
+    from centernet.models.points.settings import DecoderSettings as DecoderSettings
+    from centernet.models.points.settings import HeadSettings as HeadSettings
+    from centernet.models.presets import list_models as list_models
+    from centernet.models.test_time import TestTime as TestTime
+    from centernet.models.triplets.detector import TripletDetector as TripletDetector
+    from centernet.ops.preprocessing import Preprocessing as Preprocessing
+    from centernet.results.detections import Detections as Detections
+    from centernet.results.draw import draw_detections as draw_detections
+    from centernet.results.draw import draw_heatmap as draw_heatmap
+    from centernet.training import augmentation as augmentation
 
     __version__: str
 
 # Public name → module that has it.
 _PUBLIC = {
     "CenterNetError": "centernet.errors",
-    "Detections": "centernet.results",
+    "Detections": "centernet.results.detections",
     "Detector": "centernet.detector",
-    "DecoderSettings": "centernet.points.settings",
-    "HeadSettings": "centernet.points.settings",
-    "KeypointTask": "centernet.points.settings",
+    "DecoderSettings": "centernet.models.points.settings",
+    "HeadSettings": "centernet.models.points.settings",
+    "KeypointTask": "centernet.data.keypoints",
     "LoadReport": "centernet.checkpoints.report",
-    "ModelConfig": "centernet.config",
-    "PointDetector": "centernet.points.point_detector",
-    "Preprocessing": "centernet.preprocessing",
-    "TestTime": "centernet.test_time",
-    "TripletDetector": "centernet.triplets.triplet_detector",
-    "draw_detections": "centernet.draw",
-    "draw_heatmap": "centernet.draw",
-    "list_models": "centernet.presets",
-    "load": "centernet.loader",
+    "ModelConfig": "centernet.models.config",
+    "PointDetector": "centernet.models.points.detector",
+    "Preprocessing": "centernet.ops.preprocessing",
+    "TestTime": "centernet.models.test_time",
+    "TripletDetector": "centernet.models.triplets.detector",
+    "draw_detections": "centernet.results.draw",
+    "draw_heatmap": "centernet.results.draw",
+    "list_models": "centernet.models.presets",
+    "load": "centernet.loading",
 }
-_MODULES = ("augmentation", "backbones", "data", "evaluation", "layers")
+_MODULES = {
+    "augmentation": "centernet.training.augmentation",
+    "backbones": "centernet.models.backbones",
+    "data": "centernet.data",
+    "evaluation": "centernet.evaluation",
+    "layers": "centernet.models.layers",
+}
 
 __all__ = [*_PUBLIC, *_MODULES]
 
@@ -68,22 +74,12 @@ def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     if name in _MODULES:
-        return importlib.import_module(f"centernet.{name}")
+        return importlib.import_module(_MODULES[name])
     if name == "__version__":
-        return _version()
+        return importlib.import_module("centernet.files.package").package_version()
     raise AttributeError(f"module 'centernet' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """The public names."""
     return sorted([*globals(), *__all__])
-
-
-def _version() -> str:
-    """The version of the installed package."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("centernet")
-    except PackageNotFoundError:  # imported from a checkout that was never installed
-        return "0+unknown"

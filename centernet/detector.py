@@ -10,10 +10,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from centernet import inference
-from centernet.config import ModelConfig
-from centernet.preprocessing import Placement, collate
-from centernet.test_time import TestTime
+from centernet.inference import compiled as inference
+from centernet.models.config import ModelConfig
+from centernet.models.test_time import TestTime
+from centernet.ops.preprocessing import Placement, collate
 from centernet.training.trainable import Trainable
 
 
@@ -118,7 +118,7 @@ class Detector(Trainable):
             test_time: Several passes over each image (mirrored, at several scales), joined by soft-NMS; by
                 default what the model's description says, which is one pass for Objects as Points.
             exact: Also reproduce accidents of the software that exported the published models
-                (see `centernet.points.rules`), to compare with such an export.
+                (see `centernet.models.points.rules`), to compare with such an export.
 
         Returns:
             `Detections` for one image, a list of them for a list, an iterator of them for a stream. An image
@@ -128,7 +128,7 @@ class Detector(Trainable):
         Raises:
             SourceError: If the one image, or the stream, can't be read.
         """
-        from centernet.detecting import detect
+        from centernet.inference.detecting import detect
 
         return detect(
             self,
@@ -202,8 +202,8 @@ class Detector(Trainable):
             super().load_weights(filepath, **options)
             self.refresh()
         else:
-            from centernet import weights_file
             from centernet.checkpoints.locate import locate_weights_file
+            from centernet.checkpoints.saved import weights_file
 
             weights_file.load_weights(self, locate_weights_file(str(filepath)))
 
@@ -230,7 +230,7 @@ class Detector(Trainable):
         Raises:
             SourceError: If it can't be read, or is not one image.
         """
-        from centernet.sources import read_single
+        from centernet.images.sources import read_single
 
         batch, sizes = self.preprocess(read_single(image).image)
         logits = self(batch, training=False)[self.center_heatmap][-1]
@@ -256,8 +256,8 @@ class Detector(Trainable):
                 ends like a file of another form, such as `.onnx` (see `export`) or `.weights.h5` (see `save_weights`).
             DownloadError: If it can't be written; what was there before is unchanged.
         """
-        from centernet import saving
-        from centernet.saved_form import KERAS, check_form
+        from centernet.checkpoints.saved import saving
+        from centernet.checkpoints.saved.form import KERAS, check_form
 
         check_form(Path(filepath), options.get("dtype"))
         if str(filepath).endswith(KERAS):
@@ -290,7 +290,7 @@ class Detector(Trainable):
             MissingExtraError: If what writes the format is not installed: `pip install centernet[export]`.
             DownloadError: If it can't be written; what was there before is unchanged.
         """
-        from centernet.exporting.export import export
+        from centernet.inference.exporting.export import export
 
         export(self, Path(filepath), format, image_size=image_size)
 

@@ -13,7 +13,7 @@ from keras import ops
 from PIL import Image
 
 import centernet
-from centernet.triplets.targets import triplet_targets
+from centernet.models.triplets.targets import triplet_targets
 
 
 def draw(photo: str) -> Image.Image:

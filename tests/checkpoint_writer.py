@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from goldens.checkpoints import SUFFIX, write
 
-from centernet.checkpoints.zoo_names import DEFAULT_TASK, head_paths, layer_paths
+from centernet.checkpoints.zoo.names import DEFAULT_TASK, head_paths, layer_paths
 
 COUNTER = {"save_counter": np.ones((), np.int64)}
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from centernet.data import Dataset, Sample
-from centernet.data.keypoint_schema import keypoint_task
+from centernet.data.keypoints import keypoint_task
 
 WORDS = st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), min_size=1, max_size=8).map(str.strip)
 CLASSES = st.lists(WORDS.filter(bool), min_size=1, max_size=4, unique=True)

@@ -26,7 +26,7 @@ def small_triplets(classes: Any = ("a", "b"), *, seed: int = 0, lively: bool = T
     import keras
 
     from centernet import TripletDetector
-    from centernet.triplets.settings import DecoderSettings, HeadSettings
+    from centernet.models.triplets.settings import DecoderSettings, HeadSettings
 
     keras.utils.set_random_seed(seed)
     parts = {"heads": HeadSettings(**HEADS), "decoder": DecoderSettings(**DECODER)}

@@ -12,12 +12,14 @@ from keras import ops
 from PIL import Image
 from small import BACKBONE, SIZE, picture, same, small_detector, state
 
-from centernet import Detections, PointDetector, inference
+from centernet import Detections, PointDetector
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, SourceError
-from centernet.folding import fold_batch_normalization
-from centernet.points.settings import DecoderSettings, KeypointTask
-from centernet.preprocessing import Preprocessing
-from centernet.test_time import TestTime
+from centernet.inference import compiled as inference
+from centernet.inference.folding import fold_batch_normalization
+from centernet.models.points.settings import DecoderSettings
+from centernet.models.test_time import TestTime
+from centernet.ops.preprocessing import Preprocessing
 
 TASK = KeypointTask("a", ("left", "right", "top"), skeleton=((0, 1), (1, 2)))
 

@@ -162,7 +162,7 @@ class TestWheel:
         assert "License-Expression: Apache-2.0" in info["METADATA"]
         assert "Requires-Python: >=3.11" in info["METADATA"]
         assert "Requires-Dist: keras>=3.15" in info["METADATA"]
-        assert "centernet = centernet.cli:main" in info["entry_points.txt"]
+        assert "centernet = centernet.cli.app:main" in info["entry_points.txt"]
         assert "Apache License" in info["LICENSE"]
 
     def test_installed_elsewhere_it_knows_its_models_and_loads_the_shipped_one(self, wheel, tmp_path):

@@ -14,10 +14,10 @@ from keras import ops
 from small import small_detector
 from small_triplets import small_triplets
 
-from centernet.data.padding import pad_objects
-from centernet.points.settings import KeypointTask
-from centernet.points.targets import point_targets
-from centernet.triplets.targets import triplet_targets
+from centernet.data.batches.padding import pad_objects
+from centernet.data.keypoints import KeypointTask
+from centernet.models.points.targets import point_targets
+from centernet.models.triplets.targets import triplet_targets
 
 SIZE, CELLS, CLASSES, SLOTS = (96, 128), (24, 32), ("a", "b", "c"), 8
 LOWEST = 1e-5  # probability where there is nothing

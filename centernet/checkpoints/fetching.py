@@ -6,8 +6,9 @@ import hashlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from centernet import presets, saving
-from centernet.checkpoints.cache import cache_dir
+from centernet.checkpoints.saved import saving
+from centernet.files.cache import cache_dir
+from centernet.models import presets
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".keras")
 
@@ -47,7 +48,7 @@ def fetch_archive(url: str, folder: Path) -> Path:
     Raises:
         DownloadError: If it can't be fetched; offline, the message says which file is needed where.
     """
-    from centernet.checkpoints.download import download
+    from centernet.files.download import download
 
     name = Path(urlsplit(url).path).name.lstrip(".") or "archive"
     target, unpacked = folder / name, folder / (_stem(name) if _stem(name) != name else f"{name}.unpacked")
@@ -76,7 +77,7 @@ def _step(prefix: Path) -> int:
 
 def _unpacked(archive: Path, folder: Path | None = None) -> Path:
     """The folder that an archive unpacks to; one that lies elsewhere is unpacked in the cache."""
-    from centernet.checkpoints.archive import extract
+    from centernet.files.archive import extract
 
     if folder is None:
         state = archive.stat()

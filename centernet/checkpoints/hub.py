@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from centernet.checkpoints.cache import cache_dir, ensure_writable, is_offline
-from centernet.checkpoints.https import check_url
 from centernet.errors import DownloadError
+from centernet.files.cache import cache_dir, ensure_writable, is_offline
+from centernet.files.https import check_url
 
 _HANDLE = re.compile(r"https://(tfhub\.dev/|(www\.)?kaggle\.com/models/)[^/]")
 _CACHE_VARIABLE = "TFHUB_CACHE_DIR"

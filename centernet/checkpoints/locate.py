@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from centernet import presets, saving
-from centernet.checkpoints.cache import cache_dir
+from centernet.checkpoints.descriptions import read_model
 from centernet.checkpoints.fetching import checkpoint_prefix, fetch, fetch_archive
-from centernet.checkpoints.pytorch import PyTorchCheckpoint, is_pytorch_file
-from centernet.checkpoints.pytorch_recognize import recognize_pytorch, refuse_unloadable
-from centernet.config import ModelConfig
+from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint, is_pytorch_file
+from centernet.checkpoints.pytorch.recognize import recognize_pytorch, refuse_unloadable
+from centernet.checkpoints.saved import saving
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, DownloadError
-from centernet.yaml_files import read_yaml
+from centernet.files.cache import cache_dir
+from centernet.files.yaml_files import read_yaml
+from centernet.models import presets
+from centernet.models.config import ModelConfig
 
 EXPORTED = (".onnx", ".tflite")
 logger = logging.getLogger("centernet")
@@ -120,7 +122,7 @@ def locate_weights_file(source: str) -> Path:
     """
     import h5py
 
-    from centernet.images import missing_file
+    from centernet.images.reading import missing_file
 
     place = Path(source).expanduser()
     if not (place.exists() or Path(f"{place}.index").exists()):
@@ -195,9 +197,9 @@ def _saved(place: Path) -> Located | None:
 
 def _describe(place: Path, prefix: Path) -> ModelConfig:
     """Which model a checkpoint is: by its folder's name, a file beside it, or else its tensors."""
-    from centernet.checkpoints.experiment import is_experiment
-    from centernet.checkpoints.inferred import fits, infer_config
-    from centernet.checkpoints.pipeline_config import read_pipeline_config
+    from centernet.checkpoints.model_garden.experiment import is_experiment
+    from centernet.checkpoints.zoo.inferred import fits, infer_config
+    from centernet.checkpoints.zoo.pipeline_config import read_pipeline_config
 
     folders = prefix.absolute().parents[:3]
     names = presets.list_models().names
@@ -211,7 +213,7 @@ def _describe(place: Path, prefix: Path) -> ModelConfig:
                 return infer_config(prefix, read_pipeline_config(folder / name))
         parameters = folder / "params.yaml"  # what Model Garden's trainer writes
         if parameters.is_file() and is_experiment(read_yaml(parameters)):
-            return presets.read_model(parameters)
+            return read_model(parameters)
     return infer_config(prefix)
 
 

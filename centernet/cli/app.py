@@ -10,16 +10,16 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from centernet.commands import console
-from centernet.commands.benchmark import benchmark
-from centernet.commands.check import check
-from centernet.commands.convert import convert
-from centernet.commands.detect import detect
-from centernet.commands.evaluate import evaluate
-from centernet.commands.export import export
-from centernet.commands.models import models
-from centernet.commands.quiet import silence_libraries
-from centernet.commands.train import train
+from centernet.cli import console
+from centernet.cli.commands.benchmark import benchmark
+from centernet.cli.commands.check import check
+from centernet.cli.commands.convert import convert
+from centernet.cli.commands.detect import detect
+from centernet.cli.commands.evaluate import evaluate
+from centernet.cli.commands.export import export
+from centernet.cli.commands.models import models
+from centernet.cli.commands.train import train
+from centernet.cli.quiet import silence_libraries
 from centernet.errors import CenterNetError, ConfigError
 
 DEBUG = "CENTERNET_DEBUG"

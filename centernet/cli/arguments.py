@@ -9,11 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from centernet.commands.console import STDOUT
+from centernet.cli.console import STDOUT
 from centernet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from centernet.test_time import TestTime
+    from centernet.models.test_time import TestTime
 
 
 def split_names(text: str | None) -> list[str] | None:
@@ -61,7 +61,7 @@ def change_passes(
     Returns:
         The passes; None for those of the model.
     """
-    from centernet.test_time import TestTime
+    from centernet.models.test_time import TestTime
 
     asked: dict[str, Any] = {"flip": flip, "scales": scales, "vote": vote}
     given = {name: value for name, value in asked.items() if value is not None}

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from centernet.augmentation.settings import AugmentationSettings
-from centernet.data.check_report import SHEET
+from centernet.data.check.report import SHEET
 from centernet.data.dataset import Dataset
-from centernet.evaluation.table import amount
+from centernet.files.formatting import amount
+from centernet.training.augmentation.settings import AugmentationSettings
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -58,9 +58,9 @@ def draw_augmented(
     """
     import keras
 
-    from centernet.augmentation import Augmentation
-    from centernet.data.check_sheet import compose
-    from centernet.data.loader import Batches
+    from centernet.data.batches.loader import Batches
+    from centernet.data.check.sheet import compose
+    from centernet.training.augmentation import Augmentation
 
     batches = Batches(
         dataset,
@@ -79,7 +79,7 @@ def draw_augmented(
 
 
 def _tile(batch: dict[str, np.ndarray], row: int, dataset: Dataset, name: str) -> Image.Image:
-    from centernet.data.check_tile import Tile, draw_tile
+    from centernet.data.check.tile import Tile, draw_tile
 
     there = batch["class_ids"][row] >= 0
     boxes, class_ids, ignore = (batch[key][row][there] for key in ("boxes", "class_ids", "ignore"))

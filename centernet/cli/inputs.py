@@ -9,9 +9,9 @@ from itertools import groupby, repeat
 from pathlib import Path
 
 from centernet.errors import MissingExtraError, SourceError
-from centernet.image_url import is_url
-from centernet.images import missing_file
-from centernet.sources import Frame, Source, open_source
+from centernet.images.reading import missing_file
+from centernet.images.sources import Frame, Source, open_source
+from centernet.images.url import is_url
 
 Attempt = tuple[str, Frame | SourceError]
 
@@ -93,7 +93,7 @@ def count_images(sources: Sequence[Source]) -> int | None:
 
 
 def _is_video(source: Source) -> bool:
-    from centernet.video import Video
+    from centernet.images.video import Video
 
     return isinstance(source.items, Video)
 

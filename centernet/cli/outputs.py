@@ -13,15 +13,15 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from centernet.commands.console import STDOUT
-from centernet.image_url import is_url
-from centernet.video import VideoWriter
+from centernet.cli.console import STDOUT
+from centernet.images.url import is_url
+from centernet.images.video import VideoWriter
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from centernet.results import Detections
-    from centernet.sources import Source
+    from centernet.images.sources import Source
+    from centernet.results.detections import Detections
 
 Render = Callable[["Detections"], "Image.Image"]
 

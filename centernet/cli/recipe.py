@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from centernet.config import ModelConfig
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
-from centernet.fields import check_fields, read_fields
+from centernet.files.validation import check_fields, read_fields
+from centernet.files.yaml_files import UNREADABLE, parse_yaml, read_yaml
+from centernet.models.config import ModelConfig
 from centernet.training.settings import TrainingSettings
-from centernet.yaml_files import UNREADABLE, parse_yaml, read_yaml
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Recipe:
         """
         import keras
 
-        from centernet.loader import build, changed, describe, load
+        from centernet.loading import build, changed, describe, load
 
         keras.utils.set_random_seed(self.training.seed)
         if isinstance(self.model, str):

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from centernet.commands.inputs import Group
-from centernet.commands.outputs import JsonArray, Pictures, coco_image_id
-from centernet.commands.summary import Summary
-from centernet.detecting import detect_frames
+from centernet.cli.inputs import Group
+from centernet.cli.outputs import JsonArray, Pictures, coco_image_id
+from centernet.cli.summary import Summary
 from centernet.errors import ConfigError, SourceError
-from centernet.results import Detections
+from centernet.inference.detecting import detect_frames
+from centernet.results.detections import Detections
 
 if TYPE_CHECKING:
     from centernet.detector import Detector
-    from centernet.sources import Source
+    from centernet.images.sources import Source
 
 
 @dataclass(frozen=True)

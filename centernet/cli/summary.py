@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from centernet.results import Detections
+    from centernet.results.detections import Detections
 
 MOST_ROWS = 25
 

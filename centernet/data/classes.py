@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 
-from centernet.config import class_names
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
 
@@ -18,6 +20,25 @@ UNKNOWN = -1
 FOUND_BY_CHECK = "found_by_check"
 """What records of the log have that say what checking a dataset finds anyway."""
 logger = logging.getLogger("centernet")
+
+
+def class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
+    """Names of classes from their names or their number.
+
+    Raises:
+        ConfigError: If there is no class, or two have the same name.
+    """
+    if isinstance(classes, Integral) and not isinstance(classes, bool):
+        classes = [f"class_{index}" for index in range(int(classes))]
+    names: list[Any] = [None]
+    if isinstance(classes, Iterable) and not isinstance(classes, str | Mapping | Set):
+        names = list(classes)
+    if not all(isinstance(name, str) and name for name in names):
+        raise ConfigError(f"Expected classes as a list of names or their number. Received: {classes!r}")
+    doubles = sorted(name for name, count in Counter(names).items() if count > 1)
+    if not names or doubles:
+        raise ConfigError(f"Expected at least one class and no name twice. Received: {len(names)}, {doubles}")
+    return tuple(map(str, names))
 
 
 def with_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
+from centernet.data.keypoints import KeypointTask
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError
-from centernet.points.settings import KeypointTask
 
 if TYPE_CHECKING:
-    from centernet.data.check_report import CheckReport
+    from centernet.data.check.report import CheckReport
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class Dataset(Sequence[Sample]):
         return self[~second], self[second]
 
     def check(self, *, input_size: tuple[int, int] = (512, 512), images: bool = True) -> CheckReport:
-        """Look for everything that would spoil a training, and count what there is; see `centernet.data.check`.
+        """Look for everything that would spoil a training, and count what there is.
 
         Args:
             input_size: Height and width of the network's input in pixels.
@@ -95,6 +95,6 @@ class Dataset(Sequence[Sample]):
         Returns:
             What was found; it prints as text, and `draw()` gives a contact sheet.
         """
-        from centernet.data.check import check
+        from centernet.data.check.checking import check
 
         return check(self, input_size=input_size, images=images)

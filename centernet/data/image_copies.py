@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from centernet.data.image_files import Source
 from centernet.data.sample import Sample
-from centernet.rgb import rgb_from_array
+from centernet.images.rgb import rgb_from_array
 
 SHOWN = 5
 _SUFFIXES = {"JPEG": ".jpg", "TIFF": ".tif", "MPO": ".jpg"}

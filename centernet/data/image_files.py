@@ -13,8 +13,8 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from centernet.errors import SourceError
-from centernet.images import missing_file
-from centernet.sources import IMAGE_SUFFIXES, natural
+from centernet.images.reading import missing_file
+from centernet.images.sources import IMAGE_SUFFIXES, natural
 
 Source = Path | bytes | np.ndarray | Callable[[], np.ndarray]  # of a sample
 _TRIED = 20  # file names are enough to tell which folder has the photos

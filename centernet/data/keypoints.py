@@ -6,14 +6,15 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from centernet.errors import ConfigError
-from centernet.points.settings import KeypointTask
-from centernet.presets import configs_dir
-from centernet.yaml_files import read_yaml
+from centernet.files.package import configs_dir
+from centernet.files.validation import check_fields, plain
+from centernet.files.yaml_files import read_yaml
 
 DEFAULT_DEVIATION = 0.67
 """Deviation of keypoints that nobody measured: the mean of those of COCO's 17."""
@@ -21,6 +22,45 @@ SIGMA_SCALE = 10
 """Deviations are COCO's sigmas (0.026 of a nose) times this, as in `configs/keypoints/coco17.yaml`."""
 logger = logging.getLogger("centernet")
 _OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
+
+
+@dataclass(frozen=True)
+class KeypointTask:
+    """The keypoints of one class.
+
+    Attributes:
+        class_name: Class whose objects have them.
+        names: Name of each keypoint.
+        skeleton: Pairs of indices that are joined by a line when drawn.
+        flip: Index of the keypoint that each becomes when the image is mirrored.
+        deviations: How freely each keypoint may be placed: ten times COCO's `sigmas`, as the published models were
+            trained with.
+    """
+
+    class_name: str
+    names: tuple[str, ...]
+    skeleton: tuple[tuple[int, int], ...] = ()
+    flip: tuple[int, ...] = ()
+    deviations: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the lengths and make the sequences tuples."""
+        check_fields(self)
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "skeleton", tuple((int(a), int(b)) for a, b in self.skeleton))
+        for field in ("flip", "deviations"):
+            values = tuple(plain(list(getattr(self, field))))
+            object.__setattr__(self, field, values)
+            if values and len(values) != len(self.names):
+                raise ConfigError(
+                    f"Expected one entry a keypoint ({len(self.names)}) in keypoints {field}. Received: {len(values)}"
+                )
+        indices = {index for pair in self.skeleton for index in pair} | set(self.flip)
+        if indices - set(range(len(self.names))):
+            raise ConfigError(
+                f"Expected keypoint indices of 0–{len(self.names) - 1} in skeleton and flip. "
+                f"Received: {sorted(indices)}"
+            )
 
 
 @cache

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from centernet.data.dataset import Dataset
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
-from centernet.points.settings import KeypointTask
 
 
 def merged(parts: Mapping[str, Dataset], name: str) -> Dataset:

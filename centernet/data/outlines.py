@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from centernet.points.settings import KeypointTask
+from centernet.data.keypoints import KeypointTask
 
 FIGURE = "figure"
 # A figure looks at the viewer, so its left is the right of the image.

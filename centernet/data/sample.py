@@ -73,7 +73,7 @@ class Sample:
         Raises:
             SourceError: If it is missing or damaged.
         """
-        from centernet.images import read_image
+        from centernet.images.reading import read_image
 
         return read_image(self.source() if callable(self.source) else self.source, name=self.name).image
 

@@ -11,7 +11,7 @@ from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
 from centernet.evaluation.evaluating import evaluate
 from centernet.evaluation.result import Evaluation
-from centernet.test_time import TestTime
+from centernet.models.test_time import TestTime
 
 FIGURES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "ar100")
 KEYPOINT_FIGURES = ("ap", "ap50", "ap75", "ar")

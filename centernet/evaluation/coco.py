@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from centernet.data.keypoint_schema import SIGMA_SCALE
+from centernet.data.keypoints import SIGMA_SCALE, KeypointTask
 from centernet.errors import ConfigError
-from centernet.evaluation.pairs import Pair
-from centernet.points.settings import KeypointTask
+from centernet.evaluation.samples import Pair
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)

@@ -12,7 +12,7 @@ import numpy as np
 from centernet.data.dataset import Dataset
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError, SourceError
-from centernet.results import Detections
+from centernet.results.detections import Detections
 
 if TYPE_CHECKING:
     import os

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from centernet.evaluation.matching import MISTAKES, Outcome
+from centernet.evaluation.outcomes import MISTAKES, Outcome
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Confusion:
         class_names: Name of each class.
         counts: int64 `(classes + 1, classes + 1)`: row the class of the object, column that of the detection. The last
             row counts detections where no object is, the last column objects where no detection is.
-        mistakes: Kind of mistake → number of detections; see `centernet.evaluation.matching.MISTAKES`.
+        mistakes: Kind of mistake → number of detections; see `centernet.evaluation.outcomes.MISTAKES`.
     """
 
     class_names: tuple[str, ...]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from centernet.evaluation.matching import Match
+from centernet.evaluation.outcomes import Match
 
 SCORES = np.linspace(0, 1, 101)
 

@@ -11,17 +11,17 @@ from typing import Any
 
 from centernet.data.dataset import Dataset
 from centernet.data.sample import Sample
-from centernet.detecting import check_options, detect_frames
 from centernet.errors import ConfigError, SourceError
 from centernet.evaluation.coco import count_boxes, count_keypoints, keypoint_sigmas
 from centernet.evaluation.curves import score_curves
 from centernet.evaluation.figures import KeypointFigures, box_figures, keypoint_figures
-from centernet.evaluation.matching import match_all
-from centernet.evaluation.pairs import Pair, check_fits, pair_up
+from centernet.evaluation.outcomes import match_all
 from centernet.evaluation.result import Evaluation
-from centernet.images import Frame
-from centernet.results import Detections
-from centernet.test_time import TestTime
+from centernet.evaluation.samples import Pair, check_fits, pair_up
+from centernet.images.reading import Frame
+from centernet.inference.detecting import check_options, detect_frames
+from centernet.models.test_time import TestTime
+from centernet.results.detections import Detections
 
 
 def evaluate(
@@ -101,7 +101,7 @@ def evaluate_detections(
     Args:
         dataset: The images with their objects.
         detections: Of each image, in the order of the dataset; or `image_id` → detections. See
-            `centernet.evaluation.pairs.pair_up` for how classes and keypoints are matched. Detections that are an
+            `centernet.evaluation.samples.pair_up` for how classes and keypoints are matched. Detections that are an
             `error` count as an image that is not in the dataset.
         score: See `Evaluation.score`.
         sigmas: COCO's σ of each keypoint; by default those of `centernet.evaluation.coco.keypoint_sigmas`.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from centernet.data.overlaps import overlaps_of
-from centernet.evaluation.pairs import Pair
+from centernet.evaluation.samples import Pair
 
 OVERLAP = 0.5
 POORLY_LOCATED = 0.1

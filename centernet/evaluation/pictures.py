@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from centernet.colors import Color, contrast_color
-from centernet.draw_labels import Label, draw_labels
-from centernet.draw_pose import draw_pose
-from centernet.evaluation.matching import Outcome
+from centernet.evaluation.outcomes import Outcome
+from centernet.results.colors import Color, contrast_color
+from centernet.results.draw_labels import Label, draw_labels
+from centernet.results.draw_pose import draw_pose
 
 # Lightness and hue tell them apart in any kind of colour vision.
 FOUND: Color = (20, 200, 140)

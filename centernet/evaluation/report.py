@@ -14,11 +14,12 @@ from PIL import Image
 
 from centernet.errors import ConfigError, SourceError
 from centernet.evaluation import sections
-from centernet.evaluation.matching import Outcome
-from centernet.evaluation.matrix import confusion
+from centernet.evaluation.confusion_table import confusion
+from centernet.evaluation.outcomes import Outcome
 from centernet.evaluation.page import page, section
 from centernet.evaluation.pictures import FALSE, FOUND, IGNORED, MISSED, draw_outcome
-from centernet.evaluation.table import amount
+from centernet.files.formatting import amount
+from centernet.files.package import package_version
 
 if TYPE_CHECKING:
     from centernet.evaluation.result import Evaluation
@@ -89,9 +90,8 @@ def render(evaluation: Evaluation, *, worst: int = 12, max_bytes: int = 8_000_00
 
 
 def _footer() -> str:
-    from centernet import __version__
 
-    return f"<footer>centernet {escape(__version__)}, {datetime.now():%Y-%m-%d %H:%M}</footer>"
+    return f"<footer>centernet {escape(package_version())}, {datetime.now():%Y-%m-%d %H:%M}</footer>"
 
 
 def _pictures(worst: list[Outcome], room: int, score: float) -> str:

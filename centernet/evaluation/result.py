@@ -16,7 +16,7 @@ from centernet.evaluation.coco import RECALLS, Counted, at
 from centernet.evaluation.confusion import Confusion, confuse
 from centernet.evaluation.curves import ScoreCurves
 from centernet.evaluation.figures import BoxFigures, ClassFigures, KeypointFigures
-from centernet.evaluation.matching import Match, Outcome
+from centernet.evaluation.outcomes import Match, Outcome
 
 if TYPE_CHECKING:
     import os

@@ -13,7 +13,7 @@ import numpy as np
 from centernet.data.dataset import Dataset
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError
-from centernet.results import Detections
+from centernet.results.detections import Detections
 
 logger = logging.getLogger("centernet")
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from centernet.evaluation.charts import PALETTE, Line, bar, line_chart
 from centernet.evaluation.coco import RECALLS
-from centernet.evaluation.matching import MISTAKES
+from centernet.evaluation.outcomes import MISTAKES
 from centernet.evaluation.page import cell, section, table
-from centernet.evaluation.table import NONE, amount, figure, notes
+from centernet.evaluation.table import NONE, figure, notes
+from centernet.files.formatting import amount
 
 if TYPE_CHECKING:
     from centernet.evaluation.result import Evaluation

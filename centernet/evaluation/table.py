@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from centernet.files.formatting import amount
+
 if TYPE_CHECKING:
     from centernet.evaluation.result import Evaluation
 
@@ -59,11 +61,6 @@ def notes(evaluation: Evaluation) -> list[tuple[str, Sequence[str]]]:
 def figure(value: float) -> str:
     """A figure with three decimals and no zero before them, as in .294."""
     return NONE if math.isnan(value) else f"{value:.3f}".removeprefix("0")
-
-
-def amount(number: int, name: str) -> str:
-    """A number and what it counts."""
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def _classes(evaluation: Evaluation) -> str:

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from centernet.checkpoints.archive_members import Member, members
-from centernet.checkpoints.cache import DISK_FULL
 from centernet.errors import ArchiveError
+from centernet.files.archive_members import Member, members
+from centernet.files.cache import DISK_FULL
 
 logger = logging.getLogger("centernet")
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from centernet.checkpoints.cache import ensure_writable, is_offline, storage_errors
-from centernet.checkpoints.https import check_url
-from centernet.checkpoints.transfer import Transfer, mismatch
 from centernet.errors import DownloadError
+from centernet.files.cache import ensure_writable, is_offline, storage_errors
+from centernet.files.https import check_url
+from centernet.files.transfer import Transfer, mismatch
 
 logger = logging.getLogger("centernet")
 

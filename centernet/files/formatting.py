@@ -1,4 +1,4 @@
-"""Numbers as text files of datasets have them."""
+"""How numbers are written in files and messages."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def shortest(value: float | np.floating) -> int | float:
     """
     number = float(str(np.float32(value)))
     return int(number) if number.is_integer() and abs(number) < 1e9 else number
+
+
+def amount(number: int, name: str) -> str:
+    """A number and what it counts."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"

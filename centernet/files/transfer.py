@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from pathlib import Path
 
-from centernet.checkpoints.cache import storage_errors
-from centernet.checkpoints.https import Interruption, extent, open_url, read_some, validator_of
 from centernet.errors import DownloadError
+from centernet.files.cache import storage_errors
+from centernet.files.https import Interruption, extent, open_url, read_some, validator_of
 
 logger = logging.getLogger("centernet")
 

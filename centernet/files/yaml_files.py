@@ -47,7 +47,7 @@ def read_yaml(path: Path | str) -> Any:
     try:
         return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        from centernet.images import missing_file
+        from centernet.images.reading import missing_file
 
         raise ConfigError(f"Expected a YAML file at {path}: {missing_file(Path(path))}") from error
     except (OSError, *UNREADABLE) as error:

@@ -17,8 +17,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from centernet.errors import ConfigError, SourceError
-from centernet.image_url import fetch_image, is_url
-from centernet.rgb import rgb_from_array, rgb_from_pil
+from centernet.images.rgb import rgb_from_array, rgb_from_pil
+from centernet.images.url import fetch_image, is_url
 
 MAX_PIXELS = 178_956_970
 ACCEPTED = "a path, a URL, a PIL image, a uint8 array, bytes or a file opened in binary mode"
@@ -44,7 +44,7 @@ class Frame:
 def read_image(source: Any, *, name: str | None = None, max_pixels: int | None = None) -> Frame:
     """Reads one image.
 
-    EXIF orientation is applied, every mode becomes RGB (see `centernet.rgb`), and of an animation the first
+    EXIF orientation is applied, every mode becomes RGB (see `centernet.images.rgb`), and of an animation the first
     frame is taken, with a warning.
 
     Args:

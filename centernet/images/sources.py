@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from centernet.errors import ConfigError, SourceError
-from centernet.image_url import is_url
-from centernet.images import Frame, name_of, read_image
+from centernet.images.reading import Frame, name_of, read_image
+from centernet.images.url import is_url
 
 __all__ = ["Frame", "Source", "classify", "iterate", "open_source", "read_image", "read_single"]
 
@@ -244,7 +244,7 @@ def _open_stream(text: str) -> Source:
 
 
 def _open_video(source: str | int) -> Source:
-    from centernet.video import Video
+    from centernet.images.video import Video
 
     video = Video(source)
     return Source("stream", video.name, video, video.frame_count, video.fps)

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 from centernet.errors import CenterNetError
-from centernet.folding import fold_batch_normalization
-from centernet.preprocessing import check_images, collate
+from centernet.inference.folding import fold_batch_normalization
+from centernet.ops.preprocessing import check_images, collate
 
 Arrays = dict[str, np.ndarray]
 Forward = Callable[[Any], Any]

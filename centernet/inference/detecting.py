@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from centernet.errors import CenterNetError, ConfigError, SourceError
-from centernet.results import Detections
-from centernet.sources import Frame, open_source
-from centernet.test_time import TestTime
+from centernet.images.sources import Frame, open_source
+from centernet.models.test_time import TestTime
+from centernet.results.detections import Detections
 
 logger = logging.getLogger("centernet")
 

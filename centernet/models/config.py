@@ -5,22 +5,21 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any
 
+from centernet.data.classes import class_names
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
-from centernet.fields import check_fields, plain, read_fields
-from centernet.points.settings import KeypointTask
-from centernet.preprocessing import Preprocessing
-from centernet.test_time import TestTime
+from centernet.files.validation import check_fields, plain, read_fields
+from centernet.models.test_time import TestTime
+from centernet.ops.preprocessing import Preprocessing
 
 # Family → module with its HeadSettings and DecoderSettings, and the detector that is built from them.
 FAMILIES: Mapping[str, tuple[str, str]] = {
-    "points": ("centernet.points.settings", "centernet.points.point_detector:PointDetector"),
-    "triplets": ("centernet.triplets.settings", "centernet.triplets.triplet_detector:TripletDetector"),
+    "points": ("centernet.models.points.settings", "centernet.models.points.detector:PointDetector"),
+    "triplets": ("centernet.models.triplets.settings", "centernet.models.triplets.detector:TripletDetector"),
 }
 TASKS = ("boxes", "boxes+keypoints", "keypoints")
 # Sections that may be left empty.
@@ -188,25 +187,6 @@ class ModelConfig:
             if key in values and values[key] is not None and not isinstance(values[key], kind):
                 values[key] = read_fields(kind, values[key], f"{key} of {where}")
         return read_fields(cls, values, where)
-
-
-def class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
-    """Names of classes from their names or their number.
-
-    Raises:
-        ConfigError: If there is no class, or two have the same name.
-    """
-    if isinstance(classes, Integral) and not isinstance(classes, bool):
-        classes = [f"class_{index}" for index in range(int(classes))]
-    names: list[Any] = [None]
-    if isinstance(classes, Iterable) and not isinstance(classes, str | Mapping | Set):
-        names = list(classes)
-    if not all(isinstance(name, str) and name for name in names):
-        raise ConfigError(f"Expected classes as a list of names or their number. Received: {classes!r}")
-    doubles = sorted(name for name, count in Counter(names).items() if count > 1)
-    if not names or doubles:
-        raise ConfigError(f"Expected at least one class and no name twice. Received: {len(names)}, {doubles}")
-    return tuple(map(str, names))
 
 
 def _shorten(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from centernet.errors import ConfigError
-from centernet.fields import check_fields
+from centernet.files.validation import check_fields
 
 HEATMAP_PRIOR = -2.19  # log(0.1 / 0.9): every heatmap starts at probability 0.1
 HEATMAPS = frozenset({"heatmap", "keypoint_heatmap", "top_left", "bottom_right", "center"})

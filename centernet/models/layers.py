@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from centernet.triplets.pooling import (
+from centernet.models.triplets.pooling import (
     BottomPool,
     CascadeCornerPooling,
     CenterPooling,

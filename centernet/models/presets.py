@@ -8,18 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from centernet.config import ModelConfig
 from centernet.errors import ConfigError
-from centernet.yaml_files import read_yaml
+from centernet.files.package import configs_dir
+from centernet.files.yaml_files import read_yaml
+from centernet.models.config import ModelConfig
 
 COLUMNS = ("name", "network", "task", "size", "box AP", "keypoint AP", "ms")
-
-
-def configs_dir() -> Path:
-    """Folder of the descriptions: inside an installed package, or at the top of a checkout."""
-    package = Path(__file__).parent
-    inside = package / "configs"
-    return inside if inside.is_dir() else package.parent / "configs"
 
 
 class ModelList(tuple[ModelConfig, ...]):
@@ -46,7 +40,7 @@ def list_models() -> ModelList:
     Returns:
         Their descriptions; printing it gives a table with the published figures.
     """
-    return ModelList(read_model(path) for path in sorted(configs_dir().glob("*.yaml")))
+    return ModelList(complete(read_yaml(path), str(path)) for path in sorted(configs_dir().glob("*.yaml")))
 
 
 def find_model(name: str, wanted: str = "the name of a model") -> ModelConfig:
@@ -74,31 +68,14 @@ def find_model(name: str, wanted: str = "the name of a model") -> ModelConfig:
     )
 
 
-def read_model(path: str | Path) -> ModelConfig:
-    """Read the YAML of a model: one of ours, or an experiment of Model Garden's CenterNet.
-
-    Args:
-        path: The file. `classes` and `keypoints` may name a table of `configs/labels` and
-            `configs/keypoints`.
-
-    Returns:
-        The description.
+def complete(data: Any, where: str) -> ModelConfig:
+    """A description from plain data, with the tables of `configs/labels` and `configs/keypoints` that it names.
 
     Raises:
-        ConfigError: If the file is no YAML, or has an unknown key or value.
+        ConfigError: If it has no keys and values, or an unknown key or value.
     """
-    from centernet.checkpoints import experiment
-
-    data = read_yaml(path)
     if not isinstance(data, dict):
-        raise ConfigError(f"Expected a YAML with keys and values in {path}. Received: {type(data).__name__}")
-    if experiment.is_experiment(data):
-        data = experiment.read_experiment(path)
-    return complete(data, str(path))
-
-
-def complete(data: dict[str, Any], where: str) -> ModelConfig:
-    """A description from plain data, with the tables that it names put in."""
+        raise ConfigError(f"Expected a YAML with keys and values in {where}. Received: {type(data).__name__}")
     data = dict(data)
     for key, folder in (("classes", "labels"), ("keypoints", "keypoints")):
         if isinstance(data.get(key), str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from centernet.errors import ConfigError
-from centernet.fields import check_fields, read_fields
+from centernet.files.validation import check_fields, read_fields
 from centernet.ops.suppression import SuppressionSettings
 
 LARGEST_CANVAS = 2**26  # pixels, 8192×8192

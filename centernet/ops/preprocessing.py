@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from centernet.errors import ConfigError, SourceError
-from centernet.fields import check_fields, plain
+from centernet.files.validation import check_fields, plain
 
 STRIDE = 4  # pixels of the input to a cell of the output, of all networks
 ORIGINAL_STEP = 128  # the hourglass needs multiples of it, or one less

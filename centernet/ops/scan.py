@@ -92,7 +92,7 @@ def _run(function: Callable[..., Any], *arrays: Any, **options: Any) -> Any:
 @functools.cache
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     # Uncompiled, TensorFlow copies the array at each turn of a loop.
-    from centernet.xla import compile_with_xla
+    from centernet.ops.xla import compile_with_xla
 
     return compile_with_xla(functools.partial(function, **options))
 

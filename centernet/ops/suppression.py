@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from centernet.errors import ConfigError
-from centernet.fields import check_fields
+from centernet.files.validation import check_fields
 
 
 @dataclass(frozen=True)

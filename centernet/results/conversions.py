@@ -17,7 +17,7 @@ from centernet.errors import ConfigError, MissingExtraError
 if TYPE_CHECKING:
     import os
 
-    from centernet.results import Detections
+    from centernet.results.detections import Detections
 
 _HEADER = ("class_names", "dataset_ids", "keypoint_names", "skeleton", "source", "max_detections")
 

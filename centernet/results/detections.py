@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from centernet import conversions
 from centernet.errors import ConfigError
-from centernet.result_fields import ROWS, checked_fields
-from centernet.result_rows import check_min_score, class_rows, rows_at
+from centernet.results import conversions
+from centernet.results.fields import ROWS, checked_fields
+from centernet.results.rows import check_min_score, class_rows, rows_at
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -211,7 +211,7 @@ class Detections:
 
         Args:
             image: The original image, uint8 `(height, width, 3)` RGB or PIL; by default the one kept here.
-            **options: Those of `centernet.draw.draw_detections`.
+            **options: Those of `centernet.results.draw.draw_detections`.
 
         Returns:
             A new picture.
@@ -219,7 +219,7 @@ class Detections:
         Raises:
             ConfigError: There is no image, or its size is not `image_size`.
         """
-        from centernet.draw import draw_detections
+        from centernet.results.draw import draw_detections
 
         picture = self.image if image is None else image
         if picture is None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from centernet.colors import HEAT, Color, class_color, contrast_color
-from centernet.draw_labels import Label, Rectangle, draw_labels
-from centernet.draw_pose import draw_pose
 from centernet.errors import ConfigError
-from centernet.images import read_image
+from centernet.images.reading import read_image
+from centernet.results.colors import HEAT, Color, class_color, contrast_color
+from centernet.results.draw_labels import Label, Rectangle, draw_labels
+from centernet.results.draw_pose import draw_pose
 
 if TYPE_CHECKING:
-    from centernet.results import Detections
+    from centernet.results.detections import Detections
 
 
 def draw_detections(

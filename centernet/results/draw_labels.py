@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from centernet.colors import Color, contrast_color
+from centernet.results.colors import Color, contrast_color
 
 Rectangle = tuple[int, int, int, int]
 

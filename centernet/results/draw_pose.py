@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from centernet.colors import DARK, LIGHT, Color
+from centernet.results.colors import DARK, LIGHT, Color
 
 LEFT: Color = (255, 140, 0)
 RIGHT: Color = (0, 180, 255)

@@ -10,7 +10,7 @@ import numpy as np
 from centernet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from centernet.results import Detections
+    from centernet.results.detections import Detections
 
 ROWS = ("boxes", "scores", "class_ids", "keypoints", "keypoint_scores")
 

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from centernet.config import ModelConfig
 from centernet.errors import ConfigError
+from centernet.models.config import ModelConfig
 
 FORM = (
     "boxes float32 (batch, n, 4) as x0 y0 x1 y1 in pixels of the network's input, class_ids int32 (batch, n) with -1 "

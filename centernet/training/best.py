@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 
 from centernet.errors import CheckpointError
-from centernet.training.averages import averaged_weights
+from centernet.training.weight_averages import averaged_weights
 
 BEST = "best"  # the folder
 WATCHED = "val_ap"

@@ -11,12 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
-from centernet.data.loader import Batches
 from centernet.errors import TrainingError
 from centernet.evaluation.callback import CocoEvaluation
-from centernet.training.averages import averaged_weights
 from centernet.training.state import Position, find_state, restore_state, save_state
+from centernet.training.weight_averages import averaged_weights
 
 BAD_BATCH = "batch_of_the_failure.npz"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 
-from centernet.config import ModelConfig
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
+from centernet.models.config import ModelConfig
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import find_state
 

@@ -10,22 +10,22 @@ from typing import Any
 
 import keras
 
+from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
-from centernet.data.loader import Batches
-from centernet.fields import read_fields
-from centernet.training.averages import OwnWeights
+from centernet.files.validation import read_fields
+from centernet.training.batch_statistics import forgetting
 from centernet.training.best import KeepBest
 from centernet.training.callbacks import Evaluate, SaveState, StopAtNonsense, Throughput
 from centernet.training.checks import check_callbacks, check_data, check_folder
 from centernet.training.freezing import frozen
-from centernet.training.goals import goals
-from centernet.training.learner import Learner
 from centernet.training.optimizers import make_optimizer
+from centernet.training.overrides import goals
 from centernet.training.replicas import check_replicas, check_scope, joint_statistics, scope_of, strategy_of, writes
+from centernet.training.resuming import terms_of
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import Position, restore_state
-from centernet.training.statistics import forgetting
-from centernet.training.terms import terms_of
+from centernet.training.training_model import Learner
+from centernet.training.weight_averages import OwnWeights
 
 logger = logging.getLogger("centernet")
 MODEL = "model"  # the detector of the last step

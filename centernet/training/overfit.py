@@ -6,11 +6,11 @@ import dataclasses
 import logging
 from typing import Any
 
-from centernet.augmentation.settings import AugmentationSettings
 from centernet.data.dataset import Dataset
 from centernet.errors import TrainingError
 from centernet.evaluation import evaluate
-from centernet.training.run import fit
+from centernet.training.augmentation.settings import AugmentationSettings
+from centernet.training.fit import fit
 from centernet.training.settings import TrainingSettings
 
 GOOD = 0.9
@@ -66,7 +66,7 @@ def overfit(
 
 
 def _suspicion(dataset: Dataset) -> str:
-    from centernet.data.check import check
+    from centernet.data.check.checking import check
 
     problems = check(dataset).problems
     if problems:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from centernet.fields import read_fields
+from centernet.files.validation import read_fields
 from centernet.training.settings import TrainingSettings
 
 PARTS = {"target_settings": "targets", "loss_weights": "loss_weights"}  # of a detector → field of the settings

@@ -10,7 +10,7 @@ from typing import Any
 
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
-from centernet.fields import plain
+from centernet.files.validation import plain
 from centernet.training.settings import TrainingSettings
 
 # Settings that may be others: they change when something is done, or how long it goes on (as does the schedule then).

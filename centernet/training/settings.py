@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from centernet.augmentation.settings import AugmentationSettings
 from centernet.errors import ConfigError
-from centernet.fields import check_fields, plain, read_fields
+from centernet.files.validation import check_fields, plain, read_fields
+from centernet.training.augmentation.settings import AugmentationSettings
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import numpy as np
 from keras import ops
 
 from centernet.errors import CheckpointError, DownloadError
-from centernet.fields import read_fields
-from centernet.training.terms import check_terms
+from centernet.files.validation import read_fields
+from centernet.training.resuming import check_terms
 
 FOLDER = "state"
 PREVIOUS = "state.previous"
@@ -48,7 +48,7 @@ def save_state(learner: Any, folder: Path, position: Position, terms: Mapping[st
         learner: What is trained.
         folder: Of the training.
         position: Where it is.
-        terms: What it was started with, see `centernet.training.terms`.
+        terms: What it was started with, see `centernet.training.resuming`.
 
     Raises:
         DownloadError: If it can't be written; the state that was there is unchanged.

@@ -11,7 +11,7 @@ import numpy as np
 
 from centernet.data.dataset import Dataset
 from centernet.errors import MissingExtraError, SourceError
-from centernet.training.averages import averaged_weights
+from centernet.training.weight_averages import averaged_weights
 
 PHOTOS = 4
 

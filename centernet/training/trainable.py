@@ -9,9 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from centernet.config import ModelConfig
 from centernet.errors import ConfigError
-from centernet.ops.total import Total, itself
+from centernet.models.config import ModelConfig
+from centernet.ops.reduction import Total, itself
 
 
 class Trainable(keras.Model):
@@ -65,7 +65,7 @@ class Trainable(keras.Model):
         Raises:
             ConfigError: If the batch has another form, or a loss or weights were given as well.
         """
-        from centernet.training.objects import check_batch
+        from centernet.training.batch_checks import check_batch
         from centernet.training.replicas import own_part, total
 
         check_batch(self.config, x, y, sample_weight, self.loss)
@@ -80,7 +80,7 @@ class Trainable(keras.Model):
 
     def _parts(self) -> Any:
         if self._loss_parts is None:
-            from centernet.training.losses import LossParts
+            from centernet.training.loss_metrics import LossParts
 
             self._loss_parts = LossParts(self)
         return self._loss_parts
@@ -94,7 +94,7 @@ class Trainable(keras.Model):
             x: A `centernet.data.Dataset`, or preprocessed images; see `compute_loss` for these and for `y`.
             y: Objects, if `x` isn't a dataset.
             *arguments: See `keras.Model.fit`.
-            **options: With a dataset see `centernet.training.run.fit`: `validation_data`, `settings` or single fields
+            **options: With a dataset see `centernet.training.fit.fit`: `validation_data`, `settings` or single fields
                 of `TrainingSettings` such as `epochs`, `out`, `resume`, `callbacks`. Otherwise `keras.Model.fit`.
 
         Returns:
@@ -105,10 +105,10 @@ class Trainable(keras.Model):
             TrainingError: If the loss becomes no number.
         """
         from centernet.data.dataset import Dataset
-        from centernet.training.objects import check_batch
+        from centernet.training.batch_checks import check_batch
 
         if isinstance(x, Dataset):
-            from centernet.training.run import fit
+            from centernet.training.fit import fit
 
             return fit(self, x, *(() if y is None else (y,)), *arguments, **options)
         _check_form(x)

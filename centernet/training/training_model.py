@@ -8,15 +8,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from centernet.augmentation import Augmentation, AugmentationSettings
-from centernet.training.losses import LossParts
+from centernet.training.augmentation import Augmentation, AugmentationSettings
+from centernet.training.loss_metrics import LossParts
 from centernet.training.replicas import is_among_processes, own_part, own_seed, total
 
 
 class Learner(keras.Model):
     """Changes a batch of photos with their objects, runs the network on it, and scores what it says.
 
-    All of it happens on the device, with `keras.ops`; photos come as `centernet.data.loader.Batches` gives them.
+    All of it happens on the device, with `keras.ops`; photos come as `Batches` gives them.
 
     Attributes:
         detector: The detector; its weights are those of the learner.
@@ -53,7 +53,7 @@ class Learner(keras.Model):
         """Head maps of a batch, and the objects that are really there.
 
         Args:
-            batch: See `centernet.data.loader.Batches`.
+            batch: See `centernet.data.batches.loader.Batches`.
             training: Whether images are changed, and batch normalization goes by the batch.
 
         Returns:

@@ -20,9 +20,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from PIL import Image
 
+from centernet.data.batches.fitting import fitted_size, resize_into
+from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
-from centernet.data.fitting import fitted_size, resize_into
-from centernet.data.loader import Batches
 from centernet.data.sample import Sample
 
 COUNT, BATCH, SIZE = 48, 16, (640, 480)

@@ -53,8 +53,9 @@ def one(way: str, prefix: str, saved: str) -> None:
     import tensorflow as tf
 
     import centernet
-    import centernet.points.point_detector
-    from centernet import loader, presets
+    import centernet.models.points.detector
+    from centernet import loading as loader
+    from centernet.models import presets
 
     before = _peak()
     start = time.perf_counter()

@@ -12,8 +12,8 @@ import time
 
 from centernet import PointDetector, TripletDetector
 from centernet.data import synthetic
-from centernet.data.loader import Batches
-from centernet.training.run import make_learner
+from centernet.data.batches.loader import Batches
+from centernet.training.fit import make_learner
 from centernet.training.settings import TrainingSettings
 
 FAMILIES = {"triplets": (TripletDetector, (511, 511)), "points": (PointDetector, (512, 512))}

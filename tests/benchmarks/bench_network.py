@@ -17,8 +17,8 @@ import tensorflow as tf
 from timing import interleave, print_table
 
 import centernet
-from centernet.benchmark import compile_network
-from centernet.folding import fold_batch_normalization
+from centernet.cli.measure import compile_network
+from centernet.inference.folding import fold_batch_normalization
 
 USED = "as `detect` runs it"
 

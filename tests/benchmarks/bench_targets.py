@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from timing import interleave, print_table
 
-from centernet.triplets.targets import DIAMETERS, triplet_targets
+from centernet.models.triplets.targets import DIAMETERS, triplet_targets
 
 BATCH, OBJECTS, CLASSES, INPUT, OUTPUT = 8, 50, 80, 511, 128
 OURS = "triplet_targets, XLA"

@@ -16,12 +16,12 @@ from PIL import Image
 from timing import interleave, print_table
 
 from centernet import PointDetector
-from centernet.augmentation import AugmentationSettings
 from centernet.data import synthetic
+from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
-from centernet.data.loader import Batches
-from centernet.points.settings import HeadSettings
-from centernet.training.run import make_learner
+from centernet.models.points.settings import HeadSettings
+from centernet.training.augmentation import AugmentationSettings
+from centernet.training.fit import make_learner
 from centernet.training.settings import TrainingSettings
 
 BATCH = 8

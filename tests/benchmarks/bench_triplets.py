@@ -30,7 +30,7 @@ def networks(runs: int) -> None:
     from torch_triplets import Triplets
 
     import centernet
-    from centernet.benchmark import compile_network
+    from centernet.cli.measure import compile_network
 
     batch = np.random.default_rng(0).standard_normal((1, SIDE, SIDE, 3), np.float32)
     for name, stacks in NETWORKS.items():
@@ -91,9 +91,9 @@ def decoding(runs: int) -> None:
     from keras import ops
 
     from centernet import TripletDetector
-    from centernet.triplets.canvas import fit_canvas
-    from centernet.triplets.merge import Pass, merge
-    from centernet.triplets.passes import keypoint_rows
+    from centernet.models.triplets.canvas import fit_canvas
+    from centernet.models.triplets.merge import Pass, merge
+    from centernet.models.triplets.passes import keypoint_rows
 
     detector = TripletDetector("mobilenetv2_fpn", image_size=(CELLS * 4, CELLS * 4))
     settings, size = detector.config.decoder, np.array([[CELLS * 4, CELLS * 4]], np.int32)
@@ -123,7 +123,7 @@ def decoding(runs: int) -> None:
 
 def some_maps() -> dict[str, np.ndarray]:
     """Head maps of noise: many corners, of which many belong together."""
-    from centernet.triplets.heads import BRANCHES, head_channels
+    from centernet.models.triplets.heads import BRANCHES, head_channels
 
     rng, maps = np.random.default_rng(0), {}
     for branch in BRANCHES:

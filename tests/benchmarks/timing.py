@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from centernet.benchmark import interleave
+from centernet.cli.measure import interleave
 
 __all__ = ["interleave", "print_table"]
 

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from centernet.checkpoints import archive as archive_module
-from centernet.checkpoints import archive_members
-from centernet.checkpoints.archive import extract
 from centernet.errors import ArchiveError
+from centernet.files import archive as archive_module
+from centernet.files import archive_members
+from centernet.files.archive import extract
 
 FILES = {"zoo/checkpoint/ckpt-0.index": b"index" * 9, "zoo/pipeline.config": b"model {}", "zoo/empty": b""}
 

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server import Server, hang_up, raw, status, whole
 
-from centernet.checkpoints import https
-from centernet.checkpoints import transfer as transfer_module
-from centernet.checkpoints.download import download as slow_download
 from centernet.errors import DownloadError
+from centernet.files import https
+from centernet.files import transfer as transfer_module
+from centernet.files.download import download as slow_download
 
 waits: list[float] = []
 download = partial(slow_download, timeout=0.3, backoff=1.0, sleep=waits.append)

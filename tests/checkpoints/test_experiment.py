@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from centernet.checkpoints.experiment import is_experiment, read_experiment, read_yaml
-from centernet.config import ModelConfig
+from centernet.checkpoints.model_garden.experiment import is_experiment, read_experiment, read_yaml
 from centernet.errors import ConfigError
+from centernet.models.config import ModelConfig
 
 PARAMS = Path(__file__).parents[1] / "goldens" / "model_garden" / "params.yaml"
 

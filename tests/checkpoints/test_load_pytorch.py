@@ -10,12 +10,12 @@ from small import BACKBONE, picture, same, small_detector, state
 from small_triplets import small_triplets
 
 import centernet
-from centernet.checkpoints import load_pytorch as module
-from centernet.checkpoints.load_pytorch import triplet_source
-from centernet.checkpoints.pytorch import PyTorchCheckpoint
-from centernet.checkpoints.pytorch_names import VARIABLES, head_source, layer_source
+from centernet.checkpoints.pytorch import loading as module
+from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint
+from centernet.checkpoints.pytorch.loading import triplet_source
+from centernet.checkpoints.pytorch.names import VARIABLES, head_source, layer_source
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import CheckpointError, DownloadError
-from centernet.points.settings import KeypointTask
 
 TRIPLETS = "centernet_triplet_hourglass52"
 TWO_STACKS = {**BACKBONE, "stacks": 2}

@@ -12,12 +12,12 @@ from small import BACKBONE, picture, same, small_detector, state
 from small_triplets import small_triplets
 
 from centernet import PointDetector
-from centernet.checkpoints import loading
-from centernet.checkpoints.loading import transfer
-from centernet.checkpoints.tf_checkpoint import SAVED_MODEL, TRAINING, TensorFlowCheckpoint
+from centernet.checkpoints.zoo import loading
+from centernet.checkpoints.zoo.loading import transfer
+from centernet.checkpoints.zoo.tf_checkpoint import SAVED_MODEL, TRAINING, TensorFlowCheckpoint
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import CheckpointError, ConfigError
-from centernet.loader import changed, rebuilt
-from centernet.points.settings import KeypointTask
+from centernet.loading import changed, rebuilt
 
 TASK = KeypointTask("a", ("left", "right"))
 STEM = "model/_feature_extractor/_network/downsample_input/conv_block/conv/kernel"

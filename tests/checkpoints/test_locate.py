@@ -13,10 +13,11 @@ from checkpoint_writer import pack, pipeline_config, write_saved_model, write_tr
 from server import raw
 from small import small_detector
 
-from centernet import presets
+from centernet.checkpoints.descriptions import read_model
 from centernet.checkpoints.locate import locate, locate_published, locate_weights
-from centernet.config import Archive
 from centernet.errors import ArchiveError, CenterNetError, CheckpointError, ConfigError, DownloadError
+from centernet.models import presets
+from centernet.models.config import Archive
 
 PUBLISHED = "centernet_mobilenetv2fpn_512x512_coco17_od"
 PARAMS = Path(__file__).parents[1] / "goldens" / "model_garden" / "params.yaml"
@@ -177,7 +178,7 @@ class TestDescriptions:
     def test_the_parameters_that_model_garden_writes(self, detector, tmp_path):
         write_training(detector, tmp_path / "ckpt-5")
         shutil.copy(PARAMS, tmp_path / "params.yaml")
-        assert locate(str(tmp_path)).config == presets.read_model(PARAMS)
+        assert locate(str(tmp_path)).config == read_model(PARAMS)
         (tmp_path / "params.yaml").write_text(yaml.safe_dump({"learning_rate": 0.1}))
         assert locate(str(tmp_path)).config.backbone["name"] == "hourglass"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from centernet.checkpoints.model_garden import leftover_reason, looks_like_model_garden, zoo_names
+from centernet.checkpoints.model_garden.object_graph import leftover_reason, looks_like_model_garden, zoo_names
 from centernet.errors import CheckpointError
 
 GOLDEN = Path(__file__).parents[1] / "goldens" / "model_garden" / "names.json.gz"

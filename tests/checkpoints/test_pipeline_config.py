@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from centernet.checkpoints.pipeline_config import EXTRACTORS, read_pipeline_config
-from centernet.config import ModelConfig
+from centernet.checkpoints.zoo.pipeline_config import EXTRACTORS, read_pipeline_config
 from centernet.errors import ConfigError
-from centernet.presets import list_models
+from centernet.models.config import ModelConfig
+from centernet.models.presets import list_models
 
 # As the archives of the zoo have it, with what is not needed here left in.
 HOURGLASS = """

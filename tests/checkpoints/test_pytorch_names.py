@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from centernet.backbones import Hourglass
-from centernet.checkpoints.pytorch_names import VARIABLES, head_source, layer_module, layer_source
-from centernet.checkpoints.pytorch_recognize import describe_pytorch, recognize_pytorch
-from centernet.points.heads import head_channels
+from centernet.checkpoints.pytorch.names import VARIABLES, head_source, layer_module, layer_source
+from centernet.checkpoints.pytorch.recognize import describe_pytorch, recognize_pytorch
+from centernet.models.backbones import Hourglass
+from centernet.models.points.heads import head_channels
 
 FILE = Path(__file__).parents[1] / "goldens" / "pytorch" / "manifests.json.gz"
 MANIFESTS = {

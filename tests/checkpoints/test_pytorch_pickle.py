@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pytorch_files import code, read_or_refuse
 from pytorch_writer import integer, legacy, plain, zipped
 
-from centernet.checkpoints.pytorch_pickle import interpret
+from centernet.checkpoints.pytorch.pickle import interpret
 
 pytest_plugins = ["pytorch_fixtures"]
 

@@ -9,13 +9,14 @@ from goldens.checkpoints import write
 from goldens.reference import MODELS, manifests, read_json
 from small import BACKBONE, small_detector
 
-from centernet.checkpoints.inferred import fits, infer_config
-from centernet.checkpoints.model_garden import zoo_names
-from centernet.checkpoints.recognize import recognize
-from centernet.checkpoints.tf_checkpoint import TensorFlowCheckpoint
+from centernet.checkpoints.model_garden.object_graph import zoo_names
+from centernet.checkpoints.zoo.inferred import fits, infer_config
+from centernet.checkpoints.zoo.recognize import recognize
+from centernet.checkpoints.zoo.tf_checkpoint import TensorFlowCheckpoint
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import CheckpointError
-from centernet.points.settings import HeadSettings, KeypointTask
-from centernet.presets import find_model
+from centernet.models.points.settings import HeadSettings
+from centernet.models.presets import find_model
 
 GARDEN = read_json(Path(__file__).parents[1] / "goldens" / "model_garden" / "names.json.gz")["hourglass104"]
 

@@ -16,11 +16,11 @@ import pytest
 from small import BACKBONE, picture, same, small_detector, state
 
 import centernet
-from centernet import saving, weights_file
+from centernet.checkpoints.saved import saving, weights_file
+from centernet.checkpoints.saved.weights_file import load_weights
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, DownloadError
-from centernet.loader import build
-from centernet.points.settings import KeypointTask
-from centernet.weights_file import load_weights
+from centernet.loading import build
 
 PARTS = ["config.json", "model.weights.h5"]
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from centernet.checkpoints.text_proto import MAX_DEPTH, parse_text_proto
 from centernet.errors import ConfigError
+from centernet.files.text_proto import MAX_DEPTH, parse_text_proto
 
 
 def parse(text):

@@ -8,7 +8,7 @@ from checkpoint_writer import SUFFIX, tensors_of, write_saved_model, write_train
 from goldens.checkpoints import GRAPH, write
 from small import small_detector
 
-from centernet.checkpoints.tf_checkpoint import MODEL_GARDEN, SAVED_MODEL, TRAINING, TensorFlowCheckpoint
+from centernet.checkpoints.zoo.tf_checkpoint import MODEL_GARDEN, SAVED_MODEL, TRAINING, TensorFlowCheckpoint
 from centernet.errors import CheckpointError
 
 KERNEL = ("model", "_feature_extractor", "_network", "downsample_input", "conv_block", "conv", "kernel")

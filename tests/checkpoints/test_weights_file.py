@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from small import same, small_detector, state
 
+from centernet.checkpoints.saved.weights_file import find_weights, load_weights, read_weights, write_weights
 from centernet.errors import CheckpointError
-from centernet.weights_file import find_weights, load_weights, read_weights, write_weights
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ import pytest
 from goldens.checkpoints import SUFFIX, write_training
 from goldens.reference import MODELS, POINTS, manifests, read_json, training
 
-from centernet.checkpoints.loading import load_checkpoint
-from centernet.checkpoints.tf_checkpoint import BESIDE_THE_MODEL, TensorFlowCheckpoint
-from centernet.checkpoints.zoo_names import DEFAULT_TASK, UNUSED_LAYERS, head_paths, layer_paths
-from centernet.loader import build
-from centernet.presets import find_model
+from centernet.checkpoints.zoo.loading import load_checkpoint
+from centernet.checkpoints.zoo.names import DEFAULT_TASK, UNUSED_LAYERS, head_paths, layer_paths
+from centernet.checkpoints.zoo.tf_checkpoint import BESIDE_THE_MODEL, TensorFlowCheckpoint
+from centernet.loading import build
+from centernet.models.presets import find_model
 
 MOBILENET = "centernet_mobilenetv2fpn_512x512_coco17_od"
 LAST_NORM = ("gamma", "beta", "moving_mean", "moving_variance")

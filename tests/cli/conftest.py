@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from centernet import PointDetector, load
-from centernet.cli import main
+from centernet.cli.app import main
 
 
 @dataclass
@@ -50,7 +50,7 @@ def run(monkeypatch, capsys, tmp_path, tiny, compiled):
         again = str(source) == str(tiny) and weights == "published" and not changed
         return compiled if again else load(source, weights, classes, **options)
 
-    monkeypatch.setattr("centernet.loader.load", load_once)
+    monkeypatch.setattr("centernet.loading.load", load_once)
     monkeypatch.delenv("COLUMNS", raising=False)  # which pytest-xdist sets
     monkeypatch.setenv("CENTERNET_OFFLINE", "1")
     monkeypatch.setenv("CENTERNET_HOME", str(tmp_path / "home"))

@@ -6,13 +6,13 @@ from importlib.metadata import version
 import pytest
 from typer.testing import CliRunner
 
-from centernet.cli import app
+from centernet.cli.app import app
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["detect", "--help"], ["--version"], ["models"]])
 def test_starting_loads_no_framework(arguments):
     script = (
-        "import sys; from centernet.cli import main\n"
+        "import sys; from centernet.cli.app import main\n"
         "try: main()\n"
         "except SystemExit as stop: assert stop.code == 0, stop.code\n"
         "assert not {'keras', 'tensorflow', 'jax', 'torch', 'av'} & set(sys.modules)"
@@ -25,7 +25,7 @@ def test_starting_loads_no_framework(arguments):
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_an_output_that_lacks_letters_gets_all_others(encoding):
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    done = subprocess.run([sys.executable, "-m", "centernet.cli", "models"], capture_output=True, env=environment)
+    done = subprocess.run([sys.executable, "-m", "centernet.cli.app", "models"], capture_output=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert b"centernet_hg104_1024x1024_coco17_tpu-32" in done.stdout
 

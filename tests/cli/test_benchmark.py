@@ -1,7 +1,7 @@
 import pytest
 from small import small_detector
 
-from centernet.preprocessing import Preprocessing
+from centernet.ops.preprocessing import Preprocessing
 
 
 def test_benchmark_prints_the_share_of_everything_but_the_network(run, tiny):

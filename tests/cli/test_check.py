@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from centernet.cli import main
+from centernet.cli.app import main
 from centernet.data import synthetic, write
-from centernet.data.check_tile import TILE
+from centernet.data.check.tile import TILE
 
 
 @pytest.fixture

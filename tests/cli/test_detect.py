@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from centernet import Detections, PointDetector
+from centernet.images.sources import iterate
+from centernet.images.video import Video, VideoWriter
+from centernet.models.test_time import TestTime
 from centernet.ops.suppression import SuppressionSettings
-from centernet.sources import iterate
-from centernet.test_time import TestTime
-from centernet.video import Video, VideoWriter
 
 
 def make_video(path, frames=5):
@@ -234,7 +234,18 @@ def test_scales_that_are_none_are_told(run, tiny, photo, scales):
 
 def test_json_on_the_standard_output_can_be_written_in_any_encoding(tiny, make_photo, tmp_path):
     photo = make_photo(tmp_path / "写真.jpg")
-    command = [sys.executable, "-m", "centernet.cli", "detect", photo.name, "-m", str(tiny), "--no-draw", "--json", "-"]
+    command = [
+        sys.executable,
+        "-m",
+        "centernet.cli.app",
+        "detect",
+        photo.name,
+        "-m",
+        str(tiny),
+        "--no-draw",
+        "--json",
+        "-",
+    ]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ from centernet import PointDetector, load
 
 
 def test_a_detection_in_its_own_process_is_not_noisy(tiny, photo):
-    command = [sys.executable, "-m", "centernet.cli", "detect", photo, "--model", tiny, "--min-score", "0"]
+    command = [sys.executable, "-m", "centernet.cli.app", "detect", photo, "--model", tiny, "--min-score", "0"]
     environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=photo.parent, env=environment)
     assert (done.returncode, done.stderr) == (0, "")

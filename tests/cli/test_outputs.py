@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from centernet import Detections
-from centernet.commands.outputs import JsonArray, Pictures, coco_image_id
+from centernet.cli.outputs import JsonArray, Pictures, coco_image_id
 
 
 def save(folder, sources, inputs=(), tails=("",)):

@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from centernet import Detections
-from centernet.commands.summary import MOST_ROWS, Summary
+from centernet.cli.summary import MOST_ROWS, Summary
 
 
 def printed(summary, method="print"):

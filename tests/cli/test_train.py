@@ -61,7 +61,7 @@ def test_an_interrupted_training_says_how_it_goes_on(run, recipe, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("centernet.training.run._fit_from", interrupted)
+    monkeypatch.setattr("centernet.training.fit._fit_from", interrupted)
     stopped = run("train", recipe)
     assert stopped.code == 130
     assert "Stopped. To go on: the same command with --out runs/mine --resume" in stopped.err

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from centernet.data import Dataset, Sample, load, synthetic
-from centernet.data.check import check
-from centernet.data.check_kinds import KINDS
-from centernet.data.check_remarks import collected_warnings, with_remarks
-from centernet.data.check_sheet import chosen_images as chosen
+from centernet.data.check.checking import check
+from centernet.data.check.kinds import KINDS
+from centernet.data.check.remarks import collected_warnings, with_remarks
+from centernet.data.check.sheet import chosen_images as chosen
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError, SourceError
-from centernet.points.settings import KeypointTask
 
 SIZE = (96, 128)
 FLIP = KeypointTask("figure", ("a", "left_b", "right_b"), flip=(0, 2, 1))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from centernet.data.fitting import fitted_size, resize_into
+from centernet.data.batches.fitting import fitted_size, resize_into
 from centernet.errors import CenterNetError
 from centernet.ops.resize import fitted_sizes, resize_to_canvas
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from centernet.data.keypoint_schema import DEFAULT_DEVIATION, coco_person, flip_of, keypoint_task, numbered, owner_of
+from centernet.data.keypoints import DEFAULT_DEVIATION, coco_person, flip_of, keypoint_task, numbered, owner_of
 from centernet.errors import ConfigError
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
-from centernet.data.loader import Batches
 from centernet.data.sample import Sample
 from centernet.data.synthetic import shapes
 from centernet.errors import CenterNetError, SourceError

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 from centernet.data import Dataset
+from centernet.data.keypoints import KeypointTask
 from centernet.data.merging import check_same
 from centernet.errors import ConfigError
-from centernet.points.settings import KeypointTask
 
 TASK = KeypointTask("cat", ("left", "right"), flip=(1, 0))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from centernet.data.padding import fit_objects, pad_objects
+from centernet.data.batches.padding import fit_objects, pad_objects
 from centernet.data.sample import Sample
 from centernet.errors import CenterNetError
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from centernet.data import Dataset, Sample, load, write
-from centernet.data.check_remarks import collected_warnings
+from centernet.data.check.remarks import collected_warnings
 from centernet.data.formats import FORMATS
 from centernet.errors import ConfigError
 
@@ -243,7 +243,7 @@ class TestRealPhotos:
         assert all(one.source.is_file() for one in found)
 
     def test_coco_keypoints(self, photos):
-        from centernet.data.keypoint_schema import coco_person
+        from centernet.data.keypoints import coco_person
 
         found = load(photos / "coco_keypoints50", split="all")
         assert (len(found), sum(len(one.boxes) for one in found)) == (50, 127)

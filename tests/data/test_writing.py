@@ -14,7 +14,7 @@ from random_datasets import NUMBERS, assert_same, datasets
 
 from centernet.data import Dataset, Sample, load, write
 from centernet.data.formats import FORMATS
-from centernet.data.keypoint_schema import keypoint_task
+from centernet.data.keypoints import keypoint_task
 from centernet.errors import ConfigError
 
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from centernet.errors import ConfigError, SourceError
-from centernet.images import read_image
+from centernet.images.reading import read_image
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from centernet.errors import SourceError
-from centernet.rgb import rgb_from_array, rgb_from_pil
+from centernet.images.rgb import rgb_from_array, rgb_from_pil
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6))
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from centernet.errors import ConfigError, SourceError
-from centernet.sources import Frame, classify, iterate, natural, open_source
+from centernet.images.sources import Frame, classify, iterate, natural, open_source
 
 
 @pytest.fixture
@@ -168,6 +168,6 @@ def test_frames_can_be_read_twice(folder):
 
 
 def test_importing_sources_loads_no_framework_and_no_video():
-    code = "import sys, centernet.sources; print([n for n in ('keras', 'tensorflow', 'av') if n in sys.modules])"
+    code = "import sys, centernet.images.sources; print([n for n in ('keras', 'tensorflow', 'av') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

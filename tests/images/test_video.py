@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from centernet.errors import ConfigError, MissingExtraError, SourceError
-from centernet.sources import Source, iterate, open_source
+from centernet.images.sources import Source, iterate, open_source
 
 av = pytest.importorskip("av", reason="needs the extra `video`")
-from centernet.video import Video, VideoWriter  # noqa: E402
+from centernet.images.video import Video, VideoWriter  # noqa: E402
 
 
 def picture(number=0, height=48, width=64):

@@ -17,10 +17,10 @@ from small import picture, small_detector
 from small_triplets import small_triplets
 
 from centernet import load
-from centernet.config import ModelConfig
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError, DownloadError, MissingExtraError
-from centernet.points.settings import KeypointTask
-from centernet.preprocessing import Preprocessing
+from centernet.models.config import ModelConfig
+from centernet.ops.preprocessing import Preprocessing
 
 TASK = KeypointTask("a", ("left", "right", "top"), flip=(1, 0, 2))
 DETECTORS: dict[str, Callable[[], Any]] = {

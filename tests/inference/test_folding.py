@@ -11,8 +11,8 @@ from backends import forward
 from keras import layers
 
 from centernet import HeadSettings, PointDetector
-from centernet.backbones import build_backbone
-from centernet.folding import fold_batch_normalization
+from centernet.inference.folding import fold_batch_normalization
+from centernet.models.backbones import build_backbone
 
 SMALL_HOURGLASS = {"filters": (16, 16, 24), "blocks": (2, 2, 3), "stem_filters": 16}
 NETWORKS: dict[str, dict[str, Any]] = {

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from centernet import list_models
-from centernet.config import ModelConfig, class_names
+from centernet.data.classes import class_names
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
-from centernet.points.settings import DecoderSettings, HeadSettings, KeypointTask
-from centernet.preprocessing import Preprocessing
+from centernet.models.config import ModelConfig
+from centernet.models.points.settings import DecoderSettings, HeadSettings
+from centernet.ops.preprocessing import Preprocessing
 
 SMALL = {
     "name": "small",

@@ -10,7 +10,7 @@ import pytest
 from gradients import pull_back
 from keras import ops
 
-from centernet.normalization import BatchNormalization, moments
+from centernet.models.normalization import BatchNormalization, moments
 
 EPSILON = 1e-3
 

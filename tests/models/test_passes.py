@@ -13,15 +13,16 @@ import pytest
 from small import picture, small_detector
 from small_triplets import small_triplets
 
-from centernet.config import ModelConfig
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
+from centernet.models.config import ModelConfig
+from centernet.models.points.passes import _average
+from centernet.models.points.settings import DecoderSettings
+from centernet.models.test_time import TestTime
+from centernet.models.triplets.settings import DecoderSettings as TripletDecoderSettings
 from centernet.ops.nms import soft_nms
+from centernet.ops.preprocessing import Preprocessing
 from centernet.ops.suppression import SuppressionSettings
-from centernet.points.passes import _average
-from centernet.points.settings import DecoderSettings, KeypointTask
-from centernet.preprocessing import Preprocessing
-from centernet.test_time import TestTime
-from centernet.triplets.settings import DecoderSettings as TripletDecoderSettings
 
 TASK = KeypointTask("a", ("left", "right", "top"), flip=(1, 0, 2))
 FLIP = TestTime(flip=True)

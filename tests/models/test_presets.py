@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from centernet import list_models, load, presets
-from centernet.checkpoints.cache import cache_dir
+from centernet import list_models, load
+from centernet.checkpoints.descriptions import read_model
 from centernet.errors import ConfigError
+from centernet.files.cache import cache_dir
+from centernet.models import presets
 
-PARAMS = Path(__file__).parent / "goldens" / "model_garden" / "params.yaml"
+PARAMS = Path(__file__).parents[1] / "goldens" / "model_garden" / "params.yaml"
 PUBLISHED = {  # as the tables of the zoo have it: box AP, keypoint AP on COCO val2017
     "centernet_hg104_512x512_coco17_tpu-8": (41.9, None),
     "centernet_hg104_512x512_kpts_coco17_tpu-32": (40.0, 61.4),
@@ -105,7 +107,7 @@ def test_a_name_like_no_other_gets_the_command_that_lists_them():
 
 
 def test_a_yaml_of_ones_own_is_read_with_the_tables_it_names(write):
-    model = presets.read_model(write(small(classes="coco90", keypoints="coco17", task="boxes+keypoints")))
+    model = read_model(write(small(classes="coco90", keypoints="coco17", task="boxes+keypoints")))
     assert (len(model.classes), len(model.keypoints.names), model.keypoint_class) == (90, 17, 0)
 
 
@@ -123,11 +125,11 @@ def test_a_twelfth_model_is_a_yaml_more(write, monkeypatch):
 
 def test_a_table_that_is_not_there_is_named_with_those_that_are(write):
     with pytest.raises(ConfigError, match=r"mine\.yaml .*'coco90'.* Received: 'coco91'"):
-        presets.read_model(write(small(classes="coco91")))
+        read_model(write(small(classes="coco91")))
 
 
 def test_an_experiment_of_model_garden_is_recognized():
-    model = presets.read_model(PARAMS)
+    model = read_model(PARAMS)
     assert (model.backbone["name"], len(model.classes)) == ("hourglass104", 90)
     assert model.preprocessing.sampling == "half_pixel"
 
@@ -135,7 +137,7 @@ def test_an_experiment_of_model_garden_is_recognized():
 def test_an_unknown_key_is_an_error_with_the_file(write):
     path = write(small(decoder={"max_detection": 5}))
     with pytest.raises(ConfigError, match="Did you mean 'max_detections'") as caught:
-        presets.read_model(path)
+        read_model(path)
     assert str(path) in str(caught.value)
 
 
@@ -161,7 +163,7 @@ def test_an_unknown_key_is_an_error_with_the_file(write):
 def test_a_file_that_describes_nothing_is_a_config_error_with_its_path(write, text):
     path = write(text)
     with pytest.raises(ConfigError) as caught:
-        presets.read_model(path)
+        read_model(path)
     assert str(path) in str(caught.value)
 
 
@@ -170,10 +172,10 @@ def test_bytes_that_are_no_text_are_a_config_error(tmp_path, content):
     path = tmp_path / "bytes.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"bytes\.yaml"):
-        presets.read_model(path)
+        read_model(path)
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", "."])
 def test_a_path_that_cannot_be_read_is_a_config_error(tmp_path, name):
     with pytest.raises(ConfigError, match="Expected a YAML file"):
-        presets.read_model(tmp_path / name)
+        read_model(tmp_path / name)

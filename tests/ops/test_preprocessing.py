@@ -10,8 +10,8 @@ from goldens.reference import MODELS, group, outputs
 from keras import ops
 
 from centernet.errors import ConfigError, SourceError
-from centernet.preprocessing import Preprocessing, collate
-from centernet.presets import find_model
+from centernet.models.presets import find_model
+from centernet.ops.preprocessing import Preprocessing, collate
 
 SHAPES = ("landscape", "portrait")
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from keras import ops
 
+from centernet.ops.preprocessing import collate
 from centernet.ops.resize import Sampling, fitted_sizes, resize_to_canvas
-from centernet.preprocessing import collate
 
 TABLE = unit("resize_sizes/table")  # canvas, height, width → height, width
 CANVAS = (24, 32)

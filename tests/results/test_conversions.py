@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from centernet.errors import ConfigError, MissingExtraError
-from centernet.results import Detections
+from centernet.results.detections import Detections
 
 COORDINATES = st.floats(-1e4, 1e4, width=32)
 

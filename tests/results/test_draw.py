@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from centernet.colors import class_color
-from centernet.draw import draw_detections, draw_heatmap
 from centernet.errors import ConfigError
-from centernet.results import Detections
+from centernet.results.colors import class_color
+from centernet.results.detections import Detections
+from centernet.results.draw import draw_detections, draw_heatmap
 
 NAMES = tuple(f"class {i}" for i in range(20))
 GRAY = 128

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
-from centernet.draw_labels import MAX_COVER, Label, draw_labels
+from centernet.results.draw_labels import MAX_COVER, Label, draw_labels
 
 COLOR = (80, 200, 120)
 
@@ -90,7 +90,7 @@ def test_text_stands_out_from_its_background(color):
 
 def test_pillow_without_freetype_has_labels_too(monkeypatch):
     plain = ImageFont.load_default_imagefont()
-    monkeypatch.setattr("centernet.draw_labels._font", lambda size: plain)
+    monkeypatch.setattr("centernet.results.draw_labels._font", lambda size: plain)
     assert len(draw_labels(picture(), [label()])) == 1
 
 

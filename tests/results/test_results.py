@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from centernet.errors import CenterNetError, ConfigError
-from centernet.results import Detections
+from centernet.results.detections import Detections
 
 NAMES = ("person", "dog", "cat")
 
@@ -318,6 +318,6 @@ def test_every_slice_of_sound_detections_is_sound(made):
 
 def test_importing_results_loads_no_pillow_and_no_framework():
     heavy = ["PIL", "keras", "tensorflow", "jax", "torch", "pandas", "av"]
-    code = f"import sys, centernet.results; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, centernet.results.detections; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

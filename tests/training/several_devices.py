@@ -35,7 +35,7 @@ def draws() -> Any:
     import keras
     import tensorflow as tf
 
-    from centernet.augmentation.draws import Draws
+    from centernet.training.augmentation.random_numbers import Draws
     from centernet.training.replicas import own_seed
 
     with scope:

@@ -11,8 +11,8 @@ import pytest
 from small import SIZE, same, small_detector, state
 
 from centernet.data import synthetic
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
-from centernet.points.settings import KeypointTask
 
 CLASSES = ("circle", "square")
 OPTIONS = {"batch_size": 4, "epochs": 1, "evaluate_every": 1, "verbose": 0}

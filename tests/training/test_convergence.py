@@ -6,11 +6,11 @@ import keras
 import pytest
 
 from centernet import PointDetector, TripletDetector
-from centernet.augmentation import AugmentationSettings
 from centernet.data import synthetic
-from centernet.points.settings import HeadSettings
-from centernet.triplets.settings import DecoderSettings as TripletDecoder
-from centernet.triplets.settings import HeadSettings as TripletHeads
+from centernet.models.points.settings import HeadSettings
+from centernet.models.triplets.settings import DecoderSettings as TripletDecoder
+from centernet.models.triplets.settings import HeadSettings as TripletHeads
+from centernet.training.augmentation import AugmentationSettings
 
 CLASSES = ("circle", "square", "triangle")
 SIZE = (96, 96)

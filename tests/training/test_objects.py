@@ -9,11 +9,12 @@ import keras
 import numpy as np
 import pytest
 
-from centernet.config import ModelConfig
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
-from centernet.points.settings import DecoderSettings, HeadSettings, KeypointTask
-from centernet.preprocessing import Preprocessing
-from centernet.training.objects import check_batch
+from centernet.models.config import ModelConfig
+from centernet.models.points.settings import DecoderSettings, HeadSettings
+from centernet.ops.preprocessing import Preprocessing
+from centernet.training.batch_checks import check_batch
 
 CONFIG = ModelConfig(
     name="some_detector",

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from small import small_detector
 
+from centernet.cli.recipe import read_recipe
 from centernet.data import synthetic
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
-from centernet.points.settings import KeypointTask
-from centernet.training.recipe import read_recipe
 
 TEXT = """
 model: {name: mine, backbone: {name: mobilenetv2_fpn}, preprocessing: {size: [64, 64]}}

@@ -17,18 +17,18 @@ import pytest
 from small import SIZE, same, small_detector, state
 
 from centernet import PointDetector
-from centernet.augmentation import AugmentationSettings
-from centernet.backbones import BACKBONES
-from centernet.config import Archive, Published
 from centernet.data import synthetic
 from centernet.errors import ConfigError, TrainingError
-from centernet.loader import describe, load
-from centernet.points.settings import HeadSettings
-from centernet.training.averages import averaged_weights
+from centernet.loading import describe, load
+from centernet.models.backbones import BACKBONES
+from centernet.models.config import Archive, Published
+from centernet.models.points.settings import HeadSettings
+from centernet.training.augmentation import AugmentationSettings
 from centernet.training.best import best_of
-from centernet.training.run import make_learner
+from centernet.training.fit import make_learner
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import find_state
+from centernet.training.weight_averages import averaged_weights
 
 CLASSES = ("circle", "square")
 OPTIONS = {"batch_size": 4, "learning_rate": 2e-3, "evaluate_every": 0, "verbose": 0}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from centernet.augmentation import AugmentationSettings
 from centernet.errors import ConfigError
+from centernet.training.augmentation import AugmentationSettings
 from centernet.training.settings import TrainingSettings
 
 

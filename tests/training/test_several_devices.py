@@ -78,7 +78,7 @@ def test_what_several_devices_cannot_do_is_refused(monkeypatch: pytest.MonkeyPat
     from small import SIZE, small_detector
 
     from centernet.data import synthetic
-    from centernet.training import run
+    from centernet.training import fit as run
 
     monkeypatch.setattr(run, "strategy_of", lambda detector: SimpleNamespace(num_replicas_in_sync=2))
     scenes, detector = synthetic.shapes(8, SIZE, classes=("circle", "square")), small_detector(("circle", "square"))

@@ -7,7 +7,7 @@ import pytest
 from small import small_detector, state
 
 from centernet.errors import CheckpointError, DownloadError
-from centernet.training.run import make_learner
+from centernet.training.fit import make_learner
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import Position, find_state, restore_state, save_state
 

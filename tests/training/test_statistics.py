@@ -9,7 +9,7 @@ from small import BACKBONE, SIZE, small_detector, state
 from small_triplets import small_triplets
 
 from centernet.data import synthetic
-from centernet.training.statistics import forgetting
+from centernet.training.batch_statistics import forgetting
 
 
 def momenta(detector):

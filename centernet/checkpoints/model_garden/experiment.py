@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from centernet.errors import ConfigError
-from centernet.yaml_files import read_yaml
+from centernet.files.yaml_files import read_yaml
 
 Section = Mapping[str, Any]
 

@@ -1,7 +1,7 @@
 """CenterNet of the TensorFlow Model Garden (`official.projects.centernet`): the names in its checkpoints.
 
 Its checkpoints hold the Hourglass detectors of the TF2 Detection Zoo under other names, so translating the
-names is all that loading them takes. Its experiment files are read by `centernet.checkpoints.experiment`.
+names is all that loading them takes. Its experiment files are read by `centernet.checkpoints.model_garden.experiment`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from centernet.checkpoints.experiment import is_experiment, read_experiment
+from centernet.checkpoints.model_garden.experiment import is_experiment, read_experiment
 from centernet.errors import CheckpointError
 
 __all__ = ["is_experiment", "leftover_reason", "looks_like_model_garden", "read_experiment", "zoo_names"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from centernet.checkpoints.pytorch_container import Place, damaged, reading
-from centernet.checkpoints.pytorch_records import STORAGE_TYPES, StoredTensor, shown
-from centernet.checkpoints.pytorch_stream import is_pytorch_file, read_contents
+from centernet.checkpoints.pytorch.container import Place, damaged, reading
+from centernet.checkpoints.pytorch.records import STORAGE_TYPES, StoredTensor, shown
+from centernet.checkpoints.pytorch.stream import is_pytorch_file, read_contents
 from centernet.errors import CheckpointError
 
 __all__ = ["PyTorchCheckpoint", "is_pytorch_file"]

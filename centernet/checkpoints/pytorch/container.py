@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from centernet.checkpoints.pytorch_records import STORAGE_TYPES, Storage, shown
+from centernet.checkpoints.pytorch.records import STORAGE_TYPES, Storage, shown
 from centernet.errors import CheckpointError
 
 # Hourglass-104 needs 0.2 MiB for its pickle, and its archive has 0.1 MiB of directory.

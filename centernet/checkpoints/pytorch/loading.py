@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from centernet.checkpoints.pytorch import PyTorchCheckpoint
-from centernet.checkpoints.pytorch_names import VARIABLES, Source, head_source, layer_source
-from centernet.checkpoints.pytorch_recognize import recognize_pytorch, refuse_unloadable
+from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint
+from centernet.checkpoints.pytorch.names import VARIABLES, Source, head_source, layer_source
+from centernet.checkpoints.pytorch.recognize import recognize_pytorch, refuse_unloadable
 from centernet.checkpoints.report import LoadReport
 from centernet.errors import CheckpointError
 
@@ -52,7 +52,7 @@ def triplet_source(layer: str, path: str) -> Source:
     Raises:
         KeyError: If the reference has no such layer.
     """
-    from centernet.triplets.pooling import REFERENCE_NAMES
+    from centernet.models.triplets.pooling import REFERENCE_NAMES
 
     *_, part, variable = path.split("/")
     if match := re.fullmatch(r"(top_left|bottom_right|center)_(\d+)_pooling", layer):

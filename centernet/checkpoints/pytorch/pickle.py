@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
-from centernet.checkpoints.pytorch_records import (
+from centernet.checkpoints.pytorch.records import (
     MAX_INTEGER,
     STORAGE_TYPES,
     Global,

@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from centernet.checkpoints.pytorch_container import (
+from centernet.checkpoints.pytorch.container import (
     MAX_DESCRIPTION,
     Contents,
     Place,
@@ -15,9 +15,9 @@ from centernet.checkpoints.pytorch_container import (
     length,
     reading,
 )
-from centernet.checkpoints.pytorch_pickle import interpret
-from centernet.checkpoints.pytorch_records import shown
-from centernet.checkpoints.pytorch_zip import DESCRIPTION, ZIP_START, directory, read_zip, starts_as_pytorch
+from centernet.checkpoints.pytorch.pickle import interpret
+from centernet.checkpoints.pytorch.records import shown
+from centernet.checkpoints.pytorch.zip_form import DESCRIPTION, ZIP_START, directory, read_zip, starts_as_pytorch
 from centernet.errors import CheckpointError
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C

@@ -9,7 +9,7 @@ from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Any
 
-from centernet.checkpoints.pytorch_container import (
+from centernet.checkpoints.pytorch.container import (
     MAX_DESCRIPTION,
     Contents,
     Place,
@@ -18,8 +18,8 @@ from centernet.checkpoints.pytorch_container import (
     length,
     reading,
 )
-from centernet.checkpoints.pytorch_pickle import interpret
-from centernet.checkpoints.pytorch_records import shown
+from centernet.checkpoints.pytorch.pickle import interpret
+from centernet.checkpoints.pytorch.records import shown
 from centernet.errors import CheckpointError
 
 ZIP_START = b"PK\x03\x04"

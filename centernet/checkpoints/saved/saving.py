@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import centernet
-from centernet.config import ModelConfig
 from centernet.errors import CheckpointError, ConfigError, DownloadError
+from centernet.files.package import package_version
+from centernet.models.config import ModelConfig
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
@@ -52,7 +52,7 @@ def save(
 
 
 def _write(detector: Any, folder: Path, dtype: str) -> None:
-    from centernet import weights_file
+    from centernet.checkpoints.saved import weights_file
 
     folder.mkdir()
     weights_file.write_weights(detector, folder / WEIGHTS, dtype)
@@ -61,7 +61,7 @@ def _write(detector: Any, folder: Path, dtype: str) -> None:
 
 def write_config(detector: Any, path: Path) -> None:
     """Write the description of a detector, with the versions that it was written by."""
-    versions = {"centernet": centernet.__version__, "keras": importlib.metadata.version("keras")}
+    versions = {"centernet": package_version(), "keras": importlib.metadata.version("keras")}
     description = {"format": FORMAT, "versions": versions, "model": detector.config.to_dict()}
     path.write_text(json.dumps(description, indent=1), encoding="utf-8")
 

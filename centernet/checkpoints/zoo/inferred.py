@@ -7,12 +7,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from centernet import presets
-from centernet.backbones import default_preprocessing
-from centernet.checkpoints.recognize import FAMILY, Recognized, recognize
-from centernet.checkpoints.tf_checkpoint import MODEL_GARDEN, TensorFlowCheckpoint
-from centernet.config import ModelConfig
+from centernet.checkpoints.zoo.recognize import FAMILY, Recognized, recognize
+from centernet.checkpoints.zoo.tf_checkpoint import MODEL_GARDEN, TensorFlowCheckpoint
 from centernet.errors import CheckpointError
+from centernet.models import presets
+from centernet.models.backbones import default_preprocessing
+from centernet.models.config import ModelConfig
 
 COCO_SLOTS, COCO_KEYPOINTS = 90, 17
 logger = logging.getLogger("centernet")

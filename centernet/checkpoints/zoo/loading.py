@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from centernet.checkpoints.recognize import FAMILY, recognize
 from centernet.checkpoints.report import LoadReport
-from centernet.checkpoints.tf_checkpoint import TensorFlowCheckpoint
-from centernet.checkpoints.zoo_names import DEFAULT_TASK, UNUSED_LAYERS, head_paths, layer_paths
+from centernet.checkpoints.zoo.names import DEFAULT_TASK, UNUSED_LAYERS, head_paths, layer_paths
+from centernet.checkpoints.zoo.recognize import FAMILY, recognize
+from centernet.checkpoints.zoo.tf_checkpoint import TensorFlowCheckpoint
 from centernet.errors import CheckpointError
 
 NAMES_SHOWN = 8

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from centernet.checkpoints.text_proto import Message, parse_text_proto
 from centernet.errors import ConfigError
+from centernet.files.text_proto import Message, parse_text_proto
 
 # Type of the feature extractor → our backbone and its arguments.
 EXTRACTORS: Mapping[str, dict[str, Any]] = {
@@ -87,7 +87,7 @@ def _backbone(extractor: Message, path: Path) -> dict[str, Any]:
 
 
 def _preprocessing(net: Message, extractor: Message, path: Path) -> dict[str, Any]:
-    from centernet.backbones import default_preprocessing
+    from centernet.models.backbones import default_preprocessing
 
     resizer = _section(net, "image_resizer", path)
     keep = _section(resizer, "keep_aspect_ratio_resizer", path)

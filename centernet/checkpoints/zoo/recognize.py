@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from centernet.checkpoints.tf_checkpoint import TensorFlowCheckpoint
-from centernet.checkpoints.zoo_names import EXTRACTOR, HEADS, NECK, TRUNK, Path
+from centernet.checkpoints.zoo.names import EXTRACTOR, HEADS, NECK, TRUNK, Path
+from centernet.checkpoints.zoo.tf_checkpoint import TensorFlowCheckpoint
 
 # Number of layers with weights in the trunk (without an ImageNet classifier) → backbone.
 TRUNK_LAYERS = {106: "resnet50_v1_fpn", 208: "resnet101_v1_fpn", 102: "resnet50_v2", 204: "resnet101_v2"}

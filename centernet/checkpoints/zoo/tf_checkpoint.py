@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import keras
 
-from centernet.checkpoints import model_garden
+from centernet.checkpoints.model_garden import object_graph as model_garden
 from centernet.errors import CheckpointError
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from centernet.commands.detect import DEFAULT_MODEL
+from centernet.cli.commands.detect import DEFAULT_MODEL
 
 
 def benchmark(
@@ -16,9 +16,9 @@ def benchmark(
     runs: Annotated[int, typer.Option(min=3, help="Rounds; each measures every row once.")] = 20,
 ) -> None:
     """Time the detection of one image: the whole of it, and the network alone."""
-    from centernet.benchmark import measure, parse_size, table, title
-    from centernet.commands import console
-    from centernet.loader import load
+    from centernet.cli import console
+    from centernet.cli.measure import measure, parse_size, table, title
+    from centernet.loading import load
 
     width, height = parse_size(size)
     detector = load(model, weights)

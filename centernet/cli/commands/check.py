@@ -17,10 +17,10 @@ from centernet.errors import ConfigError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from centernet.data.check_report import CheckReport
+    from centernet.cli.recipe import Recipe
+    from centernet.data.check.report import CheckReport
     from centernet.data.dataset import Dataset
-    from centernet.preprocessing import Preprocessing
-    from centernet.training.recipe import Recipe
+    from centernet.ops.preprocessing import Preprocessing
 
 QUALITY = 90
 
@@ -46,12 +46,12 @@ def check(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what was read from where.")] = False,
 ) -> None:
     """Look for everything in a dataset that would spoil a training. The exit code is 1 if it can't be trained on."""
-    from centernet.commands import arguments, console
-    from centernet.data.check import INPUT_SIZE
-    from centernet.data.check import check as run
-    from centernet.data.check_remarks import collected_warnings, with_remarks
+    from centernet.cli import arguments, console
+    from centernet.cli.recipe import read_recipe
+    from centernet.data.check.checking import INPUT_SIZE
+    from centernet.data.check.checking import check as run
+    from centernet.data.check.remarks import collected_warnings, with_remarks
     from centernet.data.reading import load
-    from centernet.training.recipe import read_recipe
 
     console.show_log(verbose)
     plan = read_recipe(recipe) if recipe else None
@@ -103,9 +103,9 @@ def _ensure_no_image(out: Path, dataset: Dataset) -> None:
 
 def _preprocessing(plan: Recipe) -> Preprocessing:
     """Of the detector that a recipe trains."""
-    from centernet.fields import read_fields
-    from centernet.loader import describe
-    from centernet.preprocessing import Preprocessing
+    from centernet.files.validation import read_fields
+    from centernet.loading import describe
+    from centernet.ops.preprocessing import Preprocessing
 
     if isinstance(plan.model, str):
         return describe(plan.model).preprocessing
@@ -114,7 +114,7 @@ def _preprocessing(plan: Recipe) -> Preprocessing:
 
 
 def _augmented(report: CheckReport, plan: Recipe | None) -> Image.Image | None:
-    from centernet.data.check_augmented import PUBLISHED, draw_augmented
+    from centernet.cli.augmented_sheet import PUBLISHED, draw_augmented
 
     dataset, size = report.readable, report.input_size
     if not len(dataset):
@@ -132,7 +132,7 @@ def _augmented(report: CheckReport, plan: Recipe | None) -> Image.Image | None:
 def _progress(total: int) -> Iterator[Callable[[], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from centernet.commands import console
+    from centernet.cli import console
 
     columns = (TextColumn("Checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console.stderr(), transient=True, disable=not console.stderr().is_terminal) as bar:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from centernet.commands.arguments import split_names
+from centernet.cli.arguments import split_names
 
 
 class Precision(StrEnum):
@@ -31,10 +31,10 @@ def convert(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
 ) -> None:
     """Save a model in the library's own form, which loads fastest, and say what was taken from where."""
-    from centernet.commands import console
+    from centernet.checkpoints.saved.form import check_form
+    from centernet.cli import console
     from centernet.errors import ConfigError
-    from centernet.loader import PUBLISHED, load
-    from centernet.saved_form import check_form
+    from centernet.loading import PUBLISHED, load
 
     options = {"dtype": dtype.value} if dtype else {}
     check_form(target, **options)  # before anyone has waited for a model

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from PIL import Image
     from rich.console import Console
 
-    from centernet.commands.outputs import Render
-    from centernet.commands.summary import Summary
+    from centernet.cli.outputs import Render
+    from centernet.cli.summary import Summary
     from centernet.detector import Detector
-    from centernet.results import Detections
+    from centernet.results.detections import Detections
 
 DEFAULT_MODEL = "centernet_mobilenetv2fpn_512x512_coco17_od"
 
@@ -69,11 +69,11 @@ def detect(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what was loaded from where.")] = False,
 ) -> None:
     """Find objects, and write pictures of them to a folder. A camera is stopped with Ctrl-C."""
-    from centernet.commands import arguments, console
-    from centernet.commands.inputs import count_images, group_sources, input_files, open_inputs
-    from centernet.commands.outputs import JsonArray, Pictures
-    from centernet.commands.run import Records, Run
-    from centernet.commands.summary import Summary
+    from centernet.cli import arguments, console
+    from centernet.cli.inputs import count_images, group_sources, input_files, open_inputs
+    from centernet.cli.outputs import JsonArray, Pictures
+    from centernet.cli.run import Records, Run
+    from centernet.cli.summary import Summary
     from centernet.errors import ConfigError
 
     console.show_log(verbose)
@@ -122,9 +122,9 @@ def load_detector(model: str, weights: str | None, classes: list[str] | None) ->
     Raises:
         ConfigError: If the weights have no such classes.
     """
-    from centernet.commands import console
+    from centernet.cli import console
     from centernet.errors import ConfigError
-    from centernet.loader import PUBLISHED, load
+    from centernet.loading import PUBLISHED, load
 
     if console.stderr().is_terminal:
         console.stderr().print(f"Loading {model} …", soft_wrap=True)
@@ -140,7 +140,7 @@ def load_detector(model: str, weights: str | None, classes: list[str] | None) ->
 
 def _renders(detector: Detector, drawn: bool, heatmap: bool) -> dict[str, Render]:
     """What is appended to a picture's name → how it is drawn."""
-    from centernet.draw import draw_heatmap
+    from centernet.results.draw import draw_heatmap
 
     def draw(found: Detections) -> Image.Image:
         assert found.image is not None  # detection keeps it
@@ -155,7 +155,7 @@ def _renders(detector: Detector, drawn: bool, heatmap: bool) -> dict[str, Render
 
 
 def _report(summary: Summary, tables: Console) -> None:
-    from centernet.commands import console
+    from centernet.cli import console
 
     summary.print(tables)
     summary.print_failures(console.stderr())

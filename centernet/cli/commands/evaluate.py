@@ -60,8 +60,8 @@ def evaluate(
 
     Images that can't be read are named and left out; then the exit code is 1.
     """
-    from centernet.commands import arguments, console
-    from centernet.commands.detect import load_detector
+    from centernet.cli import arguments, console
+    from centernet.cli.commands.detect import load_detector
     from centernet.evaluation.evaluating import evaluate as run
     from centernet.evaluation.report import PAGE, ensure_no_report
 

@@ -20,10 +20,10 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write a detector to ONNX, LiteRT or a SavedModel: uint8 images in, boxes out."""
-    from centernet.commands import console
+    from centernet.cli import console
     from centernet.errors import ConfigError
-    from centernet.exporting.export import check_target, description_of
-    from centernet.loader import load
+    from centernet.inference.exporting.export import check_target, description_of
+    from centernet.loading import load
 
     form = check_target(target)
     for path in (target, *([description_of(target)] if form.suffix else [])):

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from centernet.commands.console import UNLIMITED_WIDTH
+from centernet.cli.console import UNLIMITED_WIDTH
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from centernet.config import ModelConfig
+    from centernet.models.config import ModelConfig
 
 NUMBERS = ("size", "box\nAP", "keypoint\nAP", "ms")
 COLUMNS = ("name", "network", "task", *NUMBERS)
@@ -29,7 +29,7 @@ def models(
 
     Average precision is that of COCO val2017 unless the model says otherwise, 0–100; ms is the published latency.
     """
-    from centernet.presets import list_models
+    from centernet.models.presets import list_models
 
     if as_json:
         import json
@@ -58,7 +58,7 @@ def _description(model: ModelConfig) -> dict[str, Any]:
 
 
 def _print_table(listed: tuple[ModelConfig, ...]) -> None:
-    from centernet.commands import console
+    from centernet.cli import console
 
     out = console.stdout()
     rows = [_cells(model) for model in listed]

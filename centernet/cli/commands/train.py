@@ -29,8 +29,8 @@ def train(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
 ) -> None:
     """Train a detector on your own photos: a recipe says on which and how, --set changes it."""
-    from centernet.commands import console
-    from centernet.training.recipe import read_recipe
+    from centernet.cli import console
+    from centernet.cli.recipe import read_recipe
 
     console.show_log(verbose)
     plan = read_recipe(recipe, changes or [])
@@ -38,7 +38,7 @@ def train(
     _describe(training, validation)
     from centernet.training.best import BEST, best_of
     from centernet.training.checks import check_folder
-    from centernet.training.run import MODEL, fit
+    from centernet.training.fit import MODEL, fit
 
     folder = out or Path("runs") / recipe.stem
     if overfit is None:
@@ -68,7 +68,7 @@ def train(
 
 
 def _describe(*datasets: Dataset) -> None:
-    from centernet.commands import console
+    from centernet.cli import console
 
     for dataset in datasets:
         boxes = sum(len(sample.boxes) for sample in dataset)
@@ -77,7 +77,7 @@ def _describe(*datasets: Dataset) -> None:
 
 
 def _overfit(detector: Any, dataset: Dataset, count: int, settings: Any) -> None:
-    from centernet.commands import console
+    from centernet.cli import console
     from centernet.training.overfit import overfit
 
     ap = overfit(detector, dataset, count, settings)

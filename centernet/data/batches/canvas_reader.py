@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from centernet.data.batches.fitting import fitted_size, resize_into
 from centernet.data.dataset import Dataset
-from centernet.data.fitting import fitted_size, resize_into
 from centernet.errors import SourceError
 
 logger = logging.getLogger("centernet")

@@ -13,10 +13,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from centernet.data.canvas_reader import CanvasReader, Placed
+from centernet.data.batches.canvas_reader import CanvasReader, Placed
+from centernet.data.batches.fitting import SAMPLINGS
+from centernet.data.batches.padding import fit_objects, pad_objects
 from centernet.data.dataset import Dataset
-from centernet.data.fitting import SAMPLINGS
-from centernet.data.padding import fit_objects, pad_objects
 from centernet.errors import ConfigError
 
 logger = logging.getLogger("centernet")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from centernet.data.check_objects import TOLERANCE, Objects, excess, is_sound, later
-from centernet.data.check_problems import Problem, of_objects
+from centernet.data.check.objects import TOLERANCE, Objects, excess, is_sound, later
+from centernet.data.check.problems import Problem, of_objects
 from centernet.data.dataset import Dataset
 from centernet.data.overlaps import overlaps_of
 

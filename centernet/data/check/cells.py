@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from centernet.data.check_boxes import repeats
-from centernet.data.check_objects import Objects, later
-from centernet.data.check_problems import Problem, of_objects
+from centernet.data.batches.fitting import fitted_size
+from centernet.data.check.boxes import repeats
+from centernet.data.check.objects import Objects, later
+from centernet.data.check.problems import Problem, of_objects
 from centernet.data.dataset import Dataset
-from centernet.data.fitting import fitted_size
-from centernet.points.settings import DecoderSettings
-from centernet.preprocessing import STRIDE
+from centernet.models.points.settings import DecoderSettings
+from centernet.ops.preprocessing import STRIDE
 
 # Parts of all objects from which on it is a problem. At 512x512, COCO has 0.1 % that share a cell.
 MOST_SHARED, MOST_SMALL, MOST_CROWDED = 0.01, 0.05, 0.01

@@ -11,19 +11,19 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from centernet.data.check_boxes import box_problems
-from centernet.data.check_cells import cell_problems, layout_of
-from centernet.data.check_classes import class_problems
-from centernet.data.check_counts import class_counts, figures
-from centernet.data.check_images import ImageFacts, image_problems, read_facts, stated_facts
-from centernet.data.check_keypoints import keypoint_problems
-from centernet.data.check_objects import Objects, is_sound
-from centernet.data.check_problems import Problem, problem
-from centernet.data.check_readings import misread
-from centernet.data.check_report import CheckReport, worst_first
+from centernet.data.check.boxes import box_problems
+from centernet.data.check.cells import cell_problems, layout_of
+from centernet.data.check.classes import class_problems
+from centernet.data.check.counts import class_counts, figures
+from centernet.data.check.images import ImageFacts, image_problems, read_facts, stated_facts
+from centernet.data.check.keypoints import keypoint_problems
+from centernet.data.check.objects import Objects, is_sound
+from centernet.data.check.problems import Problem, problem
+from centernet.data.check.readings import misread
+from centernet.data.check.report import CheckReport, worst_first
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
-from centernet.preprocessing import STRIDE
+from centernet.ops.preprocessing import STRIDE
 
 INPUT_SIZE = (512, 512)
 

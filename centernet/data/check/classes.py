@@ -7,8 +7,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from centernet.data.check_objects import Objects
-from centernet.data.check_problems import Problem, of_objects, problem
+from centernet.data.check.objects import Objects
+from centernet.data.check.problems import Problem, of_objects, problem
 from centernet.data.classes import UNKNOWN
 from centernet.data.dataset import Dataset
 

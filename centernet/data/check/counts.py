@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from centernet.data.check_cells import Layout
-from centernet.data.check_objects import Objects
+from centernet.data.check.cells import Layout
+from centernet.data.check.objects import Objects
 from centernet.data.dataset import Dataset
-from centernet.points.settings import DecoderSettings
+from centernet.models.points.settings import DecoderSettings
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 

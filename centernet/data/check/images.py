@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from centernet.data.check_problems import SHOWN, Problem, of_images
-from centernet.data.check_report import FAILURES
+from centernet.data.check.problems import SHOWN, Problem, of_images
+from centernet.data.check.report import FAILURES
 from centernet.data.dataset import Dataset
 from centernet.data.image_files import upright_size
 from centernet.data.sample import Sample
 from centernet.errors import SourceError
-from centernet.images import read_image
+from centernet.images.reading import read_image
 
 MOST_WORKERS = 8
 MISSING, TRUNCATED, UNREADABLE = FAILURES

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from centernet.data.check_objects import TOLERANCE, Objects, is_sound
-from centernet.data.check_problems import Problem, of_images, of_objects, problem
+from centernet.data.check.objects import TOLERANCE, Objects, is_sound
+from centernet.data.check.problems import Problem, of_images, of_objects, problem
 from centernet.data.dataset import Dataset
-from centernet.data.keypoint_schema import flip_of
+from centernet.data.keypoints import KeypointTask, flip_of
 from centernet.data.sample import Sample
-from centernet.points.settings import DecoderSettings, KeypointTask
+from centernet.models.points.settings import DecoderSettings
 
 
 def keypoint_problems(dataset: Dataset, objects: Objects) -> list[Problem]:

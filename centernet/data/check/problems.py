@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from centernet.data.check_kinds import KINDS, Level
-from centernet.data.check_objects import Objects
+from centernet.data.check.kinds import KINDS, Level
+from centernet.data.check.objects import Objects
 from centernet.data.dataset import Dataset
 
 SHOWN = 5  # cases that a text names

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from centernet.data.check_objects import Objects, is_sound
-from centernet.data.check_problems import Problem, of_objects
+from centernet.data.check.objects import Objects, is_sound
+from centernet.data.check.problems import Problem, of_objects
 from centernet.data.dataset import Dataset
 
 FEWEST = 3  # boxes that make no sense as they are read

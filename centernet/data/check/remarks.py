@@ -7,9 +7,9 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from centernet.data.check_kinds import KINDS
-from centernet.data.check_problems import Problem
-from centernet.data.check_report import CheckReport, worst_first
+from centernet.data.check.kinds import KINDS
+from centernet.data.check.problems import Problem
+from centernet.data.check.report import CheckReport, worst_first
 from centernet.data.classes import FOUND_BY_CHECK
 
 

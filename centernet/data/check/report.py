@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from centernet.data.check_counts import ClassCounts, Figures
-from centernet.data.check_problems import Problem
+from centernet.data.check.counts import ClassCounts, Figures
+from centernet.data.check.problems import Problem
 from centernet.data.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class CheckReport:
 
     def __str__(self) -> str:
         """Counts, problems, notes, classes and the verdict."""
-        from centernet.data.check_text import as_text
+        from centernet.data.check.text import as_text
 
         return as_text(self)
 
@@ -104,7 +104,7 @@ class CheckReport:
         Args:
             count: How many images, at most.
         """
-        from centernet.data.check_sheet import contact_sheet
+        from centernet.data.check.sheet import contact_sheet
 
         return contact_sheet(self, count)
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from centernet.data.check_tile import TILE, Tile, draw_tile, failed_tile
+from centernet.data.check.tile import TILE, Tile, draw_tile, failed_tile
 
 if TYPE_CHECKING:
-    from centernet.data.check_report import CheckReport
+    from centernet.data.check.report import CheckReport
 
 COLUMNS = 4
 GAP = 6

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from centernet.data.check_problems import Problem
-from centernet.evaluation.table import amount
-from centernet.points.settings import DecoderSettings
+from centernet.data.check.problems import Problem
+from centernet.files.formatting import amount
+from centernet.models.points.settings import DecoderSettings
 
 if TYPE_CHECKING:
-    from centernet.data.check_report import CheckReport, ClassCounts
+    from centernet.data.check.report import CheckReport, ClassCounts
 
 MOST_CLASSES = 100
 NONE = "–"

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from centernet.colors import Color
 from centernet.data.dataset import Dataset
-from centernet.draw import draw_detections
-from centernet.draw_labels import Label, Rectangle, draw_labels
-from centernet.results import Detections
+from centernet.results.colors import Color
+from centernet.results.detections import Detections
+from centernet.results.draw import draw_detections
+from centernet.results.draw_labels import Label, Rectangle, draw_labels
 
 TILE = (400, 326)  # pixels along x and y, with the caption
 CAPTION = 22

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from centernet.config import class_names
-from centernet.data.keypoint_schema import SIGMA_SCALE, keypoint_task
+from centernet.data.classes import class_names
+from centernet.data.keypoints import SIGMA_SCALE, KeypointTask, keypoint_task
 from centernet.data.skipped import UNREADABLE
 from centernet.errors import ConfigError
-from centernet.points.settings import KeypointTask
 
 Row = Mapping[str, Any]
 logger = logging.getLogger("centernet")

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from centernet.data.dataset import Dataset
-from centernet.data.keypoint_schema import SIGMA_SCALE
-from centernet.data.numbers import shortest
+from centernet.data.keypoints import SIGMA_SCALE, KeypointTask
 from centernet.data.sample import Sample
-from centernet.points.settings import KeypointTask
+from centernet.files.formatting import shortest
 
 
 def content_of(dataset: Dataset, files: Sequence[str]) -> dict[str, Any]:

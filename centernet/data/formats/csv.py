@@ -23,11 +23,11 @@ import numpy as np
 from centernet.data.dataset import Dataset
 from centernet.data.image_copies import ImageCopies
 from centernet.data.image_files import image_ids, photo_at, photos_folder
-from centernet.data.numbers import shortest
 from centernet.data.sample import Sample
 from centernet.data.skipped import Skipped
 from centernet.data.splits import ALL, NAMES, disjoint, split_in
 from centernet.errors import ConfigError
+from centernet.files.formatting import shortest
 
 # What a column says → its names, the preferred first; case and blanks don't matter.
 COLUMNS: Mapping[str, Sequence[str]] = {

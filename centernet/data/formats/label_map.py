@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from centernet.checkpoints.text_proto import parse_text_proto
 from centernet.data.dataset import Dataset
+from centernet.data.keypoints import KeypointTask
 from centernet.data.skipped import UNREADABLE
 from centernet.errors import ConfigError
-from centernet.points.settings import KeypointTask
+from centernet.files.text_proto import parse_text_proto
 
 _CONTROLS = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
 

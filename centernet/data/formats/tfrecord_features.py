@@ -9,17 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from centernet.config import class_names
-from centernet.data.classes import UNKNOWN
+from centernet.data.classes import UNKNOWN, class_names
 from centernet.data.dataset import Dataset
 from centernet.data.formats.label_map import LabelMap
 from centernet.data.image_copies import as_png, encoded, kind_of
 from centernet.data.image_files import image_id, image_ids, upright_size
-from centernet.data.keypoint_schema import keypoint_task, numbered, owner_of
+from centernet.data.keypoints import KeypointTask, keypoint_task, numbered, owner_of
 from centernet.data.sample import DERIVED, Sample
 from centernet.errors import ConfigError
-from centernet.images import read_image
-from centernet.points.settings import KeypointTask
+from centernet.images.reading import read_image
 
 Features = Mapping[str, list[Any]]
 IMAGE = "image/encoded"

@@ -30,11 +30,11 @@ from centernet.data.dataset import Dataset
 from centernet.data.formats.voc_files import Photos, parts_of
 from centernet.data.image_copies import ImageCopies
 from centernet.data.image_files import image_ids
-from centernet.data.numbers import shortest
 from centernet.data.sample import Sample
 from centernet.data.skipped import UNREADABLE, Skipped
 from centernet.data.splits import ALL
 from centernet.errors import ConfigError
+from centernet.files.formatting import shortest
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _HEAD = 2048

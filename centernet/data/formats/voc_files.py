@@ -11,7 +11,7 @@ from pathlib import Path
 from centernet.data.image_files import is_image
 from centernet.data.splits import ALL, NAMES, split_in
 from centernet.errors import ConfigError
-from centernet.sources import natural
+from centernet.images.sources import natural
 
 ANNOTATIONS = "annotations"
 PHOTOS = ("jpegimages", "images")

@@ -22,19 +22,18 @@ from typing import Any
 
 import yaml
 
-from centernet.config import class_names
+from centernet.data.classes import class_names
 from centernet.data.dataset import Dataset
 from centernet.data.formats.yolo_labels import Labels, Shape, line_of, named_owner, read_labels, task_of
 from centernet.data.formats.yolo_yaml import find_yaml
 from centernet.data.image_copies import ImageCopies
 from centernet.data.image_files import image_ids, images_below, is_image, upright_size
-from centernet.data.keypoint_schema import owner_of
+from centernet.data.keypoints import KeypointTask, owner_of
 from centernet.data.merging import merged
 from centernet.data.sample import Sample
 from centernet.data.skipped import UNREADABLE, Skipped
 from centernet.data.splits import ALL, NAMES, disjoint
 from centernet.errors import ConfigError, SourceError
-from centernet.points.settings import KeypointTask
 
 logger = logging.getLogger("centernet")
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from centernet.data.keypoint_schema import keypoint_task, numbered
+from centernet.data.keypoints import KeypointTask, keypoint_task, numbered
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError
-from centernet.points.settings import KeypointTask
 
 
 @dataclass(frozen=True)

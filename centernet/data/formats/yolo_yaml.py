@@ -10,7 +10,7 @@ import yaml
 
 from centernet.data.splits import NAMES
 from centernet.errors import ConfigError
-from centernet.yaml_files import read_yaml
+from centernet.files.yaml_files import read_yaml
 
 SUFFIXES = (".yaml", ".yml")
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import keras
 
+from centernet.checkpoints.saved.saving import CONFIG, put_in_place, read_config, write_config
 from centernet.errors import CenterNetError, ConfigError, DownloadError, MissingExtraError
-from centernet.exporting.formats import Format, format_of
-from centernet.exporting.graph import graph_of
-from centernet.saving import CONFIG, put_in_place, read_config, write_config
+from centernet.inference.exporting.formats import Format, format_of
+from centernet.inference.exporting.graph import graph_of
 
 # What a SavedModel that was exported here consists of.
 SAVED_MODEL = {"saved_model.pb", "fingerprint.pb", "variables", "assets", CONFIG}

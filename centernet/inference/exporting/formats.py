@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from centernet.checkpoints.saved.form import ELSEWHERE, KERAS
 from centernet.errors import ConfigError
-from centernet.saved_form import ELSEWHERE, KERAS
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.folding import fold_batch_normalization
+from centernet.inference.folding import fold_batch_normalization
 
 
 class Graph(keras.layers.Layer):

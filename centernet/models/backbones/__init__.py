@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import keras
 
-from centernet.backbones.build import as_backbone
-from centernet.backbones.hourglass import Hourglass, Hourglass52, Hourglass104
-from centernet.backbones.mobilenet import MobileNetV2FPN
-from centernet.backbones.resnet import ResNet50V1FPN, ResNet50V2, ResNet101V1FPN, ResNet101V2
-from centernet.backbones.resnet_deconv import ResNet18Deconv, ResNet101Deconv, ResNetDeconv
 from centernet.errors import ConfigError
-from centernet.preprocessing import Preprocessing
+from centernet.models.backbones.build import as_backbone
+from centernet.models.backbones.hourglass import Hourglass, Hourglass52, Hourglass104
+from centernet.models.backbones.mobilenet import MobileNetV2FPN
+from centernet.models.backbones.resnet import ResNet50V1FPN, ResNet50V2, ResNet101V1FPN, ResNet101V2
+from centernet.models.backbones.resnet_deconv import ResNet18Deconv, ResNet101Deconv, ResNetDeconv
+from centernet.ops.preprocessing import Preprocessing
 
 __all__ = [
     "BACKBONES",

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from centernet.backbones.build import Backbone, InputShape, check_arguments, finish
-from centernet.backbones.layers import normalize, padded_conv
 from centernet.errors import ConfigError
+from centernet.models.backbones.build import Backbone, InputShape, check_arguments, finish
+from centernet.models.backbones.layers import normalize, padded_conv
 
 EPSILON = 1e-5
 

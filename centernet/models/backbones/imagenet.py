@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 
-from centernet.backbones.build import IMAGENET, InputShape
-from centernet.checkpoints.cache import is_offline
 from centernet.errors import ConfigError, DownloadError
+from centernet.files.cache import is_offline
+from centernet.models.backbones.build import IMAGENET, InputShape
 
 URL = "https://storage.googleapis.com/tensorflow/keras-applications"
 # Network → MD5 of the file without the classifier, as keras.applications.resnet has it.

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import layers
 
-from centernet.normalization import BatchNormalization
+from centernet.models.normalization import BatchNormalization
 
 NECK_EPSILON = 1e-3  # batch normalization of every published neck
 NECK_MOMENTUM = 0.99

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import keras
 
-from centernet.backbones.build import Backbone, InputShape, check_arguments, finish
-from centernet.backbones.imagenet import build_trunk
-from centernet.backbones.pyramid import feature_pyramid
+from centernet.models.backbones.build import Backbone, InputShape, check_arguments, finish
+from centernet.models.backbones.imagenet import build_trunk
+from centernet.models.backbones.pyramid import feature_pyramid
 
 STRIDE = 32
 # The published pyramid takes block 9 at stride 16, not the last block of that stride (12).

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras import layers
 
-from centernet.backbones.layers import neck_conv, neck_deconv
+from centernet.models.backbones.layers import neck_conv, neck_deconv
 
 
 def feature_pyramid(taps: Sequence[Any], widths: Sequence[int], *, separable: bool = False) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
-from centernet.backbones.build import Backbone, InputShape, check_arguments, finish
-from centernet.backbones.imagenet import build_trunk
-from centernet.backbones.pyramid import deconvolutions, feature_pyramid
+from centernet.models.backbones.build import Backbone, InputShape, check_arguments, finish
+from centernet.models.backbones.imagenet import build_trunk
+from centernet.models.backbones.pyramid import deconvolutions, feature_pyramid
 
 STRIDE = 32
 # The last block of conv2 to conv5.

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from centernet.models.points.keypoints import decode_keypoints
+from centernet.models.points.rules import RULES, DecodeRules
+from centernet.models.points.settings import DecoderSettings
 from centernet.ops.boxes import from_center
 from centernet.ops.peaks import Peaks, best_peaks, gather_at
-from centernet.points.keypoints import decode_keypoints
-from centernet.points.rules import RULES, DecodeRules
-from centernet.points.settings import DecoderSettings
-from centernet.preprocessing import STRIDE
+from centernet.ops.preprocessing import STRIDE
 
 
 class Centers(NamedTuple):

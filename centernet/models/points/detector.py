@@ -9,19 +9,20 @@ import keras
 import numpy as np
 from keras import ops
 
-from centernet.backbones import build_backbone, default_preprocessing
-from centernet.config import ModelConfig
+from centernet.data.keypoints import KeypointTask
 from centernet.detector import Detector
 from centernet.errors import ConfigError
-from centernet.ops.total import Total, itself
-from centernet.points.decode import decode
-from centernet.points.heads import apply_heads, head_channels
-from centernet.points.losses import LossWeights, point_losses
-from centernet.points.passes import detect_passes
-from centernet.points.settings import DecoderSettings, HeadSettings, KeypointTask, TargetSettings
-from centernet.points.targets import point_targets
-from centernet.preprocessing import STRIDE, Placement, Preprocessing
-from centernet.test_time import TestTime
+from centernet.models.backbones import build_backbone, default_preprocessing
+from centernet.models.config import ModelConfig
+from centernet.models.points.decode import decode
+from centernet.models.points.heads import apply_heads, head_channels
+from centernet.models.points.losses import LossWeights, point_losses
+from centernet.models.points.passes import detect_passes
+from centernet.models.points.settings import DecoderSettings, HeadSettings, TargetSettings
+from centernet.models.points.targets import point_targets
+from centernet.models.test_time import TestTime
+from centernet.ops.preprocessing import STRIDE, Placement, Preprocessing
+from centernet.ops.reduction import Total, itself
 
 
 @keras.saving.register_keras_serializable(package="centernet")
@@ -104,7 +105,7 @@ class PointDetector(Detector):
         input_size: tuple[int, int],
         total: Total = itself,
     ) -> dict[str, Any]:
-        """See `Detector.training_losses`: the heads' losses by name (`centernet.points.losses`).
+        """See `Detector.training_losses`: the heads' losses by name (`centernet.models.points.losses`).
 
         `y` may also have `image_sizes`, see `point_targets`.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from centernet.heads import HEATMAP_PRIOR, apply_heads
+from centernet.models.heads import HEATMAP_PRIOR, apply_heads
 
 __all__ = ["HEATMAP_PRIOR", "apply_heads", "head_channels"]
 

@@ -8,10 +8,10 @@ from typing import Any
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.ops.discs import disc, named, seen_from
+from centernet.models.points.settings import TargetSettings
 from centernet.ops.gaussian import draw_gaussians
+from centernet.ops.neighborhood import disc, named, seen_from
 from centernet.ops.objects import covered_cells
-from centernet.points.settings import TargetSettings
 
 
 def keypoint_targets(

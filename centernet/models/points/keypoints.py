@@ -7,10 +7,10 @@ from typing import Any
 
 from keras import ops
 
+from centernet.models.points.rules import RULES
+from centernet.models.points.settings import DecoderSettings
 from centernet.ops.boxes import enlarge
 from centernet.ops.peaks import Peaks, best_peaks_per_channel, gather_at, gather_cells
-from centernet.points.rules import RULES
-from centernet.points.settings import DecoderSettings
 
 FAR = 1e5  # distance of what is no candidate, in cells
 

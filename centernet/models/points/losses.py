@@ -21,10 +21,10 @@ from typing import Any
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.fields import check_weights
+from centernet.files.validation import check_weights
 from centernet.ops.focal import focal_terms
 from centernet.ops.peaks import gather_cells
-from centernet.ops.total import Total, itself
+from centernet.ops.reduction import Total, itself
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import numpy as np
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.inference import ONE_IMAGE, Arrays, shape_step
+from centernet.inference.compiled import ONE_IMAGE, Arrays, shape_step
+from centernet.models.test_time import TestTime, check_canvas
 from centernet.ops.nms import soft_nms
+from centernet.ops.preprocessing import STRIDE, collate
 from centernet.ops.resize_exact import resize_bilinear
-from centernet.preprocessing import STRIDE, collate
-from centernet.test_time import TestTime, check_canvas
 
 AVERAGED = ("size",)  # beside heatmaps and keypoints; offsets are the upright pass's
 POSITIONS = ("boxes", "keypoints")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from centernet.errors import ConfigError
-from centernet.fields import check_fields, plain
-from centernet.heads import HeadSettings
-from centernet.points.rules import RULES
+from centernet.files.validation import check_fields
+from centernet.models.heads import HeadSettings
+from centernet.models.points.rules import RULES
 
-__all__ = ["DecoderSettings", "HeadSettings", "KeypointTask", "TargetSettings"]
+__all__ = ["DecoderSettings", "HeadSettings", "TargetSettings"]
 
 MASK_RULES = ("2020-07", "2021-07")
 
@@ -46,45 +46,6 @@ class DecoderSettings:
             raise ConfigError(
                 "Expected max_detections and candidates of at least 1. Received: "
                 f"max_detections={self.max_detections}, candidates={self.candidates}"
-            )
-
-
-@dataclass(frozen=True)
-class KeypointTask:
-    """The keypoints of one class.
-
-    Attributes:
-        class_name: Class whose objects have them.
-        names: Name of each keypoint.
-        skeleton: Pairs of indices that are joined by a line when drawn.
-        flip: Index of the keypoint that each becomes when the image is mirrored.
-        deviations: How freely each keypoint may be placed: ten times COCO's `sigmas`, as the published models were
-            trained with.
-    """
-
-    class_name: str
-    names: tuple[str, ...]
-    skeleton: tuple[tuple[int, int], ...] = ()
-    flip: tuple[int, ...] = ()
-    deviations: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Check the lengths and make the sequences tuples."""
-        check_fields(self)
-        object.__setattr__(self, "names", tuple(self.names))
-        object.__setattr__(self, "skeleton", tuple((int(a), int(b)) for a, b in self.skeleton))
-        for field in ("flip", "deviations"):
-            values = tuple(plain(list(getattr(self, field))))
-            object.__setattr__(self, field, values)
-            if values and len(values) != len(self.names):
-                raise ConfigError(
-                    f"Expected one entry a keypoint ({len(self.names)}) in keypoints {field}. Received: {len(values)}"
-                )
-        indices = {index for pair in self.skeleton for index in pair} | set(self.flip)
-        if indices - set(range(len(self.names))):
-            raise ConfigError(
-                f"Expected keypoint indices of 0–{len(self.names) - 1} in skeleton and flip. "
-                f"Received: {sorted(indices)}"
             )
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from keras import ops
 
-from centernet.ops.discs import disc, named, seen_from
+from centernet.models.points.keypoint_targets import keypoint_targets
+from centernet.models.points.settings import TargetSettings
 from centernet.ops.gaussian import draw_gaussians, whole_radius
+from centernet.ops.neighborhood import disc, named, seen_from
 from centernet.ops.objects import objects_inside, spare_cells
-from centernet.points.keypoint_targets import keypoint_targets
-from centernet.points.settings import TargetSettings
 
 DIAMETER = 6  # standard deviations that the diameter of a Gaussian has; a published constant
 

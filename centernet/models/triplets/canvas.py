@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from centernet.errors import ConfigError
+from centernet.models.test_time import check_canvas
+from centernet.models.triplets.geometry import Frame
+from centernet.ops.preprocessing import STRIDE, Preprocessing
 from centernet.ops.resize_exact import resize_bilinear
-from centernet.preprocessing import STRIDE, Preprocessing
-from centernet.test_time import check_canvas
-from centernet.triplets.geometry import Frame
 
 
 @dataclass(frozen=True)

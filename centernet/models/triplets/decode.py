@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from centernet.errors import ConfigError
+from centernet.models.triplets.geometry import NO_PAIR, triplet_scores
+from centernet.models.triplets.settings import DecoderSettings
 from centernet.ops.peaks import EQUAL, Peaks, best_peaks, gather_at, gather_cells, top_k
-from centernet.triplets.geometry import NO_PAIR, triplet_scores
-from centernet.triplets.settings import DecoderSettings
 
 
 class Pairs(NamedTuple):
@@ -43,7 +43,7 @@ def decode_pairs(maps: Mapping[str, Any], settings: DecoderSettings, *, exact: b
 
     Args:
         maps: Head name → map of the last stack `(batch, height, width, channels)`; see
-            `centernet.triplets.heads.head_channels`.
+            `centernet.models.triplets.heads.head_channels`.
         settings: Counts and thresholds.
         exact: Where a heatmap has fewer peaks than keypoints are asked for, take positions of probability 0 for
             keypoints, too, as the reference does. Otherwise there are no pairs of these, and such a center is of

@@ -9,20 +9,20 @@ import keras
 import numpy as np
 from keras import ops
 
-from centernet.backbones import build_backbone, default_preprocessing
-from centernet.config import ModelConfig
 from centernet.detector import Detector
 from centernet.errors import ConfigError
-from centernet.ops.total import Total, itself
-from centernet.preprocessing import STRIDE, Placement, Preprocessing
-from centernet.test_time import TestTime
-from centernet.triplets.decode import decode_pairs, join_centers
-from centernet.triplets.geometry import Frame, boxes_in_image
-from centernet.triplets.heads import triplet_heads
-from centernet.triplets.losses import LossWeights, triplet_losses
-from centernet.triplets.passes import detect_passes
-from centernet.triplets.settings import DecoderSettings, HeadSettings, TargetSettings
-from centernet.triplets.targets import triplet_targets
+from centernet.models.backbones import build_backbone, default_preprocessing
+from centernet.models.config import ModelConfig
+from centernet.models.test_time import TestTime
+from centernet.models.triplets.decode import decode_pairs, join_centers
+from centernet.models.triplets.geometry import Frame, boxes_in_image
+from centernet.models.triplets.heads import triplet_heads
+from centernet.models.triplets.losses import LossWeights, triplet_losses
+from centernet.models.triplets.passes import detect_passes
+from centernet.models.triplets.settings import DecoderSettings, HeadSettings, TargetSettings
+from centernet.models.triplets.targets import triplet_targets
+from centernet.ops.preprocessing import STRIDE, Placement, Preprocessing
+from centernet.ops.reduction import Total, itself
 
 
 @keras.saving.register_keras_serializable(package="centernet")
@@ -30,7 +30,7 @@ class TripletDetector(Detector):
     """An object is a triplet: two corners and a center of one class in the middle of the box (Duan 2019).
 
     Calling it on a preprocessed float32 batch `(batch, height, width, 3)` returns the head maps of every stack:
-    a dict from head name (see `centernet.triplets.heads.head_channels`) to a list over stacks of
+    a dict from head name (see `centernet.models.triplets.heads.head_channels`) to a list over stacks of
     `(batch, height / 4, width / 4, channels)`; offsets are in output cells, x before y.
 
     Args:
@@ -108,7 +108,7 @@ class TripletDetector(Detector):
         input_size: tuple[int, int],
         total: Total = itself,
     ) -> dict[str, Any]:
-        """See `Detector.training_losses`: `focal`, `pull`, `push` and `offset` (`centernet.triplets.losses`)."""
+        """See `Detector.training_losses`: `focal`, `pull`, `push` and `offset` (`centernet.models.triplets.losses`)."""
         _, *grid, classes = maps["center"][0].shape
         boxes = y["boxes"], y["class_ids"], y.get("ignore")
         options = {"output_size": tuple(grid), "num_classes": classes, "settings": self.target_settings}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from centernet.heads import apply_heads
-from centernet.triplets.pooling import CascadeCornerPooling, CenterPooling
-from centernet.triplets.settings import HeadSettings
+from centernet.models.heads import apply_heads
+from centernet.models.triplets.pooling import CascadeCornerPooling, CenterPooling
+from centernet.models.triplets.settings import HeadSettings
 
 BRANCHES = ("top_left", "bottom_right", "center")
 

@@ -25,10 +25,10 @@ from typing import Any
 
 from keras import ops
 
-from centernet.fields import check_weights
+from centernet.files.validation import check_weights
 from centernet.ops.focal import focal_terms
 from centernet.ops.peaks import gather_cells
-from centernet.ops.total import Total, itself
+from centernet.ops.reduction import Total, itself
 
 EPSILON = 1e-4  # a published constant: the reference guards its divisions so
 

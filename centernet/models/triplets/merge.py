@@ -32,11 +32,11 @@ from typing import NamedTuple
 import numpy as np
 
 from centernet.errors import ConfigError
+from centernet.models.triplets.canvas import Canvas
+from centernet.models.triplets.geometry import NO_PAIR, are_large, boxes_in_image, triplet_scores
+from centernet.models.triplets.settings import DecoderSettings
 from centernet.ops.nms import soft_nms
 from centernet.ops.suppression import SuppressionSettings
-from centernet.triplets.canvas import Canvas
-from centernet.triplets.geometry import NO_PAIR, are_large, boxes_in_image, triplet_scores
-from centernet.triplets.settings import DecoderSettings
 
 
 class Pass(NamedTuple):

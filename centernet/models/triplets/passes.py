@@ -9,17 +9,17 @@ import numpy as np
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.inference import ONE_IMAGE, Arrays, shape_step
-from centernet.preprocessing import Preprocessing, collate
-from centernet.test_time import TestTime
-from centernet.triplets.canvas import Canvas, fit_canvas, scale_image
-from centernet.triplets.decode import decode_pairs
-from centernet.triplets.merge import Pass, merge
-from centernet.triplets.settings import DecoderSettings
+from centernet.inference.compiled import ONE_IMAGE, Arrays, shape_step
+from centernet.models.test_time import TestTime
+from centernet.models.triplets.canvas import Canvas, fit_canvas, scale_image
+from centernet.models.triplets.decode import decode_pairs
+from centernet.models.triplets.merge import Pass, merge
+from centernet.models.triplets.settings import DecoderSettings
+from centernet.ops.preprocessing import Preprocessing, collate
 
 
 def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
-    """Find objects in one image by several passes; see `centernet.triplets.merge` for what joins them.
+    """Find objects in one image by several passes; see `centernet.models.triplets.merge` for what joins them.
 
     Scale 1 is what a plain `detect` sees: with `fit="original"` the image at its own size, as in the reference, with
     `fit="canvas"` the image fitted to the canvas. With several scales boxes vote, unless `test_time` says otherwise.

@@ -12,7 +12,7 @@ import keras
 from keras import layers, ops
 
 from centernet.errors import ConfigError
-from centernet.normalization import BatchNormalization
+from centernet.models.normalization import BatchNormalization
 from centernet.ops.scan import line_maximum, running_maximum
 
 EPSILON = 1e-5

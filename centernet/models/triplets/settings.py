@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from centernet.errors import ConfigError
-from centernet.fields import check_fields
-from centernet.heads import HeadSettings as PlainHeads
+from centernet.files.validation import check_fields
+from centernet.models.heads import HeadSettings as PlainHeads
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 from keras import ops
 
-from centernet.ops.discs import disc, named, seen_from
+from centernet.models.triplets.settings import TargetSettings
 from centernet.ops.gaussian import draw_gaussians, whole_radius
+from centernet.ops.neighborhood import disc, named, seen_from
 from centernet.ops.objects import objects_inside, spare_cells
-from centernet.triplets.settings import TargetSettings
 
 # Keypoint → how many standard deviations its Gaussian's diameter has; published constants.
 DIAMETERS = {"top_left": 6, "bottom_right": 6, "center": 5}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from centernet.augmentation.settings import AugmentationSettings
+from centernet.training.augmentation.settings import AugmentationSettings
 
 if TYPE_CHECKING:
-    from centernet.augmentation.augmentation import Augmentation as Augmentation
+    from centernet.training.augmentation.augmentation import Augmentation as Augmentation
 
 __all__ = ["Augmentation", "AugmentationSettings"]
 
@@ -15,7 +15,7 @@ __all__ = ["Augmentation", "AugmentationSettings"]
 def __getattr__(name: str) -> Any:
     """`Augmentation`, which needs Keras, when it is asked for."""
     if name == "Augmentation":
-        from centernet.augmentation.augmentation import Augmentation
+        from centernet.training.augmentation.augmentation import Augmentation
 
         return Augmentation
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,16 +7,22 @@ from typing import Any
 
 from keras import ops
 
-from centernet.augmentation.color import change_colors
-from centernet.augmentation.draws import Draws
-from centernet.augmentation.mixing import mix
-from centernet.augmentation.objects import choose_objects, count_objects, first_objects, place_objects, seen_sizes
-from centernet.augmentation.sampling import CHANNELS, resample
-from centernet.augmentation.settings import AugmentationSettings
-from centernet.augmentation.turning import transpose
-from centernet.augmentation.windows import Windows, choose, draw_mosaics, draw_windows
 from centernet.errors import ConfigError
 from centernet.ops.resize import Sampling
+from centernet.training.augmentation.color import change_colors
+from centernet.training.augmentation.mixing import mix
+from centernet.training.augmentation.objects import (
+    choose_objects,
+    count_objects,
+    first_objects,
+    place_objects,
+    seen_sizes,
+)
+from centernet.training.augmentation.random_numbers import Draws
+from centernet.training.augmentation.sampling import CHANNELS, resample
+from centernet.training.augmentation.settings import AugmentationSettings
+from centernet.training.augmentation.transpose import transpose
+from centernet.training.augmentation.windows import Windows, choose, draw_mosaics, draw_windows
 
 
 class Augmentation:

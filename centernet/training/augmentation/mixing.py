@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from centernet.augmentation.objects import choose_objects, count_objects, first_objects
+from centernet.training.augmentation.objects import choose_objects, count_objects, first_objects
 
 SHARE = (0.4, 0.6)  # of a canvas in its mixture; about what YOLOX draws
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
-from centernet.augmentation.windows import Windows
+from centernet.training.augmentation.windows import Windows
 
 NAMES = ("boxes", "class_ids", "ignore", "keypoints")  # what a batch says of objects; the last is optional
 NONE = -1  # class id of a slot without object

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from centernet.augmentation.windows import Windows
 from centernet.ops.resize import Sampling
+from centernet.training.augmentation.windows import Windows
 
 CHANNELS = 3
 

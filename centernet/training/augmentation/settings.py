@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from centernet.errors import ConfigError
-from centernet.fields import check_fields
+from centernet.files.validation import check_fields
 
 PROBABILITIES = ("horizontal_flip", "vertical_flip", "transpose", "mosaic", "mixup")
 FACTORS = ("crop", "contrast", "saturation")

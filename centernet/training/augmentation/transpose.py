@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet.augmentation.objects import choose_objects
+from centernet.training.augmentation.objects import choose_objects
 
 YX = [1, 0]
 

@@ -13,7 +13,7 @@ from centernet.data import Dataset, Sample, load, write
 from centernet.data.classes import UNKNOWN
 from centernet.data.formats import tfrecord
 from centernet.data.image_copies import as_png
-from centernet.data.keypoint_schema import coco_person, keypoint_task
+from centernet.data.keypoints import coco_person, keypoint_task
 from centernet.errors import ConfigError
 
 IMAGE = as_png(np.zeros((10, 20, 3), np.uint8))

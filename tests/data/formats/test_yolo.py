@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from centernet.data import load
-from centernet.data.keypoint_schema import coco_person
+from centernet.data.keypoints import coco_person
 from centernet.errors import ConfigError
 
 BOX = "1 0.5 0.25 0.1 0.5\n"

@@ -13,7 +13,8 @@ import pytest
 from backends import forward
 from goldens.reference import training
 
-from centernet.backbones import (
+from centernet.errors import ConfigError
+from centernet.models.backbones import (
     BACKBONES,
     Hourglass,
     Hourglass104,
@@ -21,9 +22,8 @@ from centernet.backbones import (
     build_backbone,
     default_preprocessing,
 )
-from centernet.backbones.build import without_initialization
-from centernet.errors import ConfigError
-from centernet.presets import find_model, list_models
+from centernet.models.backbones.build import without_initialization
+from centernet.models.presets import find_model, list_models
 
 # Name → parameters (moving averages included), stacks, channels of each map, multiple of the input's sides.
 NETWORKS = {

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from keras.src.utils import file_utils
 
-from centernet.backbones import MobileNetV2FPN, build_backbone
-from centernet.backbones.imagenet import ALPHAS, RESNETS, SIDES, build_trunk
 from centernet.errors import ConfigError, DownloadError
+from centernet.models.backbones import MobileNetV2FPN, build_backbone
+from centernet.models.backbones.imagenet import ALPHAS, RESNETS, SIDES, build_trunk
 
 ANY: tuple[None, None, int] = (None, None, 3)
 MOBILENETS = [{"alpha": alpha} for alpha in ALPHAS]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from backends import forward
 
-from centernet.backbones import ResNet18Deconv, ResNet101Deconv, ResNetDeconv
-from centernet.backbones.build import without_initialization
 from centernet.errors import ConfigError
+from centernet.models.backbones import ResNet18Deconv, ResNet101Deconv, ResNetDeconv
+from centernet.models.backbones.build import without_initialization
 
 
 @pytest.fixture(scope="module", params=[18, 101])

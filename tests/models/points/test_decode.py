@@ -13,10 +13,10 @@ from goldens.images import SMALL_SIZE
 from goldens.reference import KEYPOINT_MODELS, MODELS, group, last_maps, unit
 from keras import ops
 
-from centernet.config import ModelConfig
-from centernet.points.decode import decode
-from centernet.points.settings import DecoderSettings
-from centernet.presets import find_model
+from centernet.models.config import ModelConfig
+from centernet.models.points.decode import decode
+from centernet.models.points.settings import DecoderSettings
+from centernet.models.presets import find_model
 
 ERAS = ("post_published", "post_2021", "post_published_on_tf215")
 

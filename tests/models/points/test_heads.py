@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from centernet.errors import ConfigError
-from centernet.points.heads import HEATMAP_PRIOR, apply_heads, head_channels
-from centernet.points.settings import HeadSettings
+from centernet.models.points.heads import HEATMAP_PRIOR, apply_heads, head_channels
+from centernet.models.points.settings import HeadSettings
 
 
 def build(channels: dict[str, int], stacks: int = 1, **settings) -> keras.Model:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet.errors import CenterNetError
-from centernet.points.settings import TargetSettings
-from centernet.points.targets import point_targets
+from centernet.models.points.settings import TargetSettings
+from centernet.models.points.targets import point_targets
 
 UNITS = {"perkp_r3": 3, "perkp_r1": 1, "shared_r0": 0}
 OUTPUT = (24, 32)

@@ -9,9 +9,9 @@ import pytest
 from goldens.reference import unit
 from keras import ops
 
+from centernet.models.points.keypoints import decode_keypoints
+from centernet.models.points.settings import DecoderSettings
 from centernet.ops.peaks import Peaks
-from centernet.points.keypoints import decode_keypoints
-from centernet.points.settings import DecoderSettings
 
 CANDIDATES = 15
 TYPES = 4

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet.errors import CenterNetError
-from centernet.points.heads import head_channels
-from centernet.points.losses import LossWeights, l1_loss, point_losses
-from centernet.points.settings import TargetSettings
-from centernet.points.targets import point_targets
-from centernet.presets import find_model
+from centernet.models.points.heads import head_channels
+from centernet.models.points.losses import LossWeights, l1_loss, point_losses
+from centernet.models.points.settings import TargetSettings
+from centernet.models.points.targets import point_targets
+from centernet.models.presets import find_model
 
 SINGLE_STACK = [model for model in MODELS if "hg104" not in model]
 ERAS = {"loss_batch1": "2021-07", "published_loss_batch1": "2020-07"}

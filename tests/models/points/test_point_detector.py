@@ -11,8 +11,9 @@ from backends import forward
 from keras import ops
 from small import SIZE, small_detector
 
-from centernet.points.losses import LossWeights
-from centernet.points.settings import KeypointTask, TargetSettings
+from centernet.data.keypoints import KeypointTask
+from centernet.models.points.losses import LossWeights
+from centernet.models.points.settings import TargetSettings
 
 POSE = KeypointTask("b", ("head", "foot"), deviations=(0.3, 0.9))
 BOX_PARTS = {"heatmap", "size", "offset"}

@@ -22,8 +22,8 @@ from goldens.reference import HEADS, MODELS, facts, group, manifests, outputs
 from keras import ops
 
 import centernet
-from centernet.points.decode import decode
-from centernet.presets import find_model
+from centernet.models.points.decode import decode
+from centernet.models.presets import find_model
 
 NOT_OURS = {"detection_multiclass_scores", "detection_boxes_strided"}
 EXPORTED = (

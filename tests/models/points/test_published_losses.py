@@ -18,7 +18,7 @@ from goldens.point_training import CANVAS, loss_objects, reference_losses
 from keras import ops
 
 import centernet
-from centernet.points.settings import MASK_RULES, TargetSettings
+from centernet.models.points.settings import MASK_RULES, TargetSettings
 
 CASES = {"2020-07": "published_loss_batch", "2021-07": "loss_batch"}
 NETWORKS = (

@@ -19,7 +19,7 @@ from pytorch_writer import State, legacy, tensor
 
 import centernet
 from centernet.errors import CheckpointError, ConfigError, DownloadError
-from centernet.presets import find_model
+from centernet.models.presets import find_model
 
 # Model → its network in the manifests, its prefix in the goldens, parameters.
 MODELS = {

@@ -14,13 +14,13 @@ from keras import ops
 from small import picture, small_detector
 
 from centernet.errors import ConfigError
+from centernet.models.points.decode import decode
+from centernet.models.points.passes import _average
+from centernet.models.points.settings import DecoderSettings
+from centernet.models.presets import find_model
+from centernet.models.test_time import TestTime
+from centernet.ops.preprocessing import STRIDE, Preprocessing, collate
 from centernet.ops.resize_exact import resize_bilinear
-from centernet.points.decode import decode
-from centernet.points.passes import _average
-from centernet.points.settings import DecoderSettings
-from centernet.preprocessing import STRIDE, Preprocessing, collate
-from centernet.presets import find_model
-from centernet.test_time import TestTime
 
 HOURGLASS, POSE = "objects_as_points_hourglass104", "objects_as_points_hourglass104_pose"
 MARGIN = 1000  # cells: boxes that reach out of the grid are not clipped to an image that is larger by as much

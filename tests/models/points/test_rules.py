@@ -11,10 +11,10 @@ from goldens.reference import MODELS, group
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.points.decode import decode
-from centernet.points.rules import RULES
-from centernet.points.settings import DecoderSettings
-from centernet.presets import find_model
+from centernet.models.points.decode import decode
+from centernet.models.points.rules import RULES
+from centernet.models.points.settings import DecoderSettings
+from centernet.models.presets import find_model
 
 SIDE = 20  # cells
 IMAGE = (80, 80)  # pixels on the canvas

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet.errors import CenterNetError
+from centernet.models.points.settings import TargetSettings
+from centernet.models.points.targets import point_targets
 from centernet.ops.objects import NEITHER
-from centernet.points.settings import TargetSettings
-from centernet.points.targets import point_targets
 
 INPUT, OUTPUT, CLASSES = (64, 80), (16, 20), 4
 FEW = st.integers(0, 2**32 - 1)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.preprocessing import Preprocessing
-from centernet.triplets.canvas import Canvas, fit_canvas, scale_image
+from centernet.models.triplets.canvas import Canvas, fit_canvas, scale_image
+from centernet.ops.preprocessing import Preprocessing
 
 SIDES = st.integers(1, 700)
 SCALES = st.sampled_from([0.6, 1, 1.2, 1.5, 1.8])

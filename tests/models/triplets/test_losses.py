@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from centernet.triplets.losses import LossWeights, focal_loss, offset_loss, pull_loss, push_loss, triplet_losses
-from centernet.triplets.settings import TargetSettings
-from centernet.triplets.targets import triplet_targets
+from centernet.models.triplets.losses import LossWeights, focal_loss, offset_loss, pull_loss, push_loss, triplet_losses
+from centernet.models.triplets.settings import TargetSettings
+from centernet.models.triplets.targets import triplet_targets
 
 CASES = ("normal", "single_and_empty", "no_objects", "clamped")
 MODES = ("bn_eval", "bn_train")

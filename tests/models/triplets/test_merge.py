@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from centernet.errors import ConfigError
+from centernet.models.triplets.canvas import fit_canvas
+from centernet.models.triplets.geometry import central_regions
+from centernet.models.triplets.merge import Pass, join_centers, merge, to_image, unmirror
+from centernet.models.triplets.settings import DecoderSettings
 from centernet.ops.nms import soft_nms
 from centernet.ops.nms_exact import soft_nms_exact
+from centernet.ops.preprocessing import Preprocessing
 from centernet.ops.suppression import SuppressionSettings
-from centernet.preprocessing import Preprocessing
-from centernet.triplets.canvas import fit_canvas
-from centernet.triplets.geometry import central_regions
-from centernet.triplets.merge import Pass, join_centers, merge, to_image, unmirror
-from centernet.triplets.settings import DecoderSettings
 
 LARGE = DecoderSettings().large_area
 ORIGINAL = Preprocessing((511, 511), fit="original")

@@ -13,11 +13,11 @@ from goldens.merging import group, image_size
 from keras import ops
 from small_triplets import small_triplets
 
-from centernet import inference
-from centernet.preprocessing import Preprocessing
-from centernet.test_time import TestTime
-from centernet.triplets.heads import BRANCHES, head_channels
-from centernet.triplets.settings import DecoderSettings
+from centernet.inference import compiled as inference
+from centernet.models.test_time import TestTime
+from centernet.models.triplets.heads import BRANCHES, head_channels
+from centernet.models.triplets.settings import DecoderSettings
+from centernet.ops.preprocessing import Preprocessing
 
 CHAIN = "synth_chain_single"
 CLASSES = 80

@@ -13,8 +13,8 @@ from gradients import pull_back
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.folding import fold_batch_normalization
-from centernet.layers import (
+from centernet.inference.folding import fold_batch_normalization
+from centernet.models.layers import (
     BottomPool,
     CascadeCornerPooling,
     CenterPooling,
@@ -23,7 +23,7 @@ from centernet.layers import (
     RightPool,
     TopPool,
 )
-from centernet.triplets.pooling import REFERENCE_NAMES
+from centernet.models.triplets.pooling import REFERENCE_NAMES
 
 value = ops.convert_to_numpy
 STRIDE = 4  # of the channels that are kept of the reference's arrays

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from exported import Form, each_form
 
-from centernet.layers import (
+from centernet.models.layers import (
     BottomPool,
     CascadeCornerPooling,
     CenterPooling,

@@ -14,7 +14,7 @@ from goldens.merging import group
 from keras import ops
 from published_triplets import check_report, image_of_chains, loaded
 
-from centernet.triplets.decode import decode_pairs
+from centernet.models.triplets.decode import decode_pairs
 
 pytestmark = pytest.mark.heavy
 

@@ -17,13 +17,13 @@ from goldens.training import losses, sample_boxes
 from keras import ops
 from published_triplets import check_report, image_of_chains, loaded
 
-from centernet.checkpoints.load_pytorch import triplet_source
-from centernet.checkpoints.pytorch_names import layer_source
-from centernet.data.padding import pad_objects
-from centernet.test_time import TestTime
-from centernet.triplets import passes
-from centernet.triplets.decode import decode_pairs
-from centernet.triplets.merge import Pass, merge
+from centernet.checkpoints.pytorch.loading import triplet_source
+from centernet.checkpoints.pytorch.names import layer_source
+from centernet.data.batches.padding import pad_objects
+from centernet.models.test_time import TestTime
+from centernet.models.triplets import passes
+from centernet.models.triplets.decode import decode_pairs
+from centernet.models.triplets.merge import Pass, merge
 
 pytestmark = pytest.mark.heavy
 

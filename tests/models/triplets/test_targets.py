@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from centernet.data.padding import pad_objects
+from centernet.data.batches.padding import pad_objects
 from centernet.errors import CenterNetError
+from centernet.models.triplets.settings import TargetSettings
+from centernet.models.triplets.targets import triplet_targets
 from centernet.ops.objects import NEITHER
-from centernet.triplets.settings import TargetSettings
-from centernet.triplets.targets import triplet_targets
 
 INPUT, OUTPUT, CLASSES = (64, 80), (16, 20), 4
 SAMPLES = {"units": ((511, 511), (128, 128)), "hg104": ((255, 255), (64, 64))}

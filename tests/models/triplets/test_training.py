@@ -12,7 +12,7 @@ from small_triplets import small_triplets
 
 import centernet
 from centernet.errors import ConfigError
-from centernet.triplets import pooling
+from centernet.models.triplets import pooling
 
 # Of each image: x0 y0 x1 y1 and the class, which has a color.
 OBJECTS = np.array([[[8, 10, 30, 40, 0], [36, 30, 60, 54, 1]], [[30, 6, 58, 28, 0], [6, 34, 34, 58, 1]]])

@@ -19,12 +19,12 @@ from small_triplets import enliven, small_triplets
 import centernet
 from centernet import Detections, TripletDetector
 from centernet.errors import ConfigError
+from centernet.models.test_time import TestTime
+from centernet.models.triplets.heads import BRANCHES
+from centernet.models.triplets.settings import DecoderSettings, HeadSettings
 from centernet.ops.nms import soft_nms
+from centernet.ops.preprocessing import Preprocessing
 from centernet.ops.suppression import SuppressionSettings
-from centernet.preprocessing import Preprocessing
-from centernet.test_time import TestTime
-from centernet.triplets.heads import BRANCHES
-from centernet.triplets.settings import DecoderSettings, HeadSettings
 
 CHANNELS = {
     **{"top_left": 2, "top_left_offset": 2, "top_left_embedding": 1},

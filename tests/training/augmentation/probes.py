@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet.augmentation import Augmentation, AugmentationSettings
+from centernet.training.augmentation import Augmentation, AugmentationSettings
 
 LOADED = (48, 60)
 CANVAS = (40, 40)

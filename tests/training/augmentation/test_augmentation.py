@@ -7,15 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from augmentation.probes import CANVAS, SLOTS, STEPS, augment, probe_batch
+from training.augmentation.probes import CANVAS, SLOTS, STEPS, augment, probe_batch
 from backends import backend
 from keras import ops
 
-from centernet.augmentation import Augmentation, AugmentationSettings
-from centernet.augmentation.draws import Draws
-from centernet.augmentation.mixing import mix
-from centernet.augmentation.windows import draw_windows
 from centernet.errors import ConfigError
+from centernet.training.augmentation import Augmentation, AugmentationSettings
+from centernet.training.augmentation.mixing import mix
+from centernet.training.augmentation.random_numbers import Draws
+from centernet.training.augmentation.windows import draw_windows
 
 ALL: dict[str, Any] = {
     "horizontal_flip": 0.5,

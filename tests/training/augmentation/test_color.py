@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from augmentation.probes import augment, probe_batch
+from training.augmentation.probes import augment, probe_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from centernet.augmentation import AugmentationSettings
-from centernet.augmentation.color import change_colors, turn_colors
+from centernet.training.augmentation import AugmentationSettings
+from centernet.training.augmentation.color import change_colors, turn_colors
 
 
 def colors(seed: int = 0) -> np.ndarray:

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from augmentation.probes import CANVAS, SLOTS, augment, probe_batch
+from training.augmentation.probes import CANVAS, SLOTS, augment, probe_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from centernet.augmentation.objects import first_objects, place_objects
-from centernet.augmentation.windows import Windows
+from centernet.training.augmentation.objects import first_objects, place_objects
+from centernet.training.augmentation.windows import Windows
 
 BATCH, POINTS = 4, 25
 FLIP = (1, 0, *range(2, POINTS))

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from augmentation.probes import CANVAS, LOADED, STEPS, augment, probe_batch
+from training.augmentation.probes import CANVAS, LOADED, STEPS, augment, probe_batch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from centernet.preprocessing import Preprocessing
+from centernet.ops.preprocessing import Preprocessing
 
 SIZES = st.lists(st.tuples(st.integers(1, LOADED[0]), st.integers(1, LOADED[1])), min_size=4, max_size=4)
 LARGE = st.lists(st.tuples(st.integers(30, LOADED[0]), st.integers(30, LOADED[1])), min_size=4, max_size=4)

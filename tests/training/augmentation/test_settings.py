@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from centernet.augmentation import AugmentationSettings
 from centernet.errors import ConfigError
-from centernet.fields import plain, read_fields
+from centernet.files.validation import plain, read_fields
+from centernet.training.augmentation import AugmentationSettings
 
 RECIPE = "{horizontal_flip: 0.5, crop: [0.6, 1.3], shift: 0.3, contrast: [0.8, 1], mosaic: 1, cut_objects: keep}"
 

@@ -16,10 +16,10 @@ from server import Server
 from small import picture, same, small_detector, state
 
 import centernet
-from centernet import presets
-from centernet.checkpoints import tf_checkpoint
+from centernet.checkpoints.zoo import tf_checkpoint
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, DownloadError
-from centernet.points.settings import KeypointTask
+from centernet.models import presets
 
 CLASSES = ("cat", "dog")
 
@@ -334,7 +334,7 @@ class TestPublishedFiles:
 def test_a_model_is_described_without_its_weights(made, published, own_cache, detector):
     shutil.rmtree(own_cache)
     for source in ("small", made / "small.yaml", made / "saved"):
-        assert centernet.loader.describe(source).preprocessing == detector.config.preprocessing
+        assert centernet.loading.describe(source).preprocessing == detector.config.preprocessing
     assert not own_cache.exists()
 
 

@@ -11,15 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from centernet import presets
+from centernet.checkpoints.descriptions import read_model
 from centernet.checkpoints.locate import Located, locate, locate_published, locate_weights
 from centernet.checkpoints.report import LoadReport
-from centernet.config import FAMILIES, ModelConfig, class_names
+from centernet.data.classes import class_names
 from centernet.errors import CenterNetError, CheckpointError
+from centernet.models import presets
+from centernet.models.config import FAMILIES, ModelConfig
 
 if TYPE_CHECKING:
+    from centernet.data.keypoints import KeypointTask
     from centernet.detector import Detector
-    from centernet.points.settings import KeypointTask
 
 PUBLISHED = "published"
 logger = logging.getLogger("centernet")
@@ -86,7 +88,7 @@ def build(config: ModelConfig, *, initialize: bool = True) -> Detector:
     Returns:
         The detector, without trained weights.
     """
-    from centernet.backbones.build import without_initialization
+    from centernet.models.backbones.build import without_initialization
 
     module, name = FAMILIES[config.family][1].split(":")
     kind = getattr(importlib.import_module(module), name)
@@ -118,7 +120,7 @@ def changed(
 
 def rebuilt(detector: Detector, config: ModelConfig, *, has_weights: bool = True) -> Detector:
     """A copy of a detector for another description, and what was kept of its weights in the `report`."""
-    from centernet.checkpoints.loading import transfer
+    from centernet.checkpoints.zoo.loading import transfer
 
     target = build(config)
     if has_weights:
@@ -145,7 +147,7 @@ def _find(source: str, with_weights: bool) -> Located:
         config = presets.find_model(source)
         return locate_published(config) if with_weights else Located(config)
     if source.lower().endswith((".yaml", ".yml")):
-        return Located(presets.read_model(source))
+        return Located(read_model(source))
     return locate(source)
 
 
@@ -176,14 +178,14 @@ def _reader(found: Located) -> Callable[[], Any]:
     """A function that reads weights as `_set_weights` takes them; all it needs is imported before it is called."""
     assert found.path is not None
     if found.form == "checkpoint":
-        from centernet.checkpoints.tf_checkpoint import TensorFlowCheckpoint
+        from centernet.checkpoints.zoo.tf_checkpoint import TensorFlowCheckpoint
 
         return TensorFlowCheckpoint(found.path).read_all
     if found.form == "pytorch":
-        from centernet.checkpoints.pytorch import PyTorchCheckpoint
+        from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint
 
         return partial(PyTorchCheckpoint, found.path)
-    from centernet.weights_file import find_weights, read_weights
+    from centernet.checkpoints.saved.weights_file import find_weights, read_weights
 
     return partial(read_weights, found.path, find_weights(found.path))
 
@@ -191,17 +193,17 @@ def _reader(found: Located) -> Callable[[], Any]:
 def _set_weights(detector: Detector, found: Located, content: Any) -> LoadReport:
     assert found.path is not None
     if found.form == "checkpoint":
-        from centernet.checkpoints.loading import load_checkpoint
+        from centernet.checkpoints.zoo.loading import load_checkpoint
 
         report = load_checkpoint(detector, content)
         if found.convert_to is not None:
             _keep(detector, found.convert_to)
         return report
     if found.form == "pytorch":
-        from centernet.checkpoints.load_pytorch import load_pytorch
+        from centernet.checkpoints.pytorch.loading import load_pytorch
 
         return load_pytorch(detector, content)
-    from centernet.weights_file import load_weights
+    from centernet.checkpoints.saved.weights_file import load_weights
 
     load_weights(detector, found.path, content)
     names = tuple(variable.path for variable in detector.variables)

@@ -1,0 +1,1 @@
+"""Model Garden's CenterNet: experiment files and object graphs."""

@@ -1,0 +1,1 @@
+"""PyTorch files of the authors, read without PyTorch."""

@@ -1,0 +1,1 @@
+"""TensorFlow checkpoints of the Detection API and of Model Garden."""

@@ -1,0 +1,1 @@
+"""Files, downloads and formats that every room shares."""

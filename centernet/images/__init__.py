@@ -1,0 +1,1 @@
+"""Anything to uint8 RGB images."""

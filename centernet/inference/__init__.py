@@ -1,0 +1,1 @@
+"""Run a detector: compiled, streamed, exported."""

@@ -1,0 +1,1 @@
+"""What a detector is: its description, backbone, heads and decoder."""

@@ -1,0 +1,1 @@
+"""Detections: rows, conversions, drawing."""
