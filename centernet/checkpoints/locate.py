@@ -122,7 +122,7 @@ def locate_weights_file(source: str) -> Path:
     """
     import h5py
 
-    from centernet.images.reading import missing_file
+    from centernet.files.formatting import missing_file
 
     place = Path(source).expanduser()
     if not (place.exists() or Path(f"{place}.index").exists()):

@@ -9,7 +9,7 @@ from itertools import groupby, repeat
 from pathlib import Path
 
 from centernet.errors import MissingExtraError, SourceError
-from centernet.images.reading import missing_file
+from centernet.files.formatting import missing_file
 from centernet.images.sources import Frame, Source, open_source
 from centernet.images.url import is_url
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from centernet.errors import SourceError
-from centernet.images.reading import missing_file
+from centernet.files.formatting import missing_file
 from centernet.images.sources import IMAGE_SUFFIXES, natural
 
 Source = Path | bytes | np.ndarray | Callable[[], np.ndarray]  # of a sample

@@ -17,7 +17,7 @@ from centernet.data.formats.yolo_yaml import flaw_of
 from centernet.data.merging import check_same
 from centernet.data.splits import ALL, NAMES, find_split, train_and_validation
 from centernet.errors import ConfigError
-from centernet.images.reading import missing_file
+from centernet.files.formatting import missing_file
 
 VALIDATION_PART = 0.2
 SEED = 0

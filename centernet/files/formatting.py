@@ -1,6 +1,10 @@
-"""How numbers are written in files and messages."""
+"""How numbers, counts and missing files are written in files and messages."""
 
 from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
 
 import numpy as np
 
@@ -18,3 +22,12 @@ def shortest(value: float | np.floating) -> int | float:
 def amount(number: int, name: str) -> str:
     """A number and what it counts."""
     return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def missing_file(path: Path) -> str:
+    """Says that a file is missing, and which files near it have a similar name."""
+    folder = path.parent
+    if not os.path.isdir(folder):
+        return f"no such file, nor its folder {folder}. Check the path."
+    near = difflib.get_close_matches(path.name, os.listdir(folder), n=3)
+    return f"no such file. {'Did you mean ' + ', '.join(near) + '?' if near else 'Check the path.'}"

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from centernet.errors import ConfigError
+from centernet.files.formatting import missing_file
 
 # ValueError: bytes that are no text, and values such as the date 2021-13-45.
 UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
@@ -47,8 +48,6 @@ def read_yaml(path: Path | str) -> Any:
     try:
         return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        from centernet.images.reading import missing_file
-
         raise ConfigError(f"Expected a YAML file at {path}: {missing_file(Path(path))}") from error
     except (OSError, *UNREADABLE) as error:
         raise ConfigError(f"Expected a YAML file. {path} can't be read as one: {error}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import io
 import logging
 import os
@@ -17,6 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from centernet.errors import ConfigError, SourceError
+from centernet.files.formatting import missing_file
 from centernet.images.rgb import rgb_from_array, rgb_from_pil
 from centernet.images.url import fetch_image, is_url
 
@@ -200,12 +200,3 @@ def _limit(max_pixels: int | None) -> int:
         return int(value)
     except ValueError as error:
         raise ConfigError(f"CENTERNET_MAX_PIXELS expected a whole number of pixels. Received: {value!r}.") from error
-
-
-def missing_file(path: Path) -> str:
-    """Says that a file is missing, and which files near it have a similar name."""
-    folder = path.parent
-    if not os.path.isdir(folder):
-        return f"no such file, nor its folder {folder}. Check the path."
-    near = difflib.get_close_matches(path.name, os.listdir(folder), n=3)
-    return f"no such file. {'Did you mean ' + ', '.join(near) + '?' if near else 'Check the path.'}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from centernet.errors import ConfigError, MissingExtraError, SourceError
-from centernet.images.reading import missing_file
+from centernet.files.formatting import missing_file
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -13,6 +13,8 @@ from centernet.errors import ConfigError, SourceError
 from centernet.files.validation import check_fields, plain
 
 STRIDE = 4  # pixels of the input to a cell of the output, of all networks
+MAX_DETECTIONS = 100  # boxes read from a heatmap by the published models
+KEYPOINT_BOX_SCALE = 1.2  # candidates for a keypoint lie inside the box scaled by this about its center, as published
 ORIGINAL_STEP = 128  # the hourglass needs multiples of it, or one less
 SMALLEST_CANVAS = 64  # pixels a side of a canvas that follows its images: a smaller one has too few cells for peaks
 

@@ -11,8 +11,7 @@ from centernet.data.check.boxes import repeats
 from centernet.data.check.objects import Objects, later
 from centernet.data.check.problems import Problem, of_objects
 from centernet.data.dataset import Dataset
-from centernet.models.points.settings import DecoderSettings
-from centernet.ops.preprocessing import STRIDE
+from centernet.ops.preprocessing import MAX_DETECTIONS, STRIDE
 
 # Parts of all objects from which on it is a problem. At 512x512, COCO has 0.1 % that share a cell.
 MOST_SHARED, MOST_SMALL, MOST_CROWDED = 0.01, 0.05, 0.01
@@ -60,7 +59,7 @@ def cell_problems(dataset: Dataset, objects: Objects, layout: Layout) -> list[Pr
         objects: The objects of the layout.
         layout: Where they lie.
     """
-    most = DecoderSettings().max_detections
+    most = MAX_DETECTIONS
     _, start = np.unique(objects.images, return_index=True)
     rank = np.arange(len(objects)) - np.repeat(start, np.diff([*start, len(objects)]))
     found = (

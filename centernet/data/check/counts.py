@@ -9,7 +9,7 @@ import numpy as np
 from centernet.data.check.cells import Layout
 from centernet.data.check.objects import Objects
 from centernet.data.dataset import Dataset
-from centernet.models.points.settings import DecoderSettings
+from centernet.ops.preprocessing import MAX_DETECTIONS
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 
@@ -106,5 +106,5 @@ def figures(dataset: Dataset, learned: Objects, layout: Layout) -> Figures:
         shared_any=int(layout.of_any.sum()),
         in_image=(int(in_image.min()), float(np.median(in_image)), int(in_image.max())) if len(in_image) else (0, 0, 0),
         without=int((in_image == 0).sum()),
-        crowded=int((in_image > DecoderSettings().max_detections).sum()),
+        crowded=int((in_image > MAX_DETECTIONS).sum()),
     )

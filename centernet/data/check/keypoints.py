@@ -11,7 +11,7 @@ from centernet.data.check.problems import Problem, of_images, of_objects, proble
 from centernet.data.dataset import Dataset
 from centernet.data.keypoints import KeypointTask, flip_of
 from centernet.data.sample import Sample
-from centernet.models.points.settings import DecoderSettings
+from centernet.ops.preprocessing import KEYPOINT_BOX_SCALE
 
 
 def keypoint_problems(dataset: Dataset, objects: Objects) -> list[Problem]:
@@ -59,7 +59,7 @@ def _far(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Which keypoints lie outside of their scaled box, in which alone a decoder looks for them, bool `(n, k)`."""
     centers, halves = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
     distance = abs(points[..., :2] - centers[:, None])
-    return np.asarray((distance > DecoderSettings().box_scale * halves[:, None] + TOLERANCE).any(axis=-1))
+    return np.asarray((distance > KEYPOINT_BOX_SCALE * halves[:, None] + TOLERANCE).any(axis=-1))
 
 
 def _schema_problems(task: KeypointTask, labeled: np.ndarray) -> list[Problem]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from centernet.data.check.problems import Problem
 from centernet.files.formatting import amount
-from centernet.models.points.settings import DecoderSettings
+from centernet.ops.preprocessing import MAX_DETECTIONS
 
 if TYPE_CHECKING:
     from centernet.data.check.report import CheckReport, ClassCounts
@@ -53,7 +53,7 @@ def _figures(report: CheckReport) -> str:
         for name, side in zip(("smallest", "5 %", "median", "95 %", "largest"), one.sides, strict=True)
     )
     fewest, median, most = one.in_image
-    crowded = f", {one.crowded:,} have more than {DecoderSettings().max_detections}" if one.crowded else ""
+    crowded = f", {one.crowded:,} have more than {MAX_DETECTIONS}" if one.crowded else ""
     rows = [
         ["side of boxes in cells", sides],
         ["smaller than a cell", _of(one.small, one.objects)],

@@ -8,6 +8,7 @@ from centernet.errors import ConfigError
 from centernet.files.validation import check_fields
 from centernet.models.heads import HeadSettings
 from centernet.models.points.rules import RULES
+from centernet.ops.preprocessing import KEYPOINT_BOX_SCALE, MAX_DETECTIONS
 
 __all__ = ["DecoderSettings", "HeadSettings", "TargetSettings"]
 
@@ -29,12 +30,12 @@ class DecoderSettings:
             of the scaled box.
     """
 
-    max_detections: int = 100
+    max_detections: int = MAX_DETECTIONS
     rules: str = "2021-07"
     candidates: int = 100
     candidate_min_score: float = 0.1
     unmatched_score: float = 0.1
-    box_scale: float = 1.2
+    box_scale: float = KEYPOINT_BOX_SCALE
     search_scale: float = 0.3
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from centernet.errors import ConfigError
 from centernet.files.validation import check_fields
 from centernet.models.heads import HeadSettings as PlainHeads
+from centernet.ops.preprocessing import MAX_DETECTIONS
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class DecoderSettings:
             each side, others of a third.
     """
 
-    max_detections: int = 100
+    max_detections: int = MAX_DETECTIONS
     keypoints: int = 70
     max_pairs: int = 1000
     embedding_threshold: float = 0.5

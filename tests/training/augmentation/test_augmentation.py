@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from training.augmentation.probes import CANVAS, SLOTS, STEPS, augment, probe_batch
 from backends import backend
 from keras import ops
+from training.augmentation.probes import CANVAS, SLOTS, STEPS, augment, probe_batch
 
 from centernet.errors import ConfigError
 from centernet.training.augmentation import Augmentation, AugmentationSettings

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training.augmentation.probes import augment, probe_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
+from training.augmentation.probes import augment, probe_batch
 
 from centernet.training.augmentation import AugmentationSettings
 from centernet.training.augmentation.color import change_colors, turn_colors

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training.augmentation.probes import CANVAS, LOADED, STEPS, augment, probe_batch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from keras import ops
+from training.augmentation.probes import CANVAS, LOADED, STEPS, augment, probe_batch
 
 from centernet.ops.preprocessing import Preprocessing
 
