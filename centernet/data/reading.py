@@ -14,8 +14,7 @@ from centernet.data.classes import warn_of_unknown, with_classes
 from centernet.data.dataset import Dataset
 from centernet.data.formats import FORMATS
 from centernet.data.formats.yolo_yaml import flaw_of
-from centernet.data.merging import check_same
-from centernet.data.splits import ALL, NAMES, find_split, train_and_validation
+from centernet.data.splits import ALL, NAMES, check_compatible, find_split, train_and_validation
 from centernet.errors import ConfigError
 from centernet.files.formatting import missing_file
 
@@ -71,7 +70,7 @@ def load(
     datasets = _read(place, key, split)
     if classes is not None:
         datasets = [with_classes(dataset, classes) for dataset in datasets]
-    check_same(datasets)
+    check_compatible(datasets)
     for dataset in datasets:
         _announce(dataset)
     return datasets[0] if split is not None else (datasets[0], datasets[1])

@@ -1,4 +1,4 @@
-"""Images whose annotations can't be read: left out, counted and named, so that one never ends a run."""
+"""Skips images whose annotations can't be read, so that one damaged file never stops the reading of a dataset."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from contextlib import contextmanager
 
 from centernet.errors import ConfigError
 
-SHOWN = 5
-# What parsers, missing keys and values of a wrong kind raise.
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, OSError, SyntaxError)
+MAX_SHOWN = 5
+# Raised by parsers, and for missing keys and values of the wrong type.
+PARSE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, OverflowError, OSError, SyntaxError)
 logger = logging.getLogger("centernet")
 
 
-class Skipped:
-    """Collects what can't be read of one dataset, and says so at the end.
+class SkippedImages:
+    """Collects the images of a dataset that can't be read, for one warning at the end.
 
     Args:
-        where: What to call the dataset.
-        what: What the files hold.
+        where: Name of the dataset in messages.
+        what: Content of the files, for messages.
     """
 
     def __init__(self, where: str, what: str = "annotations") -> None:
@@ -28,37 +28,36 @@ class Skipped:
         self.reasons: dict[str, str] = {}
 
     @contextmanager
-    def image(self, name: str) -> Iterator[None]:
-        """Leave out the image that the block reads if it fails."""
+    def skip_on_error(self, name: str) -> Iterator[None]:
+        """Skip the image if the block raises one of `PARSE_ERRORS`."""
         try:
             yield
-        except UNREADABLE as error:
+        except PARSE_ERRORS as error:
             self.add(name, _reason(error))
 
     def add(self, name: str, reason: str) -> None:
-        """Leave out an image."""
+        """Skip an image."""
         self.reasons[name] = reason
 
     def report(self, read: int) -> None:
-        """Warn about what was left out.
+        """Log a warning that names the skipped images.
 
         Args:
-            read: How many images were read.
+            read: Number of images that were read.
 
         Raises:
-            ConfigError: If that is none.
+            ConfigError: If `read` is 0.
         """
-        shown = [f"{name} ({reason})" for name, reason in list(self.reasons.items())[:SHOWN]]
-        more = f" and {len(self.reasons) - SHOWN} more" if len(self.reasons) > SHOWN else ""
+        shown = [f"{name} ({reason})" for name, reason in list(self.reasons.items())[:MAX_SHOWN]]
+        more = f" and {len(self.reasons) - MAX_SHOWN} more" if len(self.reasons) > MAX_SHOWN else ""
         names = f"{'; '.join(shown)}{more}"
         if not read:
             why = f"None of {len(self.reasons)} can be read: {names}" if shown else "It has none"
             raise ConfigError(f"Expected images with {self.what} in {self.where}. {why}.")
         if shown:
-            total = read + len(self.reasons)
             logger.warning(
                 "%s: skipped %d of %d images, whose %s can't be read: %s",
-                *(self.where, len(self.reasons), total, self.what, names),
+                *(self.where, len(self.reasons), read + len(self.reasons), self.what, names),
             )
 
 

@@ -1,51 +1,50 @@
-"""The splits that datasets have, by the names that people give them."""
+"""Splits of a dataset: their names, and several of them as one dataset."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from centernet.data.dataset import Dataset
+from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
 
 ALL = "all"
 NAMES = ("train", "training", "trainval", "val", "valid", "validation", "test")
-# Names of one and the same split.
 _SYNONYMS = (("train", "training"), ("val", "valid", "validation"))
 _VALIDATION = ("val", "valid", "validation", "test")
-# What is trained on, and what it is validated on: trainval holds val, so only test goes with it.
-_PAIRS: Sequence[tuple[str, Sequence[str]]] = (
-    ("train", _VALIDATION),
-    ("training", _VALIDATION),
-    ("trainval", ("test",)),
-)
+# Split to train on → splits to validate on, best first. trainval contains val, so it goes with test only.
+_PAIRS: Mapping[str, Sequence[str]] = {"train": _VALIDATION, "training": _VALIDATION, "trainval": ("test",)}
 _WORD = re.compile(rf"(?:^|[^a-z])({'|'.join(sorted(NAMES, key=len, reverse=True))})\d*(?![a-z0-9])")
 
 
 def split_in(name: str) -> str | None:
-    """The split that the name of a file or folder holds; of several the last.
+    """The split that a file or folder is named after; the last one if its name has several.
 
     >>> split_in("instances_train2017.json"), split_in("valid"), split_in("latest.csv")
     ('train', 'valid', None)
     """
-    found = _WORD.findall(name.lower())
-    return found[-1] if found else None
+    words = _WORD.findall(name.lower())
+    return words[-1] if words else None
 
 
 def train_and_validation(splits: Iterable[str]) -> tuple[str, str] | None:
-    """The split to train on and the one to validate on: val, valid, validation, test in this order; None without."""
-    there = set(splits)
-    pairs = ((first, second) for first, seconds in _PAIRS for second in seconds)
-    return next((pair for pair in pairs if there.issuperset(pair)), None)
+    """The split to train on and the first of val, valid, validation, test to validate on; None if there is no pair."""
+    available = set(splits)
+    pairs = ((first, second) for first, seconds in _PAIRS.items() for second in seconds)
+    return next((pair for pair in pairs if available.issuperset(pair)), None)
 
 
 def find_split(wanted: str, splits: Sequence[str], where: str) -> str:
-    """The split that is meant by a name, which may be another name for it (val, valid, validation).
+    """The split with a name or a synonym of it (val, valid, validation).
 
     Raises:
         ConfigError: If there is no such split.
     """
-    same = next((names for names in _SYNONYMS if wanted in names), ())
-    for name in (wanted, *same):
+    synonyms = next((names for names in _SYNONYMS if wanted in names), ())
+    for name in (wanted, *synonyms):
         if name == ALL or name in splits:
             return name
     has = f"It has {', '.join(splits)}" if splits else "It has no splits of its own"
@@ -56,7 +55,65 @@ def find_split(wanted: str, splits: Sequence[str], where: str) -> str:
 
 
 def disjoint(splits: Iterable[str]) -> list[str]:
-    """The splits that hold everything once: without trainval where train and val are there."""
-    there = list(splits)
-    doubled = {"train", "val"} <= set(there)
-    return [name for name in there if not (doubled and name == "trainval")]
+    """The splits without duplicates: trainval is left out if train and val are there."""
+    names = list(splits)
+    return [name for name in names if name != "trainval" or not {"train", "val"} <= set(names)]
+
+
+def merge_splits(parts: Mapping[str, Dataset], name: str) -> Dataset:
+    """All images of several splits as one dataset.
+
+    Args:
+        parts: Split → dataset, at least one. If image ids repeat, the split is put before each id (`train/12`).
+        name: Name of the merged dataset.
+
+    Returns:
+        One dataset; a single part is returned unchanged.
+
+    Raises:
+        ConfigError: If classes or keypoints of the parts differ.
+    """
+    datasets = list(parts.values())
+    if len(datasets) == 1:
+        return datasets[0]
+    check_compatible(datasets)
+    ids = [sample.image_id for dataset in datasets for sample in dataset]
+    repeated = len(set(ids)) < len(ids)
+    samples = [
+        dataclasses.replace(sample, image_id=f"{part}/{sample.image_id}") if repeated else sample
+        for part, dataset in parts.items()
+        for sample in dataset
+    ]
+    return dataclasses.replace(datasets[0], samples=tuple(samples), name=name)
+
+
+def check_compatible(datasets: Sequence[Dataset]) -> None:
+    """Check that datasets have the same classes and keypoints.
+
+    Raises:
+        ConfigError: If they differ.
+    """
+    first = datasets[0]
+    for second in datasets[1:]:
+        if second.class_names != first.class_names:
+            only = [sorted(set(a.class_names) - set(b.class_names)) for a, b in ((first, second), (second, first))]
+            differ = f"Only the first has {only[0]}, only the second {only[1]}" if any(only) else "Their order differs"
+            raise ConfigError(
+                f"Expected the same classes in {first.name} and {second.name}. {differ}. Give the classes and their "
+                "order: classes=[...]."
+            )
+        if _schema(second.keypoints) != _schema(first.keypoints):
+            raise ConfigError(
+                f"Expected the same keypoints of the same class with the same flip in {first.name} and {second.name}. "
+                f"Received: {_described(first.keypoints)}, and {_described(second.keypoints)}. Make them the same."
+            )
+
+
+def _schema(task: KeypointTask | None) -> Any:
+    return task and (task.class_name, task.names, task.flip)
+
+
+def _described(task: KeypointTask | None) -> str:
+    if task is None:
+        return "none"
+    return f"{list(task.names)} of {task.class_name!r}" + (f" with flip {list(task.flip)}" if task.flip else "")

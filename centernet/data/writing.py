@@ -13,8 +13,7 @@ import numpy as np
 
 from centernet.data.dataset import Dataset
 from centernet.data.formats import FORMATS
-from centernet.data.merging import check_same
-from centernet.data.splits import ALL, NAMES
+from centernet.data.splits import ALL, NAMES, check_compatible
 from centernet.errors import ConfigError
 
 logger = logging.getLogger("centernet")
@@ -73,7 +72,7 @@ def _parts(dataset: Dataset | Mapping[str, Dataset] | tuple[Dataset, Dataset]) -
     parts = _by_split(dataset)
     if not parts or not all(len(part) for part in parts.values()):
         raise ConfigError(f"Expected images to write. Received: { {name: len(part) for name, part in parts.items()} }")
-    check_same(list(parts.values()))
+    check_compatible(list(parts.values()))
     return parts
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from centernet.data.overlaps import overlaps_of
 from centernet.evaluation.samples import Pair
+from centernet.ops.overlaps import box_overlaps
 
 OVERLAP = 0.5
 POORLY_LOCATED = 0.1
@@ -119,11 +119,11 @@ def match(pair: Pair) -> Match:
     sample, found = pair.sample, pair.found
     objects = np.flatnonzero(pair.usable & ~sample.ignore)
     crowds = np.flatnonzero(pair.usable & sample.ignore)
-    overlaps = overlaps_of(found.boxes, sample.boxes[objects])
+    overlaps = box_overlaps(found.boxes, sample.boxes[objects])
     same = found.class_ids[:, None] == sample.class_ids[objects]
     object_of = _greedily(np.where(same, overlaps, 0))
     # As COCO does: any part of a crowd is an object, so only the detection's own area counts.
-    inside = overlaps_of(found.boxes, sample.boxes[crowds], of_first=True) >= OVERLAP
+    inside = box_overlaps(found.boxes, sample.boxes[crowds], of_first=True) >= OVERLAP
     ignored = (inside & (found.class_ids[:, None] == sample.class_ids[crowds])).any(axis=1)
     return Match(pair, objects, overlaps, object_of, ignored & (object_of < 0))
 

@@ -1,20 +1,20 @@
-"""How much boxes overlap (NumPy)."""
+"""Overlaps of boxes (NumPy)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def overlaps_of(first: np.ndarray, second: np.ndarray, *, of_first: bool = False) -> np.ndarray:
-    """Intersection over union of each box with each other one.
+def box_overlaps(first: np.ndarray, second: np.ndarray, *, of_first: bool = False) -> np.ndarray:
+    """Intersection over union (IoU) of every pair of boxes.
 
     Args:
         first: Boxes `(n, 4)` as `x0 y0 x1 y1`.
         second: Boxes `(m, 4)`.
-        of_first: Whether it is the intersection over the area of the first box instead, as COCO has it for crowds.
+        of_first: Divide the intersection by the area of the first box instead, as COCO does for crowds.
 
     Returns:
-        float64 `(n, m)`; 0 where there is no area.
+        float64 `(n, m)`; 0 where the area is 0.
     """
     a, b = first.astype(np.float64)[:, None], second.astype(np.float64)[None]
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])

@@ -7,7 +7,7 @@ import numpy as np
 from centernet.data.check.objects import TOLERANCE, Objects, excess, is_sound, later
 from centernet.data.check.problems import Problem, of_objects
 from centernet.data.dataset import Dataset
-from centernet.data.overlaps import overlaps_of
+from centernet.ops.overlaps import box_overlaps
 
 STEPS = 10  # of a pixel, to which boxes that are the same agree
 NEARLY = 0.9  # overlap (IoU) of boxes that were probably drawn for one object
@@ -80,5 +80,5 @@ def _mark_overlapping(objects: Objects, image: np.ndarray, overlapping: np.ndarr
         first, last = np.searchsorted(left, (left[block][0] - reach, left[block][-1] + reach))
         ours, others = image[block], image[first : last + 1]
         earlier = (objects.class_ids[ours, None] == objects.class_ids[others]) & (others < ours[:, None])
-        near = overlaps_of(objects.boxes[ours], objects.boxes[others]) >= NEARLY
+        near = box_overlaps(objects.boxes[ours], objects.boxes[others]) >= NEARLY
         overlapping[ours] = (near & earlier).any(axis=1)

@@ -14,13 +14,13 @@ import numpy as np
 from centernet.data.check.boxes import box_problems
 from centernet.data.check.cells import cell_problems, layout_of
 from centernet.data.check.classes import class_problems
-from centernet.data.check.counts import class_counts, figures
 from centernet.data.check.images import ImageFacts, image_problems, read_facts, stated_facts
 from centernet.data.check.keypoints import keypoint_problems
 from centernet.data.check.objects import Objects, is_sound
 from centernet.data.check.problems import Problem, problem
 from centernet.data.check.readings import misread
 from centernet.data.check.report import CheckReport, worst_first
+from centernet.data.check.statistics import class_counts, figures
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
 from centernet.ops.preprocessing import STRIDE

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from centernet.data.check.counts import ClassCounts, Figures
 from centernet.data.check.problems import Problem
+from centernet.data.check.statistics import ClassCounts, Figures
 from centernet.data.dataset import Dataset
 
 if TYPE_CHECKING:

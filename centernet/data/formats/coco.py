@@ -21,8 +21,7 @@ from centernet.data.dataset import Dataset
 from centernet.data.formats.coco_reading import read_file
 from centernet.data.formats.coco_writing import content_of
 from centernet.data.image_copies import ImageCopies
-from centernet.data.merging import merged
-from centernet.data.splits import ALL, disjoint, split_in
+from centernet.data.splits import ALL, disjoint, merge_splits, split_in
 from centernet.errors import ConfigError
 
 PREFERRED = "instances"
@@ -48,7 +47,7 @@ def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
     read_parts = [[split] if split in files else disjoint(files) for split in splits]
     _say_which({part for parts in read_parts for part in parts}, path)
     return [
-        merged({part: read_file(files[part], f"{path.name} ({part})") for part in parts}, path.name)
+        merge_splits({part: read_file(files[part], f"{path.name} ({part})") for part in parts}, path.name)
         for parts in read_parts
     ]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from centernet.data.classes import class_names
 from centernet.data.keypoints import SIGMA_SCALE, KeypointTask, keypoint_task
-from centernet.data.skipped import UNREADABLE
+from centernet.data.skipped_images import PARSE_ERRORS
 from centernet.errors import ConfigError
 
 Row = Mapping[str, Any]
@@ -65,7 +65,7 @@ def read_categories(rows: Sequence[Row], annotations: Iterable[Any], path: Path)
         named = {number: str(row["name"]).strip() for number, row in zip(ids, rows, strict=True)}
         class_names([*dict.fromkeys(named.values())])
         found = {number: _task(row) for number, row in zip(ids, rows, strict=True) if row.get("keypoints")}
-    except UNREADABLE as error:
+    except PARSE_ERRORS as error:
         raise ConfigError(f"Expected categories with id and name in {path}. {error!r}") from error
     superfluous = _superfluous(named, annotations, path)
     kept = {number: name for number, name in named.items() if number not in superfluous}

@@ -17,7 +17,7 @@ from centernet.data.formats.coco_boxes import box_of
 from centernet.data.formats.coco_categories import Categories, Row, category_id, read_categories
 from centernet.data.image_files import photo_at, photos_folder
 from centernet.data.sample import Sample
-from centernet.data.skipped import Skipped
+from centernet.data.skipped_images import SkippedImages
 from centernet.errors import ConfigError
 
 logger = logging.getLogger("centernet")
@@ -41,11 +41,11 @@ def read_file(path: Path, where: str) -> Dataset:
     rows = _by_image(content, path)
     boxless = 0
     index = {category: number for number, category in enumerate(categories.ids)}
-    skipped, seen = Skipped(str(path)), set[str]()
+    skipped, seen = SkippedImages(str(path)), set[str]()
     samples: list[Sample] = []
     folder = _photos(path, [_file_name(image) for image in content["images"] if isinstance(image, Mapping)])
     for position, image in enumerate(content["images"]):
-        with skipped.image(_label(image, position)):
+        with skipped.skip_on_error(_label(image, position)):
             identity = str(image["id"])
             if identity in seen:
                 raise ConfigError(f"id {identity} belongs to another image already")

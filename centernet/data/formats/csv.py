@@ -24,7 +24,7 @@ from centernet.data.dataset import Dataset
 from centernet.data.image_copies import ImageCopies
 from centernet.data.image_files import image_ids, photo_at, photos_folder
 from centernet.data.sample import Sample
-from centernet.data.skipped import Skipped
+from centernet.data.skipped_images import SkippedImages
 from centernet.data.splits import ALL, NAMES, disjoint, split_in
 from centernet.errors import ConfigError
 from centernet.files.formatting import shortest
@@ -175,9 +175,9 @@ def _dataset(rows: Sequence[_Row], classes: Sequence[str], where: str) -> Datase
     folders = {file: _photos(file, [name for other, name in images if other == file]) for file, _ in images}
     ids = image_ids([f"{file.parent.name}/{name}" for file, name in images])
     index = {name: number for number, name in enumerate(classes)}
-    skipped, samples = Skipped(where), []
+    skipped, samples = SkippedImages(where), []
     for ((file, name), own), identity in zip(images.items(), ids, strict=True):
-        with skipped.image(name or f"{file.name} line {own[0].line}"):
+        with skipped.skip_on_error(name or f"{file.name} line {own[0].line}"):
             samples.append(_sample(own, identity, index, photo_at(folders[file], name)))
     skipped.report(len(samples))
     return Dataset(tuple(samples), tuple(classes), name=where, format="csv")

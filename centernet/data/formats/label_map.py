@@ -10,7 +10,7 @@ from typing import Any
 
 from centernet.data.dataset import Dataset
 from centernet.data.keypoints import KeypointTask
-from centernet.data.skipped import UNREADABLE
+from centernet.data.skipped_images import PARSE_ERRORS
 from centernet.errors import ConfigError
 from centernet.files.text_proto import parse_text_proto
 
@@ -34,7 +34,7 @@ def read_label_map(path: Path) -> LabelMap:
     try:
         content = parse_text_proto(path.read_text(encoding="utf-8-sig"), str(path))
         items = [_item(item) for item in _as_list(content.get("item"))]
-    except UNREADABLE as error:
+    except PARSE_ERRORS as error:
         raise ConfigError(f"Expected a label map, item {{ id: 1 name: 'cell' }}, in {path}. {error}") from error
     if not items or len({number for number, _, _ in items}) < len(items):
         raise ConfigError(f"Expected items with different ids in {path}. Received: {[item[0] for item in items]}")

@@ -26,7 +26,7 @@ from centernet.data.dataset import Dataset
 from centernet.data.formats.label_map import LabelMap, label_map_of, read_label_map
 from centernet.data.formats.tfrecord_features import IMAGE, Features, Labels, features_of, ids_of, sample_of
 from centernet.data.sample import Sample
-from centernet.data.skipped import UNREADABLE, Skipped
+from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
 from centernet.data.splits import ALL, disjoint, split_in
 from centernet.errors import ConfigError
 
@@ -65,26 +65,26 @@ class _Part:
     """The readable records of some files, and what was skipped."""
 
     def __init__(self, files: Sequence[Path], where: str, *, images: bool) -> None:
-        self.skipped = Skipped(where, "records")
+        self.skipped = SkippedImages(where, "records")
         self.features: dict[str, Features] = {}
         for file in files:
             for number, data in enumerate(self._records(file)):
                 name = f"{file.name} record {number}"
-                with self.skipped.image(name):
+                with self.skipped.skip_on_error(name):
                     found = _features(data)
                     self.features[name] = found if images else {**found, IMAGE: []}
 
     def _records(self, file: Path) -> Iterator[bytes]:
         try:
             yield from _records(file)
-        except (*UNREADABLE, EOFError) as error:  # after a damaged one nobody knows where the next begins
+        except (*PARSE_ERRORS, EOFError) as error:  # after a damaged one nobody knows where the next begins
             self.skipped.add(f"{file.name} from its damage on", str(error))
 
     def samples(self, labels: Labels) -> list[tuple[Features, Sample]]:
         """The samples of the records, numbered."""
         found = []
         for name, features in self.features.items():
-            with self.skipped.image(name):
+            with self.skipped.skip_on_error(name):
                 found.append((features, sample_of(features, labels)))
         self.skipped.report(len(found))
         return found
@@ -201,20 +201,20 @@ def write(parts: Mapping[str, Dataset], folder: Path) -> None:
     for split, dataset in parts.items():
         name = "data" if split == ALL else split
         shards = max(-(-len(dataset) // PER_SHARD), 1)
-        skipped, written = Skipped(dataset.name, "images"), 0
+        skipped, written = SkippedImages(dataset.name, "images"), 0
         for shard in range(shards):
             target = folder / f"{name}.record-{shard:05d}-of-{shards:05d}"
             written += _write_shard(dataset[shard * PER_SHARD : (shard + 1) * PER_SHARD], target, skipped)
         skipped.report(written)
 
 
-def _write_shard(dataset: Dataset, target: Path, skipped: Skipped) -> int:
+def _write_shard(dataset: Dataset, target: Path, skipped: SkippedImages) -> int:
     import tensorflow as tf
 
     written = 0
     with tf.io.TFRecordWriter(str(target)) as writer:
         for sample in dataset:
-            with skipped.image(sample.name):
+            with skipped.skip_on_error(sample.name):
                 writer.write(_example(features_of(sample, dataset)))
                 written += 1
     return written

@@ -31,7 +31,7 @@ from centernet.data.formats.voc_files import Photos, parts_of
 from centernet.data.image_copies import ImageCopies
 from centernet.data.image_files import image_ids
 from centernet.data.sample import Sample
-from centernet.data.skipped import UNREADABLE, Skipped
+from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
 from centernet.data.splits import ALL
 from centernet.errors import ConfigError
 from centernet.files.formatting import shortest
@@ -88,7 +88,7 @@ def _is_annotation(path: Path) -> bool:
 def _outcome(file: Path) -> _Annotation | Exception:
     try:
         return _parsed(file)
-    except UNREADABLE as error:
+    except PARSE_ERRORS as error:
         return error
 
 
@@ -120,12 +120,12 @@ def _text(element: Any, path: str, default: str | None = None) -> str:
 def _dataset(
     found: Mapping[Path, _Annotation | Exception], classes: Sequence[str], where: str, photos: Photos
 ) -> Dataset:
-    skipped = Skipped(where)
+    skipped = SkippedImages(where)
     ids = image_ids([os.path.relpath(file, photos.path) for file in found])
     index = {name: number for number, name in enumerate(classes)}
     samples = []
     for (file, item), identity in zip(found.items(), ids, strict=True):
-        with skipped.image(file.name):
+        with skipped.skip_on_error(file.name):
             if isinstance(item, Exception):
                 raise item
             samples.append(_sample(item, identity, index, photos.of(file, item.file)))

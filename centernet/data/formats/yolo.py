@@ -29,10 +29,9 @@ from centernet.data.formats.yolo_yaml import find_yaml
 from centernet.data.image_copies import ImageCopies
 from centernet.data.image_files import image_ids, images_below, is_image, upright_size
 from centernet.data.keypoints import KeypointTask, owner_of
-from centernet.data.merging import merged
 from centernet.data.sample import Sample
-from centernet.data.skipped import UNREADABLE, Skipped
-from centernet.data.splits import ALL, NAMES, disjoint
+from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
+from centernet.data.splits import ALL, NAMES, disjoint, merge_splits
 from centernet.errors import ConfigError, SourceError
 
 logger = logging.getLogger("centernet")
@@ -55,7 +54,7 @@ def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
     found = {part: description.photos(part) for part in dict.fromkeys(part for parts in read_parts for part in parts)}
     task = description.keypoints(found)
     return [
-        merged({part: description.dataset(found[part], task) for part in parts}, description.name)
+        merge_splits({part: description.dataset(found[part], task) for part in parts}, description.name)
         for parts in read_parts
     ]
 
@@ -89,10 +88,10 @@ class _Description:
     def photos(self, split: str) -> _Photos:
         """Read the label files of one split, and the headers of its photos."""
         where, photos = f"{self.name} ({split})", self._listed(split)
-        skipped, labels, sizes, unlabeled = Skipped(where), {}, {}, 0
+        skipped, labels, sizes, unlabeled = SkippedImages(where), {}, {}, 0
         for photo in photos:
             file = _label_file(photo)
-            with skipped.image(photo.name):
+            with skipped.skip_on_error(photo.name):
                 labels[photo] = read_labels(file, self.shape)
                 sizes[photo] = upright_size(photo)
                 unlabeled += not file.is_file()
@@ -132,10 +131,10 @@ class _Description:
         """The labels of a split that is not read: those of them that can be."""
         try:
             photos = self._listed(split)
-        except UNREADABLE:
+        except PARSE_ERRORS:
             return
         for photo in photos:
-            with suppress(*UNREADABLE):
+            with suppress(*PARSE_ERRORS):
                 yield read_labels(_label_file(photo), self.shape)
 
     def _listed(self, split: str) -> list[Path]:
@@ -222,9 +221,9 @@ def write(parts: Mapping[str, Dataset], folder: Path) -> None:
 
 def _write_split(dataset: Dataset, images: Path, labels: Path) -> None:
     labels.mkdir(parents=True)
-    copies, skipped, written = ImageCopies(images), Skipped(dataset.name, "sizes"), 0
+    copies, skipped, written = ImageCopies(images), SkippedImages(dataset.name, "sizes"), 0
     for sample in dataset:
-        with skipped.image(str(sample.name)):
+        with skipped.skip_on_error(str(sample.name)):
             size = _size(sample)
             name = Path(copies.add(sample)).stem
             lines = [
