@@ -230,9 +230,9 @@ class Detector(Trainable):
         Raises:
             SourceError: If it can't be read, or is not one image.
         """
-        from centernet.images.sources import read_single
+        from centernet.images.sources import read_single_image
 
-        batch, sizes = self.preprocess(read_single(image).image)
+        batch, sizes = self.preprocess(read_single_image(image).image)
         logits = self(batch, training=False)[self.center_heatmap][-1]
         cells = ops.convert_to_numpy(ops.max(ops.sigmoid(ops.cast(logits, "float32")), axis=-1))[0]
         canvas = tuple(batch.shape[1:3])

@@ -8,7 +8,7 @@ import numpy as np
 
 from centernet.data.check.report import SHEET
 from centernet.data.dataset import Dataset
-from centernet.files.formatting import amount
+from centernet.files.formatting import pluralize
 from centernet.training.augmentation.settings import AugmentationSettings
 
 if TYPE_CHECKING:
@@ -85,5 +85,5 @@ def _tile(batch: dict[str, np.ndarray], row: int, dataset: Dataset, name: str) -
     boxes, class_ids, ignore = (batch[key][row][there] for key in ("boxes", "class_ids", "ignore"))
     keypoints = batch["keypoints"][row][there] if "keypoints" in batch else None
     image = np.rint(batch["images"][row].clip(0, 255)).astype(np.uint8)
-    caption = f"{name} · {amount(len(boxes), 'object')} · {image.shape[1]}x{image.shape[0]}"
+    caption = f"{name} · {pluralize(len(boxes), 'object')} · {image.shape[1]}x{image.shape[0]}"
     return draw_tile(Tile(image, boxes, class_ids, ignore, keypoints), dataset, caption)

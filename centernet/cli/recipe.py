@@ -10,8 +10,8 @@ from typing import Any
 
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
-from centernet.files.validation import check_fields, read_fields
-from centernet.files.yaml_files import UNREADABLE, parse_yaml, read_yaml
+from centernet.files.validation import check_types, dataclass_from
+from centernet.files.yaml_files import YAML_ERRORS, parse_yaml, read_yaml
 from centernet.models.config import ModelConfig
 from centernet.training.settings import TrainingSettings
 
@@ -36,7 +36,7 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        check_fields(self)
+        check_types(self)
         if (self.train is None) != (self.validation is None):
             raise ConfigError(
                 "Expected both splits of the data or none. Received: "
@@ -74,7 +74,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        check_fields(self)
+        check_types(self)
         if isinstance(self.image_size, list):
             object.__setattr__(self, "image_size", tuple(self.image_size))
 
@@ -117,10 +117,10 @@ def read_recipe(path: Path | str, changes: Sequence[str] = ()) -> Recipe:
     content = dict(content)
     for change in changes:
         _change(content, change)
-    content["training"] = read_fields(TrainingSettings, content.get("training") or {}, f"training of {path}")
+    content["training"] = dataclass_from(TrainingSettings, content.get("training") or {}, f"training of {path}")
     if "data" in content:
-        content["data"] = read_fields(DataSettings, content["data"], f"data of {path}")
-    return read_fields(Recipe, content, str(path))
+        content["data"] = dataclass_from(DataSettings, content["data"], f"data of {path}")
+    return dataclass_from(Recipe, content, str(path))
 
 
 def _change(content: dict[str, Any], change: str) -> None:
@@ -138,5 +138,5 @@ def _change(content: dict[str, Any], change: str) -> None:
         content = content[part]
     try:
         content[parts[-1]] = parse_yaml(text)
-    except UNREADABLE as error:
+    except YAML_ERRORS as error:
         raise ConfigError(f"Expected a value as YAML has it in {change!r}. {error}") from error

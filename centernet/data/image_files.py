@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 
 from centernet.errors import SourceError
 from centernet.files.formatting import missing_file
-from centernet.images.sources import IMAGE_SUFFIXES, natural
+from centernet.images.sources import IMAGE_SUFFIXES, natural_key
 
 Source = Path | bytes | np.ndarray | Callable[[], np.ndarray]  # of a sample
 _TRIED = 20  # file names are enough to tell which folder has the photos
@@ -56,7 +56,7 @@ def images_below(folder: Path) -> list[Path]:
     found = [
         Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names if is_image(name)
     ]
-    return sorted(found, key=lambda path: natural(str(path)))
+    return sorted(found, key=lambda path: natural_key(str(path)))
 
 
 def photos_folder(candidates: Iterable[Path], names: Sequence[str]) -> Path:

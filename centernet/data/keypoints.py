@@ -13,7 +13,7 @@ import numpy as np
 
 from centernet.errors import ConfigError
 from centernet.files.package import configs_dir
-from centernet.files.validation import check_fields, plain
+from centernet.files.validation import check_types, to_plain
 from centernet.files.yaml_files import read_yaml
 
 DEFAULT_DEVIATION = 0.67
@@ -45,11 +45,11 @@ class KeypointTask:
 
     def __post_init__(self) -> None:
         """Check the lengths and make the sequences tuples."""
-        check_fields(self)
+        check_types(self)
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "skeleton", tuple((int(a), int(b)) for a, b in self.skeleton))
         for field in ("flip", "deviations"):
-            values = tuple(plain(list(getattr(self, field))))
+            values = tuple(to_plain(list(getattr(self, field))))
             object.__setattr__(self, field, values)
             if values and len(values) != len(self.names):
                 raise ConfigError(

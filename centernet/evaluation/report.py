@@ -18,7 +18,7 @@ from centernet.evaluation.confusion_table import confusion
 from centernet.evaluation.outcomes import Outcome
 from centernet.evaluation.page import page, section
 from centernet.evaluation.pictures import FALSE, FOUND, IGNORED, MISSED, draw_outcome
-from centernet.files.formatting import amount
+from centernet.files.formatting import pluralize
 from centernet.files.package import package_version
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def render(evaluation: Evaluation, *, worst: int = 12, max_bytes: int = 8_000_00
     """The page as HTML; see `write_report`."""
     e = evaluation
     title = f"{e.model} on {e.dataset}"
-    counts = f"{amount(e.images, 'image')}, {amount(e.objects, 'object')}, {amount(len(e.class_names), 'class')}"
+    counts = (
+        f"{pluralize(e.images, 'image')}, {pluralize(e.objects, 'object')}, {pluralize(len(e.class_names), 'class')}"
+    )
     parts = [
         f'<h1>{escape(title)}</h1><p class="soft">{counts.replace("classs", "classes")}</p>',
         sections.tiles(e),
@@ -110,7 +112,7 @@ def _pictures(worst: list[Outcome], room: int, score: float) -> str:
         figures.append(shown)
     note = "Left the objects, right the detections. Most mistakes (wrong detections and missed objects) first."
     if left:
-        note += f" {amount(left, 'more image')} would make the page too large."
+        note += f" {pluralize(left, 'more image')} would make the page too large."
     if not figures:
         note = "There is none to show."
     return section(f"Worst images at a score of {score:.2f}", note, _legend() if figures else "", *figures)
@@ -120,7 +122,7 @@ def _figure(outcome: Outcome) -> str:
     sample = outcome.match.pair.sample
     name = Path(sample.name).name
     counts = [
-        amount(int(mask.sum()), kind) for mask, kind in ((outcome.missed, "object"), (outcome.false, "detection"))
+        pluralize(int(mask.sum()), kind) for mask, kind in ((outcome.missed, "object"), (outcome.false, "detection"))
     ]
     caption = f"<b>{escape(name)}</b> · {int(outcome.true.sum())} found, {counts[0]} missed, {counts[1]} wrong"
     pictures = zip(draw_outcome(outcome), ("objects", "detections"), strict=True)

@@ -14,7 +14,7 @@ from centernet.evaluation.coco import RECALLS
 from centernet.evaluation.outcomes import MISTAKES
 from centernet.evaluation.page import cell, section, table
 from centernet.evaluation.table import NONE, figure, notes
-from centernet.files.formatting import amount
+from centernet.files.formatting import pluralize
 
 if TYPE_CHECKING:
     from centernet.evaluation.result import Evaluation
@@ -74,7 +74,7 @@ def sizes(e: Evaluation) -> str:
         names = (("all", "ap", "ar"), ("similarity 0.50", "ap50", "ar50"), ("similarity 0.75", "ap75", "ar75"))
         named = [*names, ("medium", "ap_medium", "ar_medium"), ("large", "ap_large", "ar_large")]
         rows = [[cell(name), *(_meter(getattr(points, key)) for key in keys)] for name, *keys in named]
-        counted = f"{amount(points.objects, points.class_name)} with labeled keypoints."
+        counted = f"{pluralize(points.objects, points.class_name)} with labeled keypoints."
         parts += ["<div>", table(["keypoints", "AP", "AR"], rows), f'<p class="soft">{escape(counted)}</p></div>']
     else:
         limits = [("best detection", e.ar1), ("10 best", e.ar10), ("100 best", e.ar100)]

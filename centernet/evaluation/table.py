@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from centernet.files.formatting import amount
+from centernet.files.formatting import pluralize
 
 if TYPE_CHECKING:
     from centernet.evaluation.result import Evaluation
@@ -19,7 +19,7 @@ NONE = "–"
 def as_text(evaluation: Evaluation) -> str:
     """The figures as a table, the classes below it, then what was left out."""
     e, p = evaluation, evaluation.keypoints
-    blocks = [f"{e.model} on {e.dataset}: {amount(e.images, 'image')}, {amount(e.objects, 'object')}"]
+    blocks = [f"{e.model} on {e.dataset}: {pluralize(e.images, 'image')}, {pluralize(e.objects, 'object')}"]
     blocks.append(
         _aligned(
             [
@@ -50,11 +50,11 @@ def notes(evaluation: Evaluation) -> list[tuple[str, Sequence[str]]]:
     """What the figures don't count: a heading and the single cases."""
     found: list[tuple[str, Sequence[str]]] = []
     if evaluation.skipped:
-        found.append((f"{amount(len(evaluation.skipped), 'image')} could not be read", evaluation.skipped))
+        found.append((f"{pluralize(len(evaluation.skipped), 'image')} could not be read", evaluation.skipped))
     if evaluation.left_out:
-        found.append((f"{amount(len(evaluation.left_out), 'object')} left out", evaluation.left_out))
+        found.append((f"{pluralize(len(evaluation.left_out), 'object')} left out", evaluation.left_out))
     if evaluation.ignored:
-        found.append((f"{amount(evaluation.ignored, 'crowd')} neither asked for nor wrong", ()))
+        found.append((f"{pluralize(evaluation.ignored, 'crowd')} neither asked for nor wrong", ()))
     return found
 
 

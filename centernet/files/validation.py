@@ -17,7 +17,7 @@ from centernet.errors import ConfigError
 WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", NoneType: "nothing"}
 
 
-def read_fields(kind: Any, data: Any, where: str) -> Any:
+def dataclass_from(kind: Any, data: Any, where: str) -> Any:
     """Build a dataclass from a mapping.
 
     Args:
@@ -50,7 +50,7 @@ def read_fields(kind: Any, data: Any, where: str) -> Any:
         raise ConfigError(f"{error} (In {where}.)") from error
 
 
-def check_fields(instance: Any) -> None:
+def check_types(instance: Any) -> None:
     """Check that the values of a dataclass are what its annotations say.
 
     Lists pass for tuples, whole numbers for numbers, NumPy's numbers for Python's.
@@ -65,25 +65,25 @@ def check_fields(instance: Any) -> None:
             raise ConfigError(f"Expected {name} to be {_words(hint)}. Received: {value!r}")
 
 
-def check_weights(instance: Any) -> None:
-    """Check that all values of a dataclass are numbers of at least 0; see `check_fields`.
+def check_non_negative(instance: Any) -> None:
+    """Check that all values of a dataclass are numbers of at least 0; see `check_types`.
 
     Raises:
         ConfigError: If one is not.
     """
-    check_fields(instance)
+    check_types(instance)
     for name in (field.name for field in dataclasses.fields(instance)):
         if getattr(instance, name) < 0:
             raise ConfigError(f"Expected {name} of at least 0. Received: {getattr(instance, name)!r}")
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """The same value as JSON has it: dicts, lists, Python's own numbers."""
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return plain(value.tolist()) if hasattr(value, "tolist") else value
+        return [to_plain(item) for item in value]
+    return to_plain(value.tolist()) if hasattr(value, "tolist") else value
 
 
 @cache

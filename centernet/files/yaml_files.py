@@ -12,7 +12,7 @@ from centernet.errors import ConfigError
 from centernet.files.formatting import missing_file
 
 # ValueError: bytes that are no text, and values such as the date 2021-13-45.
-UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
+YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
 
 
 class _Loader(yaml.SafeLoader):
@@ -29,7 +29,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[e
 
 
 def parse_yaml(text: str) -> Any:
-    """The content of a YAML text; one of `UNREADABLE` if it is none."""
+    """The content of a YAML text; one of `YAML_ERRORS` if it is none."""
     return yaml.load(text, Loader=_Loader)
 
 
@@ -49,5 +49,5 @@ def read_yaml(path: Path | str) -> Any:
         return parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"Expected a YAML file at {path}: {missing_file(Path(path))}") from error
-    except (OSError, *UNREADABLE) as error:
+    except (OSError, *YAML_ERRORS) as error:
         raise ConfigError(f"Expected a YAML file. {path} can't be read as one: {error}") from error

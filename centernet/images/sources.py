@@ -18,7 +18,7 @@ from centernet.errors import ConfigError, SourceError
 from centernet.images.reading import Frame, name_of, read_image
 from centernet.images.url import is_url
 
-__all__ = ["Frame", "Source", "classify", "iterate", "open_source", "read_image", "read_single"]
+__all__ = ["Frame", "Source", "kind_of", "open_source", "read_image", "read_images", "read_single_image"]
 
 Kind = Literal["single", "list", "stream"]
 OnError = Literal["raise", "skip"]
@@ -117,7 +117,7 @@ class Source:
         return name_of(item) or (self.name if self.kind == "single" else f"{self.name}[{number}]")
 
 
-def classify(source: Any) -> Kind:
+def kind_of(source: Any) -> Kind:
     """Tells what a source is, without reading it.
 
     Args:
@@ -153,7 +153,7 @@ def open_source(source: Any) -> Source:
         SourceError: A folder or pattern has no images, or a video or camera can't be opened.
         MissingExtraError: Videos and cameras need the extra `video`.
     """
-    kind = classify(source)
+    kind = kind_of(source)
     if kind == "single":
         return Source(kind, "image", [source], 1)
     if kind == "list":
@@ -165,7 +165,7 @@ def open_source(source: Any) -> Source:
     return Source(kind, "image", source, None)
 
 
-def read_single(source: Any) -> Frame:
+def read_single_image(source: Any) -> Frame:
     """Reads the one image that a source is.
 
     Args:
@@ -178,7 +178,7 @@ def read_single(source: Any) -> Frame:
         SourceError: It can't be read, or it is a list or stream.
     """
     batch = isinstance(source, np.ndarray) and source.ndim == 4
-    kind = "batch" if batch else classify(source)
+    kind = "batch" if batch else kind_of(source)
     if kind != "single":
         named = isinstance(source, (str, os.PathLike, int))
         shown = f"an array of shape {source.shape}" if batch else repr(source) if named else type(source).__name__
@@ -186,7 +186,7 @@ def read_single(source: Any) -> Frame:
     return read_image(source)
 
 
-def iterate(
+def read_images(
     source: Any,
     on_error: OnError = "raise",
     failures: list[SourceError] | None = None,
@@ -233,7 +233,7 @@ def _open_stream(text: str) -> Source:
     if form == "video":
         return _open_video(path)
     found = glob.glob(path, recursive=True) if form == "glob" else _listed(path)
-    images = sorted(filter(_is_image, found), key=natural)
+    images = sorted(filter(_is_image, found), key=natural_key)
     if not images:
         advice = f"For subfolders: {os.path.join(text, '**', '*.jpg')}" if form == "folder" else "Check the pattern"
         raise SourceError(
@@ -263,7 +263,7 @@ def _is_image(path: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".") and os.path.isfile(path)
 
 
-def natural(name: str) -> tuple[list[int | str], str]:
+def natural_key(name: str) -> tuple[list[int | str], str]:
     """A key that sorts image2 before image10."""
     parts = re.split(r"([0-9]+)", name.casefold())
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], name

@@ -12,7 +12,7 @@ from typing import Any
 from centernet.data.classes import class_names
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
-from centernet.files.validation import check_fields, plain, read_fields
+from centernet.files.validation import check_types, dataclass_from, to_plain
 from centernet.models.test_time import TestTime
 from centernet.ops.preprocessing import Preprocessing
 
@@ -48,7 +48,7 @@ class Archive:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        check_fields(self)
+        check_types(self)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Published:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        check_fields(self)
+        check_types(self)
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Check the parts, and that they agree with each other."""
         object.__setattr__(self, "classes", class_names(self.classes))
-        object.__setattr__(self, "backbone", plain(self.backbone))
-        check_fields(self)
+        object.__setattr__(self, "backbone", to_plain(self.backbone))
+        check_types(self)
         if not self.name.strip():
             raise ConfigError(f"Expected a name for the model. Received: {self.name!r}")
         if self.family not in FAMILIES:
@@ -113,7 +113,7 @@ class ModelConfig:
             raise ConfigError(f"Expected a task of {TASKS}. Received: task={self.task!r}")
         if not isinstance(self.backbone.get("name"), str):
             raise ConfigError(f"Expected a backbone with its name. Received: backbone={dict(self.backbone)}")
-        ids = tuple(plain(list(self.dataset_ids))) or tuple(range(1, len(self.classes) + 1))
+        ids = tuple(to_plain(list(self.dataset_ids))) or tuple(range(1, len(self.classes) + 1))
         if len(ids) != len(self.classes):
             raise ConfigError(f"Expected one dataset id a class ({len(self.classes)}). Received: {len(ids)}")
         object.__setattr__(self, "dataset_ids", ids)
@@ -149,7 +149,7 @@ class ModelConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The description as plain data, as it stands in `config.json`."""
-        return plain(dataclasses.asdict(self))
+        return to_plain(dataclasses.asdict(self))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "the description") -> ModelConfig:
@@ -185,8 +185,8 @@ class ModelConfig:
             values.setdefault(key, {})
         for key, kind in kinds.items():
             if key in values and values[key] is not None and not isinstance(values[key], kind):
-                values[key] = read_fields(kind, values[key], f"{key} of {where}")
-        return read_fields(cls, values, where)
+                values[key] = dataclass_from(kind, values[key], f"{key} of {where}")
+        return dataclass_from(cls, values, where)
 
 
 def _shorten(names: Sequence[str]) -> str:

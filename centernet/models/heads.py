@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from centernet.errors import ConfigError
-from centernet.files.validation import check_fields
+from centernet.files.validation import check_types
 
 HEATMAP_PRIOR = -2.19  # log(0.1 / 0.9): every heatmap starts at probability 0.1
 HEATMAPS = frozenset({"heatmap", "keypoint_heatmap", "top_left", "bottom_right", "center"})
@@ -29,7 +29,7 @@ class HeadSettings:
 
     def __post_init__(self) -> None:
         """Check that the numbers can describe a convolution."""
-        check_fields(self)
+        check_types(self)
         if self.filters < 1 or self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ConfigError(
                 "Expected heads with at least one filter and an odd kernel size. "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from centernet.errors import ConfigError
-from centernet.files.validation import check_fields, read_fields
+from centernet.files.validation import check_types, dataclass_from
 from centernet.ops.suppression import SuppressionSettings
 
 LARGEST_CANVAS = 2**26  # pixels, 8192×8192
@@ -35,8 +35,10 @@ class TestTime:
     def __post_init__(self) -> None:
         """Check the values and make the sequence a tuple."""
         if isinstance(self.suppression, dict):
-            object.__setattr__(self, "suppression", read_fields(SuppressionSettings, self.suppression, "suppression"))
-        check_fields(self)
+            object.__setattr__(
+                self, "suppression", dataclass_from(SuppressionSettings, self.suppression, "suppression")
+            )
+        check_types(self)
         object.__setattr__(self, "scales", tuple(float(scale) for scale in self.scales))
         if not self.scales or min(self.scales) <= 0:
             raise ConfigError(f"Expected at least one scale, all above 0. Received: scales={self.scales}")

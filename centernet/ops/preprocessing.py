@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from centernet.errors import ConfigError, SourceError
-from centernet.files.validation import check_fields, plain
+from centernet.files.validation import check_types, to_plain
 
 STRIDE = 4  # pixels of the input to a cell of the output, of all networks
 MAX_DETECTIONS = 100  # boxes read from a heatmap by the published models
@@ -58,9 +58,9 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         """Check the values and make the sequences tuples."""
-        check_fields(self)
+        check_types(self)
         for field in ("size", "mean", "std"):
-            object.__setattr__(self, field, tuple(plain(list(getattr(self, field)))))
+            object.__setattr__(self, field, tuple(to_plain(list(getattr(self, field)))))
         if min(self.size) < 1 or min(self.std) <= 0:
             raise ConfigError(
                 f"Expected a positive size and std of preprocessing. Received: size={self.size}, std={self.std}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from centernet.errors import ConfigError
-from centernet.files.validation import check_fields
+from centernet.files.validation import check_types
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class SuppressionSettings:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        check_fields(self)
+        check_types(self)
         if self.sigma <= 0 or not 0 <= self.iou_threshold <= 1 or not 0 <= self.min_score <= 1:
             raise ConfigError(
                 "Expected a positive sigma, and iou_threshold and min_score of 0–1. Received: "

@@ -12,7 +12,7 @@ import keras
 
 from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
-from centernet.files.validation import read_fields
+from centernet.files.validation import dataclass_from
 from centernet.training.batch_statistics import forgetting
 from centernet.training.best import KeepBest
 from centernet.training.callbacks import Evaluate, SaveState, StopAtNonsense, Throughput
@@ -123,7 +123,7 @@ def _train(
 
 def _changed(settings: TrainingSettings, changes: dict[str, Any]) -> TrainingSettings:
     values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-    return read_fields(TrainingSettings, values | changes, "the arguments of fit")
+    return dataclass_from(TrainingSettings, values | changes, "the arguments of fit")
 
 
 def make_learner(detector: Any, settings: TrainingSettings, steps: int) -> Learner:

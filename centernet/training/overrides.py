@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from centernet.files.validation import read_fields
+from centernet.files.validation import dataclass_from
 from centernet.training.settings import TrainingSettings
 
 PARTS = {"target_settings": "targets", "loss_weights": "loss_weights"}  # of a detector → field of the settings
@@ -24,7 +24,7 @@ def goals(detector: Any, settings: TrainingSettings) -> Iterator[None]:
     try:
         for part, name in PARTS.items():
             fields = dataclasses.asdict(own[part]) | dict(getattr(settings, name))
-            setattr(detector, part, read_fields(type(own[part]), fields, f"{name} of the training"))
+            setattr(detector, part, dataclass_from(type(own[part]), fields, f"{name} of the training"))
         yield
     finally:
         for part, before in own.items():

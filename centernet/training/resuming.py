@@ -10,7 +10,7 @@ from typing import Any
 
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
-from centernet.files.validation import plain
+from centernet.files.validation import to_plain
 from centernet.training.settings import TrainingSettings
 
 # Settings that may be others: they change when something is done, or how long it goes on (as does the schedule then).
@@ -28,7 +28,9 @@ def terms_of(detector: Any, dataset: Dataset, settings: TrainingSettings) -> dic
         "objects": sum(len(sample.boxes) for sample in dataset),
         "annotations": digest.hexdigest()[:12],
     }
-    return plain(settled | data | {"image_size": detector.config.preprocessing.size, "classes": detector.class_names})
+    return to_plain(
+        settled | data | {"image_size": detector.config.preprocessing.size, "classes": detector.class_names}
+    )
 
 
 def check_terms(begun: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from centernet.errors import ConfigError
-from centernet.files.validation import check_fields, plain, read_fields
+from centernet.files.validation import check_types, dataclass_from, to_plain
 from centernet.training.augmentation.settings import AugmentationSettings
 
 
@@ -67,11 +67,11 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         """Check the numbers."""
         if isinstance(self.load_size, list):
-            object.__setattr__(self, "load_size", tuple(plain(self.load_size)))
+            object.__setattr__(self, "load_size", tuple(to_plain(self.load_size)))
         if isinstance(self.augmentation, Mapping):
-            augmentation = read_fields(AugmentationSettings, self.augmentation, "augmentation")
+            augmentation = dataclass_from(AugmentationSettings, self.augmentation, "augmentation")
             object.__setattr__(self, "augmentation", augmentation)
-        check_fields(self)
+        check_types(self)
         if min(self.epochs, self.batch_size, self.accumulate) < 1 or self.learning_rate <= 0:
             raise ConfigError(
                 "Expected epochs, batch_size and accumulate of at least 1 and a positive learning_rate. Received: "

@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from centernet.errors import CheckpointError, DownloadError
-from centernet.files.validation import read_fields
+from centernet.files.validation import dataclass_from
 from centernet.training.resuming import check_terms
 
 FOLDER = "state"
@@ -94,7 +94,7 @@ def restore_state(learner: Any, folder: Path, terms: Mapping[str, Any] | None = 
             "from its model, in another folder."
         )
     try:
-        position = read_fields(Position, json.loads((found / POSITION).read_text("utf-8")), str(found / POSITION))
+        position = dataclass_from(Position, json.loads((found / POSITION).read_text("utf-8")), str(found / POSITION))
         begun = json.loads((found / TERMS).read_text("utf-8"))
         with np.load(found / VALUES, allow_pickle=False) as file:
             values = {int(number): file[number] for number in file.files}

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from centernet import Detections, PointDetector
-from centernet.images.sources import iterate
+from centernet.images.sources import read_images
 from centernet.images.video import Video, VideoWriter
 from centernet.models.test_time import TestTime
 from centernet.ops.suppression import SuppressionSettings
@@ -105,7 +105,7 @@ def test_a_video_gives_a_video(run, tiny, tmp_path, photo):
     assert (done.code, done.err) == (0, "")
     names = ["photo.jpg", "photo_heatmap.png", "walk.mp4", "walk_heatmap.mp4"]
     assert sorted(os.listdir("found")) == names
-    written = list(iterate("found/walk.mp4"))
+    written = list(read_images("found/walk.mp4"))
     assert len(written) == 5
     assert written[0].image.shape == (48, 64, 3)
     assert Video("found/walk.mp4").fps == 10
@@ -127,7 +127,7 @@ def test_a_camera_runs_until_it_is_interrupted(run, tiny, monkeypatch):
         done = run("detect", "0", "--model", tiny)
     assert (done.code, done.err) == (0, "")
     assert "3 frames" in done.out
-    assert len(list(iterate("found/camera-0.mp4"))) == 3
+    assert len(list(read_images("found/camera-0.mp4"))) == 3
 
 
 @pytest.mark.parametrize("option", ["--json", "--coco"])

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from centernet.errors import ConfigError, SourceError
-from centernet.images.sources import Frame, classify, iterate, natural, open_source
+from centernet.images.sources import Frame, kind_of, natural_key, open_source, read_images
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 
 def names(source, **options):
-    return [Path(frame.name).name for frame in iterate(source, **options)]
+    return [Path(frame.name).name for frame in read_images(source, **options)]
 
 
 def gray(value=0):
@@ -53,19 +53,19 @@ def gray(value=0):
     ],
 )
 def test_sources_are_classified_without_being_read(source, kind):
-    assert classify(source) == kind
+    assert kind_of(source) == kind
 
 
 def test_a_folder_is_a_stream_even_with_a_dot(tmp_path):
     (tmp_path / "photos.mp4").mkdir()
-    assert classify(tmp_path / "photos.mp4") == "stream"
+    assert kind_of(tmp_path / "photos.mp4") == "stream"
 
 
 def test_a_file_called_like_a_camera_or_pattern_is_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("7", "photo[1].png"):
         Image.new("RGB", (4, 3)).save(name, "PNG")
-        assert classify(name) == "single"
+        assert kind_of(name) == "single"
         assert names(name) == [name]
 
 
@@ -77,7 +77,7 @@ def test_a_folder_gives_its_images_in_natural_order(folder):
 def test_any_names_have_an_order():
     ordered = ["1.jpg", "2.jpg", "a1.jpg", "a.jpg", "a.jpg2.jpg", "a²1.jpg"]
     for shuffled in (ordered[::-1], ordered[3:] + ordered[:3]):
-        assert sorted(shuffled, key=natural) == ordered
+        assert sorted(shuffled, key=natural_key) == ordered
 
 
 def test_a_pattern_gives_images_and_subfolders_where_asked(folder):
@@ -95,11 +95,11 @@ def test_a_pattern_without_images_is_refused(folder, pattern, message):
 def test_a_folder_without_images_says_how_to_read_subfolders(folder):
     (folder / "empty").mkdir()
     with pytest.raises(SourceError, match=r"no other files.*\*\*"):
-        iterate(folder / "empty")
+        read_images(folder / "empty")
 
 
 def test_images_are_read_one_at_a_time(folder):
-    frames = iterate([folder / "image1.PNG", folder / "missing.png"])
+    frames = read_images([folder / "image1.PNG", folder / "missing.png"])
     assert next(frames).image.shape == (3, 4, 3)
     with pytest.raises(SourceError, match="missing"):
         next(frames)
@@ -113,7 +113,7 @@ def test_items_without_a_name_are_numbered(folder):
 
 def test_an_array_is_not_copied():
     array = gray(5)
-    (frame,) = iterate(array)
+    (frame,) = read_images(array)
     assert isinstance(frame, Frame)
     assert frame.image is array
 
@@ -143,7 +143,7 @@ def test_skipping_in_a_list_keeps_the_others(bad):
 
 def test_by_default_the_first_failure_is_raised():
     with pytest.raises(SourceError, match=r"image\[1\]: expected a uint8 RGB array"):
-        list(iterate([gray(), np.zeros((3, 3))]))
+        list(read_images([gray(), np.zeros((3, 3))]))
 
 
 def test_the_pixel_limit_reaches_every_image(folder):
@@ -154,12 +154,12 @@ def test_the_pixel_limit_reaches_every_image(folder):
 
 def test_a_folder_in_a_list_is_refused(folder):
     with pytest.raises(SourceError, match="outside a list"):
-        list(iterate([folder]))
+        list(read_images([folder]))
 
 
 def test_an_unknown_way_to_treat_errors_is_refused():
     with pytest.raises(ConfigError, match="'ignore'"):
-        list(iterate(gray(), on_error="ignore"))
+        list(read_images(gray(), on_error="ignore"))
 
 
 def test_frames_can_be_read_twice(folder):

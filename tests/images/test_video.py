@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from centernet.errors import ConfigError, MissingExtraError, SourceError
-from centernet.images.sources import Source, iterate, open_source
+from centernet.images.sources import Source, open_source, read_images
 
 av = pytest.importorskip("av", reason="needs the extra `video`")
 from centernet.images.video import Video, VideoWriter  # noqa: E402
@@ -124,9 +124,9 @@ def test_a_damaged_video_is_reported_or_skipped(clip):
     data[start : start + 400] = b"\xff" * 400
     clip.write_bytes(data)
     with pytest.raises(SourceError, match="damaged after frame 0"):
-        list(iterate(clip))
+        list(read_images(clip))
     failures = []
-    assert list(iterate(clip, on_error="skip", failures=failures)) == []
+    assert list(read_images(clip, on_error="skip", failures=failures)) == []
     assert len(failures) == 1
 
 
@@ -156,9 +156,9 @@ def test_sound_alone_is_no_video(tmp_path):
 def test_a_camera_that_is_not_there_is_refused(source, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SourceError, match="camera 99: no camera"):
-        next(iterate(source))
+        next(read_images(source))
     with pytest.raises(SourceError, match="camera 99: no camera"):
-        next(iterate(source, on_error="skip"))
+        next(read_images(source, on_error="skip"))
     with pytest.raises(SourceError, match="camera 99: no camera"):
         open_source(source).attempts()
 

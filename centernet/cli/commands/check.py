@@ -103,13 +103,13 @@ def _ensure_no_image(out: Path, dataset: Dataset) -> None:
 
 def _preprocessing(plan: Recipe) -> Preprocessing:
     """Of the detector that a recipe trains."""
-    from centernet.files.validation import read_fields
+    from centernet.files.validation import dataclass_from
     from centernet.loading import describe
     from centernet.ops.preprocessing import Preprocessing
 
     if isinstance(plan.model, str):
         return describe(plan.model).preprocessing
-    described: Preprocessing = read_fields(Preprocessing, plan.model.get("preprocessing"), "preprocessing")
+    described: Preprocessing = dataclass_from(Preprocessing, plan.model.get("preprocessing"), "preprocessing")
     return described
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from centernet.data.check.problems import Problem
-from centernet.files.formatting import amount
+from centernet.files.formatting import pluralize
 from centernet.ops.preprocessing import MAX_DETECTIONS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def as_text(report: CheckReport) -> str:
     """What there is, classes, figures, problems, notes and the verdict."""
     dataset = report.dataset
     objects = sum(len(sample.boxes) for sample in dataset)
-    counts = f"{amount(len(dataset), 'image')}, {amount(objects, 'object')}"
+    counts = f"{pluralize(len(dataset), 'image')}, {pluralize(objects, 'object')}"
     classes = f"{len(dataset.class_names):,} class{'' if len(dataset.class_names) == 1 else 'es'}"
     parts = [f"{dataset.name}: {counts}, {classes}" + ("" if report.images_read else " (images were not read)")]
     if report.classes:

@@ -8,7 +8,7 @@ from typing import Any
 from centernet.data.dataset import Dataset
 from centernet.data.keypoints import SIGMA_SCALE, KeypointTask
 from centernet.data.sample import Sample
-from centernet.files.formatting import shortest
+from centernet.files.formatting import shortest_number
 
 
 def content_of(dataset: Dataset, files: Sequence[str]) -> dict[str, Any]:
@@ -53,16 +53,16 @@ def _annotations(
 ) -> Iterable[dict[str, Any]]:
     owner = dataset.class_names.index(dataset.keypoints.class_name) if dataset.keypoints else None
     for number, class_id in enumerate(sample.class_ids.tolist()):
-        x0, y0, x1, y1 = map(shortest, sample.boxes[number])
+        x0, y0, x1, y1 = map(shortest_number, sample.boxes[number])
         row = {
             "image_id": image_id,
             "category_id": category_ids[class_id],
             "bbox": [x0, y0, round(x1 - x0, 6), round(y1 - y0, 6)],
-            "area": shortest(sample.areas[number]),
+            "area": shortest_number(sample.areas[number]),
             "iscrowd": int(sample.ignore[number]),
         }
         if class_id == owner and sample.keypoints is not None:
             values = sample.keypoints[number]
-            row["keypoints"] = [shortest(value) for value in values.ravel()]
+            row["keypoints"] = [shortest_number(value) for value in values.ravel()]
             row["num_keypoints"] = int((values[:, 2] > 0).sum())
         yield row

@@ -27,7 +27,7 @@ from centernet.data.sample import Sample
 from centernet.data.skipped_images import SkippedImages
 from centernet.data.splits import ALL, NAMES, disjoint, split_in
 from centernet.errors import ConfigError
-from centernet.files.formatting import shortest
+from centernet.files.formatting import shortest_number
 
 # What a column says → its names, the preferred first; case and blanks don't matter.
 COLUMNS: Mapping[str, Sequence[str]] = {
@@ -239,6 +239,6 @@ def _cells(sample: Sample, class_names: Sequence[str], image: str) -> Iterator[S
     if not len(sample.boxes):
         yield image, width, height, *[""] * (len(WRITTEN) - 3)
     for number, class_id in enumerate(sample.class_ids):
-        box = map(shortest, sample.boxes[number])
-        ignore, area = int(sample.ignore[number]), shortest(sample.areas[number])
+        box = map(shortest_number, sample.boxes[number])
+        ignore, area = int(sample.ignore[number]), shortest_number(sample.areas[number])
         yield image, width, height, class_names[class_id], *box, ignore, area

@@ -34,7 +34,7 @@ from centernet.data.sample import Sample
 from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
 from centernet.data.splits import ALL
 from centernet.errors import ConfigError
-from centernet.files.formatting import shortest
+from centernet.files.formatting import shortest_number
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _HEAD = 2048
@@ -175,7 +175,7 @@ def _element(sample: Sample, class_names: Sequence[str], file: str) -> ElementTr
     for class_id, box, ignore in zip(sample.class_ids, sample.boxes, sample.ignore, strict=True):
         item = ElementTree.SubElement(root, "object")
         _add(item, {"name": class_names[class_id], "pose": "Unspecified", "truncated": 0, "difficult": int(ignore)})
-        _add(ElementTree.SubElement(item, "bndbox"), dict(zip(CORNERS, map(shortest, box), strict=True)))
+        _add(ElementTree.SubElement(item, "bndbox"), dict(zip(CORNERS, map(shortest_number, box), strict=True)))
     return root
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from centernet.data.image_files import is_image
 from centernet.data.splits import ALL, NAMES, split_in
 from centernet.errors import ConfigError
-from centernet.images.sources import natural
+from centernet.images.sources import natural_key
 
 ANNOTATIONS = "annotations"
 PHOTOS = ("jpegimages", "images")
@@ -69,11 +69,13 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _xml_below(folder: Path) -> list[Path]:
-    return sorted(_walk(folder), key=lambda file: natural(file.relative_to(folder).as_posix()))
+    return sorted(_walk(folder), key=lambda file: natural_key(file.relative_to(folder).as_posix()))
 
 
 def _xml_in(folder: Path) -> list[Path]:
-    return sorted((file for file in folder.glob("*.xml") if file.name[0] != "."), key=lambda file: natural(file.name))
+    return sorted(
+        (file for file in folder.glob("*.xml") if file.name[0] != "."), key=lambda file: natural_key(file.name)
+    )
 
 
 def _xml_of(split: Path) -> list[Path]:

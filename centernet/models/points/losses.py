@@ -21,7 +21,7 @@ from typing import Any
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.files.validation import check_weights
+from centernet.files.validation import check_non_negative
 from centernet.ops.focal import focal_terms
 from centernet.ops.peaks import gather_cells
 from centernet.ops.reduction import Total, itself
@@ -49,7 +49,7 @@ class LossWeights:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        check_weights(self)
+        check_non_negative(self)
 
 
 def point_losses(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from centernet.errors import ConfigError
-from centernet.files.validation import check_fields
+from centernet.files.validation import check_types
 from centernet.models.heads import HeadSettings
 from centernet.models.points.rules import RULES
 from centernet.ops.preprocessing import KEYPOINT_BOX_SCALE, MAX_DETECTIONS
@@ -40,7 +40,7 @@ class DecoderSettings:
 
     def __post_init__(self) -> None:
         """Check the name of the rules and the counts."""
-        check_fields(self)
+        check_types(self)
         if self.rules not in RULES:
             raise ConfigError(f"Expected decoder rules of {sorted(RULES)}. Received: rules={self.rules!r}")
         if self.max_detections < 1 or self.candidates < 1:
@@ -75,7 +75,7 @@ class TargetSettings:
 
     def __post_init__(self) -> None:
         """Check the numbers and the name of the rule."""
-        check_fields(self)
+        check_types(self)
         if not 0 < self.min_overlap < 1 or min(self.object_radius, self.keypoint_radius) < 0:
             raise ConfigError(
                 "Expected a min_overlap between 0 and 1, and an object_radius and a keypoint_radius of at least 0. "

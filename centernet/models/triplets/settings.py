@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from centernet.errors import ConfigError
-from centernet.files.validation import check_fields
+from centernet.files.validation import check_types
 from centernet.models.heads import HeadSettings as PlainHeads
 from centernet.ops.preprocessing import MAX_DETECTIONS
 
@@ -56,7 +56,7 @@ class DecoderSettings:
 
     def __post_init__(self) -> None:
         """Check the counts."""
-        check_fields(self)
+        check_types(self)
         if min(self.max_detections, self.keypoints, self.max_pairs) < 1:
             raise ConfigError(f"Expected counts of at least 1 in the decoder. Received: {self}")
         if self.max_pairs > self.keypoints**2 or self.max_detections > self.max_pairs:
@@ -81,7 +81,7 @@ class TargetSettings:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        check_fields(self)
+        check_types(self)
         if not 0 < self.min_overlap < 1 or self.offset_radius < 0:
             raise ConfigError(
                 "Expected a min_overlap between 0 and 1 and an offset_radius of at least 0. Received: "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from centernet.errors import ConfigError
-from centernet.files.validation import check_fields
+from centernet.files.validation import check_types
 
 PROBABILITIES = ("horizontal_flip", "vertical_flip", "transpose", "mosaic", "mixup")
 FACTORS = ("crop", "contrast", "saturation")
@@ -58,7 +58,7 @@ class AugmentationSettings:
 
     def __post_init__(self) -> None:
         """Check the ranges and make the sequences tuples."""
-        check_fields(self)
+        check_types(self)
         for name in FACTORS:
             low, high = pair = tuple(float(value) for value in getattr(self, name))
             object.__setattr__(self, name, pair)

@@ -10,19 +10,19 @@ import pytest
 import yaml
 
 from centernet.errors import ConfigError
-from centernet.files.validation import plain, read_fields
+from centernet.files.validation import dataclass_from, to_plain
 from centernet.training.augmentation import AugmentationSettings
 
 RECIPE = "{horizontal_flip: 0.5, crop: [0.6, 1.3], shift: 0.3, contrast: [0.8, 1], mosaic: 1, cut_objects: keep}"
 
 
 def test_settings_of_a_recipe_are_read() -> None:
-    read = read_fields(AugmentationSettings, yaml.safe_load(RECIPE), "augmentation")
+    read = dataclass_from(AugmentationSettings, yaml.safe_load(RECIPE), "augmentation")
     expected = AugmentationSettings(
         0.5, crop=(0.6, 1.3), shift=0.3, contrast=(0.8, 1.0), mosaic=1.0, cut_objects="keep"
     )
     assert read == expected
-    assert read_fields(AugmentationSettings, plain(read.__dict__), "augmentation") == read
+    assert dataclass_from(AugmentationSettings, to_plain(read.__dict__), "augmentation") == read
 
 
 def test_nothing_is_changed_by_default() -> None:
@@ -46,7 +46,7 @@ def test_nothing_is_changed_by_default() -> None:
 )
 def test_what_makes_no_sense_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        read_fields(AugmentationSettings, values, "augmentation of a recipe")
+        dataclass_from(AugmentationSettings, values, "augmentation of a recipe")
 
 
 def test_settings_are_read_without_keras() -> None:
