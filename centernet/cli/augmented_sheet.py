@@ -79,11 +79,12 @@ def draw_augmented(
 
 
 def _tile(batch: dict[str, np.ndarray], row: int, dataset: Dataset, name: str) -> Image.Image:
-    from centernet.data.check.tile import Tile, draw_tile
+    from centernet.data.check.sheet import draw_tile
+    from centernet.data.sample import Sample
 
     there = batch["class_ids"][row] >= 0
     boxes, class_ids, ignore = (batch[key][row][there] for key in ("boxes", "class_ids", "ignore"))
     keypoints = batch["keypoints"][row][there] if "keypoints" in batch else None
     image = np.rint(batch["images"][row].clip(0, 255)).astype(np.uint8)
     caption = f"{name} · {pluralize(len(boxes), 'object')} · {image.shape[1]}x{image.shape[0]}"
-    return draw_tile(Tile(image, boxes, class_ids, ignore, keypoints), dataset, caption)
+    return draw_tile(image, Sample(image, boxes, class_ids, name, keypoints, ignore), dataset, caption)

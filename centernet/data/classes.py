@@ -1,4 +1,4 @@
-"""The order of a dataset's classes: the dataset's own, or the user's."""
+"""Class names, and changing the order of a dataset's classes."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from centernet.data.dataset import Dataset
+from centernet.data.dataset_base import AnyDataset, DatasetBase
 from centernet.errors import ConfigError
 
 UNKNOWN = -1
-"""Class id of an object whose class the dataset doesn't name; checking finds it."""
-FOUND_BY_CHECK = "found_by_check"
-"""What records of the log have that say what checking a dataset finds anyway."""
+"""Class id of objects whose class the dataset doesn't name; checking reports them."""
+REPORTED_BY_CHECK = "reported_by_check"
+"""Attribute of log records about problems that checking a dataset reports as well."""
 logger = logging.getLogger("centernet")
 
 
 def class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
-    """Names of classes from their names or their number.
+    """Names of classes from a list of names, or from their number.
 
     Raises:
-        ConfigError: If there is no class, or two have the same name.
+        ConfigError: If there is no class, or a name repeats.
     """
     if isinstance(classes, Integral) and not isinstance(classes, bool):
         classes = [f"class_{index}" for index in range(int(classes))]
@@ -35,79 +35,74 @@ def class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
         names = list(classes)
     if not all(isinstance(name, str) and name for name in names):
         raise ConfigError(f"Expected classes as a list of names or their number. Received: {classes!r}")
-    doubles = sorted(name for name, count in Counter(names).items() if count > 1)
-    if not names or doubles:
-        raise ConfigError(f"Expected at least one class and no name twice. Received: {len(names)}, {doubles}")
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
+    if not names or repeated:
+        raise ConfigError(
+            f"Expected at least one class and no repeated name. Received: {len(names)} classes, repeated: {repeated}"
+        )
     return tuple(map(str, names))
 
 
-def with_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
-    """The same dataset with its classes in another order, or with more of them.
+def with_classes(dataset: AnyDataset, classes: Sequence[str]) -> AnyDataset:
+    """The dataset with its classes in another order, or with additional ones.
 
     Args:
         dataset: Any dataset.
-        classes: Names; all classes that have objects are among them. Those that have none may be left out.
+        classes: Names. Only classes without objects may be left out.
 
     Returns:
-        The dataset. Class ids that none of its classes has become `UNKNOWN`. If it has dataset ids, its classes keep
-        theirs and classes that are new get the next ones.
+        The dataset. Class ids outside its class names become `UNKNOWN`. If it has dataset ids, its classes keep theirs
+        and new classes get the next free ones.
 
     Raises:
-        ConfigError: If objects have another class; the message has the nearest name.
+        ConfigError: If a class with objects is missing; the message names the nearest class.
     """
     names = class_names(classes)
     _check_used(dataset, names)
-    renumber = [names.index(name) if name in names else UNKNOWN for name in dataset.class_names]
+    new_ids = [names.index(name) if name in names else UNKNOWN for name in dataset.class_names]
     keypoints = dataset.keypoints if dataset.keypoints and dataset.keypoints.class_name in names else None
-    samples = [
+    samples = tuple(
         dataclasses.replace(
             sample,
-            class_ids=_renumbered(sample.class_ids, renumber),
+            class_ids=_renumbered(sample.class_ids, new_ids),
             keypoints=sample.keypoints if keypoints else None,
         )
         for sample in dataset
-    ]
-    return dataclasses.replace(
-        dataset,
-        samples=tuple(samples),
-        class_names=names,
-        dataset_ids=_dataset_ids(dataset, names),
-        keypoints=keypoints,
     )
+    ids = _dataset_ids(dataset, names)
+    return dataclasses.replace(dataset, samples=samples, class_names=names, dataset_ids=ids, keypoints=keypoints)
 
 
-def warn_of_unknown(dataset: Dataset) -> None:
-    """Say how many objects have a class that the dataset doesn't name, if any have."""
-    classes = len(dataset.class_names)
-    unknown = sum(int(((one.class_ids < 0) | (one.class_ids >= classes)).sum()) for one in dataset)
+def warn_of_unknown(dataset: DatasetBase) -> None:
+    """Log the number of objects whose class the dataset doesn't name, if there are any."""
+    unknown = sum(int((~one.known(len(dataset.class_names))).sum()) for one in dataset)
     if unknown:
         logger.warning(
-            "%s: %d of %d objects have a class that the dataset doesn't name; training takes them for background. "
-            "Its check() names the images.",
+            "%s: %d of %d objects have a class that the dataset doesn't name; training treats them as background. "
+            "dataset.check() names the images.",
             *(dataset.name, unknown, sum(len(one.boxes) for one in dataset)),
-            extra={FOUND_BY_CHECK: True},
+            extra={REPORTED_BY_CHECK: True},
         )
 
 
-def _check_used(dataset: Dataset, names: Sequence[str]) -> None:
+def _check_used(dataset: DatasetBase, names: Sequence[str]) -> None:
     used = {int(class_id) for sample in dataset for class_id in np.unique(sample.class_ids)}
     for index, name in enumerate(dataset.class_names):
         if index in used and name not in names:
             near = difflib.get_close_matches(name, names, n=1, cutoff=0) or ["none"]
-            folded = [known for known in names if known.casefold() == name.casefold()]
+            folded = [candidate for candidate in names if candidate.casefold() == name.casefold()]
             raise ConfigError(
                 f"{dataset.name} has objects of class {name!r}, which is not one of classes={list(names)}. "
                 f"The nearest is {(folded or near)[0]!r}. Add it, or correct the name."
             )
 
 
-def _renumbered(class_ids: np.ndarray, renumber: Sequence[int]) -> np.ndarray:
-    known = (class_ids >= 0) & (class_ids < len(renumber))
-    table = np.asarray([*renumber, UNKNOWN], np.int32)
-    return table[np.where(known, class_ids, len(renumber))]
+def _renumbered(class_ids: np.ndarray, new_ids: Sequence[int]) -> np.ndarray:
+    known = (class_ids >= 0) & (class_ids < len(new_ids))
+    return np.asarray([*new_ids, UNKNOWN], np.int32)[np.where(known, class_ids, len(new_ids))]
 
 
-def _dataset_ids(dataset: Dataset, names: Sequence[str]) -> tuple[int, ...]:
+def _dataset_ids(dataset: DatasetBase, names: Sequence[str]) -> tuple[int, ...]:
     if not dataset.dataset_ids:
         return ()
     known = dict(zip(dataset.class_names, dataset.dataset_ids, strict=True))

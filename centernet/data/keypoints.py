@@ -1,4 +1,4 @@
-"""Keypoint schemas from what datasets say of them, with defaults for what they leave unsaid."""
+"""Keypoint schemas: names, skeleton, flip and deviations, with defaults for what a dataset doesn't specify."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from centernet.files.validation import check_types, to_plain
 from centernet.files.yaml_files import read_yaml
 
 DEFAULT_DEVIATION = 0.67
-"""Deviation of keypoints that nobody measured: the mean of those of COCO's 17."""
+"""Deviation of keypoints without one: the mean over COCO's 17."""
 SIGMA_SCALE = 10
-"""Deviations are COCO's sigmas (0.026 of a nose) times this, as in `configs/keypoints/coco17.yaml`."""
+"""Deviations are COCO's sigmas (0.026 for the nose) times this, as in `configs/keypoints/coco17.yaml`."""
 logger = logging.getLogger("centernet")
-_OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
+_OPPOSITE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class KeypointTask:
     """The keypoints of one class.
 
     Attributes:
-        class_name: Class whose objects have them.
+        class_name: Class whose objects have the keypoints.
         names: Name of each keypoint.
-        skeleton: Pairs of indices that are joined by a line when drawn.
-        flip: Index of the keypoint that each becomes when the image is mirrored.
-        deviations: How freely each keypoint may be placed: ten times COCO's `sigmas`, as the published models were
+        skeleton: Pairs of indices that a drawing connects.
+        flip: Index of the keypoint that each one becomes in a mirrored image.
+        deviations: Tolerance of each keypoint's position: ten times COCO's `sigmas`, as the published models were
             trained with.
     """
 
@@ -44,7 +44,7 @@ class KeypointTask:
     deviations: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the lengths and make the sequences tuples."""
+        """Check lengths and indices, and convert the sequences to tuples."""
         check_types(self)
         object.__setattr__(self, "names", tuple(self.names))
         object.__setattr__(self, "skeleton", tuple((int(a), int(b)) for a, b in self.skeleton))
@@ -53,7 +53,7 @@ class KeypointTask:
             object.__setattr__(self, field, values)
             if values and len(values) != len(self.names):
                 raise ConfigError(
-                    f"Expected one entry a keypoint ({len(self.names)}) in keypoints {field}. Received: {len(values)}"
+                    f"Expected one entry per keypoint ({len(self.names)}) in keypoints {field}. Received: {len(values)}"
                 )
         indices = {index for pair in self.skeleton for index in pair} | set(self.flip)
         if indices - set(range(len(self.names))):
@@ -77,89 +77,84 @@ def keypoint_task(
     flip: Sequence[int] | None = None,
     deviations: Sequence[float] | None = None,
 ) -> KeypointTask:
-    """A schema from its names, and from whatever else the dataset says.
+    """A schema from keypoint names and whatever else the dataset specifies.
 
-    What is not said comes from COCO's person if the names are COCO's 17 in their order; otherwise the flip follows from
-    the names (`flip_of`), all deviations are `DEFAULT_DEVIATION`, and there is no skeleton.
+    Missing parts are those of COCO's person if the names are COCO's 17 in their order. Otherwise the flip follows from
+    the names (`flip_of`), all deviations are `DEFAULT_DEVIATION`, and the skeleton is empty.
 
     Args:
-        class_name: The class that has the keypoints.
+        class_name: Class that has the keypoints.
         names: Name of each keypoint.
-        skeleton: Pairs of indices from 0.
-        flip: Index of the keypoint that each becomes when the image is mirrored.
+        skeleton: Pairs of 0-based indices.
+        flip: Index of the keypoint that each one becomes in a mirrored image.
         deviations: As in `KeypointTask`.
 
     Returns:
         The schema.
 
     Raises:
-        ConfigError: If lengths or indices don't fit the names.
+        ConfigError: If there is no name, or lengths or indices don't match the names.
     """
-    names = [str(name) for name in names]
+    names = tuple(map(str, names))
     if not names:
         raise ConfigError(f"Expected at least one keypoint of class {class_name!r}. Received: none")
     coco = coco_person()
-    like_coco = tuple(names) == coco.names
-    default = coco if like_coco else KeypointTask(class_name, tuple(names), (), flip_of(names))
+    default = coco if names == coco.names else KeypointTask(class_name, names, (), flip_of(names))
+    given = default.deviations or (DEFAULT_DEVIATION,) * len(names) if deviations is None else deviations
     return KeypointTask(
         class_name=class_name,
-        names=tuple(names),
+        names=names,
         skeleton=default.skeleton if skeleton is None else tuple((int(a), int(b)) for a, b in skeleton),
-        flip=default.flip if flip is None else tuple(int(index) for index in flip),
-        deviations=(
-            (default.deviations or (DEFAULT_DEVIATION,) * len(names))
-            if deviations is None
-            else tuple(float(deviation) for deviation in deviations)
-        ),
+        flip=default.flip if flip is None else tuple(map(int, flip)),
+        deviations=tuple(map(float, given)),
     )
 
 
-def numbered(class_name: str, count: int, flip: Sequence[int] | None = None) -> KeypointTask:
-    """The schema of keypoints that have no names: COCO's if there are 17 that mirror like COCO's, else numbered."""
+def unnamed_keypoints(class_name: str, count: int, flip: Sequence[int] | None = None) -> KeypointTask:
+    """The schema of keypoints without names: COCO's if there are 17 with COCO's flip, else `keypoint_0` and so on."""
     coco = coco_person()
     if count == len(coco.names) and tuple(flip or ()) == coco.flip:
         return keypoint_task(class_name, coco.names)
     return keypoint_task(class_name, [f"keypoint_{index}" for index in range(count)], flip=flip)
 
 
-def owner_of(objects: Iterable[tuple[np.ndarray, np.ndarray]], class_names: Sequence[str], where: str) -> str:
-    """The class that keypoints belong to, where a format doesn't say: that of most objects with a labeled one.
+def keypoint_class(objects: Iterable[tuple[np.ndarray, np.ndarray]], class_names: Sequence[str], where: str) -> str:
+    """The class of keypoints if a format doesn't name it: the one with most objects that have a labeled keypoint.
 
     Args:
-        objects: Of each image, class ids `(n,)` and keypoints `(n, k, 3)`.
+        objects: Class ids `(n,)` and keypoints `(n, k, 3)` of each image.
         class_names: Name of each class.
-        where: What to call the dataset in the warning about further classes that have keypoints.
+        where: Name of the dataset in the warning about other classes with keypoints.
 
     Returns:
         Its name; the first class if no keypoint is labeled.
     """
-    owners = Counter(
+    counts = Counter(
         class_id
         for class_ids, keypoints in objects
         for class_id in class_ids[(keypoints[..., 2] > 0).any(axis=1)].tolist()
         if 0 <= class_id < len(class_names)
     )
-    if not owners:
+    if not counts:
         return class_names[0]
-    (owner, _), *others = owners.most_common()
-    if others:
-        named = ", ".join(class_names[other] for other, _ in others)
-        logger.warning("%s: keypoints of %s count as those of %s.", where, named, class_names[owner])
-    return class_names[owner]
+    best, *rest = (class_names[class_id] for class_id, _ in counts.most_common())
+    if rest:
+        logger.warning("%s: keypoints of %s count as those of %s.", where, ", ".join(rest), best)
+    return best
 
 
 def flip_of(names: Sequence[str]) -> tuple[int, ...]:
-    """Which keypoint each becomes when the image is mirrored: left and right (l and r) in the names are exchanged.
+    """Index of the keypoint that each one becomes in a mirrored image, from left and right (l and r) in the names.
 
-    A name without a counterpart stays itself.
+    A name without a counterpart keeps its index.
 
     >>> flip_of(["nose", "left_eye", "right_eye", "ear-l"])
     (0, 2, 1, 3)
     """
-    folded = [_words(name) for name in names]
-    mirrored = [[_OTHER_SIDE.get(word, word) for word in words] for words in folded]
-    found = [folded.index(words) if words in folded else index for index, words in enumerate(mirrored)]
-    return tuple(other if found[other] == index else index for index, other in enumerate(found))
+    words = [_words(name) for name in names]
+    mirrored = [[_OPPOSITE.get(word, word) for word in name] for name in words]
+    flip = [words.index(name) if name in words else index for index, name in enumerate(mirrored)]
+    return tuple(mirror if flip[mirror] == index else index for index, mirror in enumerate(flip))
 
 
 def _words(name: str) -> list[str]:

@@ -10,26 +10,27 @@ from typing import Any
 import numpy as np
 
 from centernet.errors import ConfigError
+from centernet.files.formatting import pluralize
+from centernet.images.reading import read_image
 
 DERIVED: Any = None  # an array after construction
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sample:
-    """An image and the objects in it, as they were annotated: nothing is repaired or left out.
+    """An image and its objects exactly as annotated: nothing is repaired or left out.
 
     Attributes:
-        source: Where the image is: a path, the bytes of an image file, a uint8 RGB array, or a function that makes
-            such an array. It is read when `image` is asked for.
+        source: A path, the bytes of an image file, a uint8 RGB array, or a function that returns such an array. It is
+            read on access to `image`.
         boxes: float32 `(n, 4)`, `x0 y0 x1 y1` in pixels of the image, pixel edges.
-        class_ids: int32 `(n,)`, from 0; they index the class names of the dataset.
-        image_id: What the dataset calls the image: a number or a name, unique in it.
-        keypoints: float32 `(n, k, 3)`, `x y visibility` in pixels, visibility 0 (not labeled), 1 (hidden) or 2; None
-            if the dataset has none.
-        ignore: bool `(n,)`: crowds and the like, which are neither asked for nor wrong.
-        areas: float32 `(n,)`, square pixels of each object, which COCO's sizes go by; of the box if the dataset
-            doesn't say.
-        size: Height and width in pixels that the annotation states, or None.
+        class_ids: int32 `(n,)`, 0-based index into the class names of the dataset.
+        image_id: Number or name of the image, unique in the dataset.
+        keypoints: float32 `(n, k, 3)`, `x y visibility` in pixels, visibility 0 (not labeled), 1 (hidden) or 2
+            (visible); None if the dataset has none.
+        ignore: bool `(n,)`: objects that are neither positive nor negative, such as crowds.
+        areas: float32 `(n,)`, area of each object in square pixels, for COCO's size ranges; by default that of its box.
+        size: Annotated height and width in pixels, or None.
     """
 
     source: Path | bytes | np.ndarray | Callable[[], np.ndarray]
@@ -42,17 +43,14 @@ class Sample:
     size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        """Make the annotations arrays of their types, and check that they belong together."""
+        """Convert the annotations to arrays and check that their lengths match."""
         boxes = np.asarray(self.boxes, np.float32).reshape(-1, 4)
-        count = len(boxes)
-        ignore = np.zeros(count, bool) if self.ignore is None else np.asarray(self.ignore, bool)
-        sides = boxes[:, 2:] - boxes[:, :2]
-        areas = sides.prod(axis=1) if self.areas is None else np.asarray(self.areas, np.float32)
+        count, sides = len(boxes), boxes[:, 2:] - boxes[:, :2]
         arrays: dict[str, Any] = {
             "boxes": boxes,
             "class_ids": np.asarray(self.class_ids, np.int32),
-            "ignore": ignore,
-            "areas": areas,
+            "ignore": np.zeros(count, bool) if self.ignore is None else np.asarray(self.ignore, bool),
+            "areas": sides.prod(axis=1) if self.areas is None else np.asarray(self.areas, np.float32),
         }
         if self.keypoints is not None:
             points = np.asarray(self.keypoints, np.float32)
@@ -66,31 +64,36 @@ class Sample:
                 )
             object.__setattr__(self, name, values)
 
+    def __repr__(self) -> str:
+        source = self.source if isinstance(self.source, Path) else type(self.source).__name__
+        fields = [pluralize(len(self.boxes), "object"), f"source={str(source)!r}", f"size={self.size}"]
+        if self.keypoints is not None:
+            fields.insert(1, f"keypoints={self.keypoints.shape[1]}")
+        return f"Sample({self.image_id!r}, {', '.join(fields)})"
+
     @property
     def image(self) -> np.ndarray:
-        """The image, read now: uint8 RGB `(height, width, 3)`.
+        """The image, read on each access: uint8 RGB `(height, width, 3)`.
 
         Raises:
             SourceError: If it is missing or damaged.
         """
-        from centernet.images.reading import read_image
-
         return read_image(self.source() if callable(self.source) else self.source, name=self.name).image
 
     @property
     def measurable(self) -> np.ndarray:
-        """Objects whose box has an area, bool `(n,)`."""
+        """Objects whose box is finite and has an area, bool `(n,)`."""
         return np.isfinite(self.boxes).all(axis=1) & (self.boxes[:, 2:] > self.boxes[:, :2]).all(axis=1)
 
     def known(self, classes: int) -> np.ndarray:
-        """Objects whose class is one of so many, bool `(n,)`."""
+        """Objects whose class id is below the number of classes, bool `(n,)`."""
         return (self.class_ids >= 0) & (self.class_ids < classes)
 
     def learnable(self, classes: int) -> np.ndarray:
-        """Objects that are asked for, if there are so many classes, bool `(n,)`: measurable, known and not ignored."""
+        """Objects to train on: measurable, of a known class and not ignored, bool `(n,)`."""
         return self.measurable & self.known(classes) & ~self.ignore
 
     @property
     def name(self) -> str:
-        """What messages call the image: its path, or its id."""
+        """Name in messages: the path, or the image id."""
         return str(self.source if isinstance(self.source, Path) else self.image_id)

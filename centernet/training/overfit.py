@@ -66,9 +66,7 @@ def overfit(
 
 
 def _suspicion(dataset: Dataset) -> str:
-    from centernet.data.check.checking import check
-
-    problems = check(dataset).problems
+    problems = dataset.check().problems
     if problems:
         return "What is wrong with these photos: " + "; ".join(map(str, problems[:3])) + "."
     return "Nothing is wrong with these photos as such; try a larger input or another learning rate."

@@ -13,7 +13,7 @@ from PIL import Image
 
 from centernet.cli.app import main
 from centernet.data import synthetic, write
-from centernet.data.check.tile import TILE
+from centernet.data.check.sheet import TILE
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_problems_that_training_survives_are_named_and_the_exit_code_is_0(call, 
     code, out, err = call(data)
     assert (code, err) == (0, "")
     assert f"1 image is missing: {photos[4]}\n" in out
-    assert f"1 image ends too early: {photos[3]}\n" in out
+    assert f"1 image is truncated: {photos[3]}\n" in out
     assert "1 box has no width or no height, in 1 image: 0" in out
     assert "1 object has a class that the dataset doesn't name, in 1 image: 0" in out
     assert "1 of " in out
@@ -90,7 +90,7 @@ def test_what_prevents_training_gives_exit_code_1(call, data):
     code, out, err = call(data, "--no-images", "-o", "sheet.png")
     assert (code, err) == (1, "")
     assert "Verdict: can't be trained, because " in out
-    assert "(two corners were taken for x, y, width, height)" in out
+    assert "(xyxy read as xywh)" in out
     assert "(images were not read)" in out
     assert Path("sheet.png").is_file()
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from centernet.data import Dataset, Sample, load, synthetic
-from centernet.data.check.checking import check
-from centernet.data.check.kinds import KINDS
-from centernet.data.check.remarks import collected_warnings, with_remarks
-from centernet.data.check.sheet import chosen_images as chosen
+from centernet.data.check import check_dataset as check
+from centernet.data.check.problems import KINDS
+from centernet.data.check.report import chosen_images as chosen
+from centernet.data.check.report import collected_warnings, with_reader_warnings
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError, SourceError
 
@@ -221,7 +221,7 @@ class TestWhatIsFound:
 
     def test_of_a_turned_image_it_is_said(self):
         (found,) = of_kind(check(changed(scenes(), 2, size=SIZE[::-1])), "size")
-        assert str(found).endswith("2 (96x128 is turned 128x96)")
+        assert str(found).endswith("2 (annotated 96x128, image 128x96, rotated)")
 
 
 def written(boxes, form):
@@ -236,7 +236,7 @@ def read_as(numbers, form):
     return np.concatenate(corners[form], axis=1)
 
 
-WORDS = {"corners": "two corners", "box": "x, y, width, height", "center": "center, width, height"}
+WORDS = {"corners": "xyxy", "box": "xywh", "center": "cxcywh"}
 
 
 class TestMisreadBoxes:
@@ -262,10 +262,10 @@ class TestMisreadBoxes:
         (found,) = of_kind(report, "misread")
         words = {
             "": "",
-            "parts": "parts of width and height were taken for pixels",
-            "pixels": "pixels were taken for parts of width and height",
+            "parts": "normalized read as absolute",
+            "pixels": "absolute read as normalized",
         }
-        named = f"{WORDS[wrote]} were taken for {WORDS[read]}"
+        named = f"{WORDS[wrote]} read as {WORDS[read]}"
         expected = filter(None, [words[scale], named if wrote != read else ""])
         assert f"({'; '.join(expected)})" in found.text
         assert (found.level, report.trainable) == ("fatal", False)
@@ -273,13 +273,13 @@ class TestMisreadBoxes:
 
     def test_y_before_x(self):
         (found,) = of_kind(self.misread(lambda boxes: boxes[:, [1, 0, 3, 2]]), "misread")
-        assert "y was taken for x" in found.text
+        assert "yx read as xy" in found.text
 
     def test_of_some_images(self):
         report = self.misread(lambda boxes: boxes / np.tile(SIZE[::-1], 2), slice(10, 18))
         (found,) = of_kind(report, "misread")
         assert found.images == tuple(range(10, 18))
-        assert "parts of width and height were taken for pixels" in found.text
+        assert "normalized read as absolute" in found.text
         assert report.trainable
 
     def test_boxes_that_are_wrong_in_any_form_are_not_explained(self):
@@ -319,9 +319,9 @@ class TestKeypointSchema:
         ("names", "flip", "wrong", "why"),
         [
             (("a", "left_b", "right_b"), (), ["a", "left_b", "right_b"], "no flip at all"),
-            (("a", "left_b", "right_b"), (0, 1, 2), ["left_b", "right_b"], "their names say left and right"),
-            (("a", "left_b", "right_b"), (0, 2, 2), ["left_b", "right_b"], "two of them have the same"),
-            (("a", "b", "c"), (1, 2, 0), ["a", "b", "c"], "the counterpart has another one"),
+            (("a", "left_b", "right_b"), (0, 1, 2), ["left_b", "right_b"], "contrary to left and right in their names"),
+            (("a", "left_b", "right_b"), (0, 2, 2), ["left_b", "right_b"], "several have the same counterpart"),
+            (("a", "b", "c"), (1, 2, 0), ["a", "b", "c"], "their counterparts have a different one"),
             (("keypoint_0", "keypoint_1"), (0, 1), ["keypoint_0", "keypoint_1"], "they have no names"),
             (("head", "tail"), (0, 1), [], ""),
             (("keypoint_0", "keypoint_1"), (1, 0), [], ""),
@@ -380,7 +380,7 @@ class TestVerdict:
     def test_text_and_json_have_everything(self, tmp_path):
         report = with_box(30, 10, 20, 40).check(input_size=(64, 64))
         text = str(report)
-        assert "1 box ends before it begins, in 1 image: 2\n" in text
+        assert "1 box has swapped corners, in 1 image: 2\n" in text
         assert text.splitlines()[-1] == "Verdict: can be trained with 1 problem."
         assert all(name in text for name in report.dataset.class_names)
         report.to_json(tmp_path / "all.json")
@@ -413,7 +413,7 @@ class TestVerdict:
         finally:
             logger.removeHandler(handler)
         assert [record.getMessage() for record in printed] == ["later"]
-        report = with_remarks(check(scenes(3)), remarks)
+        report = with_reader_warnings(check(scenes(3)), remarks)
         assert len(dataset) == 1
         assert [one.kind for one in report.problems] == ["reading"]
         assert "b.xml" in str(report.problems[0])

@@ -63,5 +63,5 @@ class TestDataset:
             dataset.split(part)
 
     def test_one_id_a_class(self):
-        with pytest.raises(ConfigError, match=r"one dataset id a class \(2\)"):
+        with pytest.raises(ConfigError, match=r"one dataset id per class \(2\)"):
             Dataset([], ["a", "b"], [1])

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from centernet.data.keypoints import DEFAULT_DEVIATION, coco_person, flip_of, keypoint_task, numbered, owner_of
+from centernet.data.keypoints import (
+    DEFAULT_DEVIATION,
+    coco_person,
+    flip_of,
+    keypoint_class,
+    keypoint_task,
+    unnamed_keypoints,
+)
 from centernet.errors import ConfigError
 
 
@@ -55,16 +62,16 @@ def test_mirroring_twice_changes_nothing(names):
 
 
 def test_keypoints_without_names():
-    assert numbered("person", 17, coco_person().flip) == coco_person()
-    assert numbered("person", 17).names[0] == "keypoint_0"
-    assert numbered("cat", 2, [1, 0]).flip == (1, 0)
+    assert unnamed_keypoints("person", 17, coco_person().flip) == coco_person()
+    assert unnamed_keypoints("person", 17).names[0] == "keypoint_0"
+    assert unnamed_keypoints("cat", 2, [1, 0]).flip == (1, 0)
 
 
 def test_the_class_with_most_labeled_objects_has_them(caplog):
     points = np.array([[[1, 1, 2]], [[1, 1, 2]], [[1, 1, 1]], [[5, 5, 0]], [[5, 5, 0]]])
-    assert owner_of([(np.array([1, 1, 0, 0, 0]), points)], ["cat", "dog"], "x") == "dog"
+    assert keypoint_class([(np.array([1, 1, 0, 0, 0]), points)], ["cat", "dog"], "x") == "dog"
     assert "keypoints of cat count as those of dog" in caplog.text
-    assert owner_of([], ["cat", "dog"], "x") == "cat"
+    assert keypoint_class([], ["cat", "dog"], "x") == "cat"
 
 
 @pytest.mark.parametrize("wrong", [{"flip": [0]}, {"deviations": [1]}, {"skeleton": [[0, 2]]}, {"names": []}])

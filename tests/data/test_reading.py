@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from centernet.data import Dataset, Sample, load, write
-from centernet.data.check.remarks import collected_warnings
+from centernet.data.check.report import collected_warnings
 from centernet.data.formats import FORMATS
 from centernet.errors import ConfigError
 

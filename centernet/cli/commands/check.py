@@ -48,9 +48,8 @@ def check(
     """Look for everything in a dataset that would spoil a training. The exit code is 1 if it can't be trained on."""
     from centernet.cli import arguments, console
     from centernet.cli.recipe import read_recipe
-    from centernet.data.check.checking import INPUT_SIZE
-    from centernet.data.check.checking import check as run
-    from centernet.data.check.remarks import collected_warnings, with_remarks
+    from centernet.data.check import INPUT_SIZE, check_dataset
+    from centernet.data.check.report import collected_warnings, with_reader_warnings
     from centernet.data.reading import load
 
     console.show_log(verbose)
@@ -63,8 +62,8 @@ def check(
         dataset = load(data, format, split, classes=plan.data.classes if plan else None)
     _ensure_no_image(out, dataset)
     with _progress(len(dataset)) as advance:
-        report = run(dataset, input_size=input_size, images=images, progress=advance)
-    report = with_remarks(report, remarks)
+        report = check_dataset(dataset, input_size=input_size, images=images, progress=advance)
+    report = with_reader_warnings(report, remarks)
     tables = console.beside(json_file)
     tables.print(str(report), soft_wrap=True)
     if json_file == console.STDOUT:

@@ -1,34 +1,35 @@
-"""Boxes that are wrong one by one."""
+"""Checks of boxes: invalid ones, duplicates, and boxes stored in the wrong format."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
-from centernet.data.check.objects import TOLERANCE, Objects, excess, is_sound, later
+from centernet.data.check.objects import TOLERANCE, Objects, excess, is_valid, repeats
 from centernet.data.check.problems import Problem, of_objects
-from centernet.data.dataset import Dataset
+from centernet.data.dataset_base import DatasetBase
 from centernet.ops.overlaps import box_overlaps
 
-STEPS = 10  # of a pixel, to which boxes that are the same agree
-NEARLY = 0.9  # overlap (IoU) of boxes that were probably drawn for one object
-BLOCK = 512  # boxes that are compared to all of their image at a time
+SUBPIXELS = 10  # boxes are the same if they agree to a tenth of a pixel
+DUPLICATE_IOU = 0.9
+BLOCK = 512  # boxes compared at a time with all of their image
+MIN_INVALID = 3  # boxes that are invalid as read, for a search of their format
+MIN_INVALID_IN_PART = 10  # the same, for a search in some images only
+MIN_INVALID_SHARE = 0.02  # of all boxes
+MAX_UNEXPLAINED = 0.1  # share of the invalid boxes that may stay invalid in the right format
+
+Format = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def box_problems(dataset: Dataset, objects: Objects) -> list[Problem]:
-    """What is wrong with single boxes, and objects that are there twice."""
-    masks = box_flaws(objects) | repeats(objects)
-    return [problem for kind, mask in masks.items() for problem in of_objects(dataset, kind, objects, mask)]
-
-
-def repeats(objects: Objects) -> dict[str, np.ndarray]:
-    """Kind of problem → which objects repeat an earlier one of their class and image, bool `(n,)`; crowds may."""
-    twice = _repeated(objects)
-    asked = ~twice & ~objects.ignore & is_sound(objects.boxes, objects.sizes)
-    return {"twice": twice, "nearly twice": _overlapping(objects, asked)}
+def box_problems(dataset: DatasetBase, objects: Objects) -> list[Problem]:
+    """Problems of single boxes, and duplicates."""
+    masks = box_flaws(objects) | duplicates(objects)
+    return [one for kind, mask in masks.items() for one in of_objects(dataset, kind, objects, mask)]
 
 
 def box_flaws(objects: Objects) -> dict[str, np.ndarray]:
-    """Kind of problem → which boxes have it, bool `(n,)`; of several kinds, a box has the first."""
+    """Kind of problem → boxes that have it, bool `(n,)`; each box has its first kind only."""
     boxes, sizes = objects.boxes, objects.sizes
     sides = boxes[:, 2:] - boxes[:, :2]
     flaws = {
@@ -39,46 +40,100 @@ def box_flaws(objects: Objects) -> dict[str, np.ndarray]:
         "below a pixel": (sides < 1).any(axis=1),
         "over the edge": excess(boxes, sizes) > TOLERANCE,
     }
-    free = np.ones(len(boxes), bool)
+    unassigned = np.ones(len(boxes), bool)
     for kind, mask in flaws.items():
-        flaws[kind] = mask & free
-        free &= ~mask
+        flaws[kind] = mask & unassigned
+        unassigned &= ~mask
     return flaws
 
 
-def _repeated(objects: Objects) -> np.ndarray:
-    """Which objects have box and class of an earlier one of their image, bool `(n,)`."""
-    asked = np.flatnonzero(~objects.ignore)
-    boxes = np.nan_to_num(np.rint(objects.boxes[asked] * STEPS))
-    repeated = np.zeros(len(objects), bool)
-    repeated[asked[later([objects.images[asked], objects.class_ids[asked], *boxes.T])]] = True
-    return repeated
+def duplicates(objects: Objects) -> dict[str, np.ndarray]:
+    """Kind of problem → objects that repeat an earlier one of their class and image, bool `(n,)`; crowds may."""
+    same = np.zeros(len(objects), bool)
+    rows = np.flatnonzero(~objects.ignore)
+    boxes = np.nan_to_num(np.rint(objects.boxes[rows] * SUBPIXELS))
+    same[rows] = repeats([objects.images[rows], objects.class_ids[rows], *boxes.T])
+    return {"twice": same, "nearly twice": _near_duplicates(objects, ~same & ~objects.ignore & objects.valid)}
 
 
-def _overlapping(objects: Objects, asked: np.ndarray) -> np.ndarray:
-    """Which objects have nearly the box of an earlier one of their class, bool `(n,)`.
-
-    Args:
-        objects: All objects.
-        asked: Which of them to look at, bool `(n,)`.
-    """
-    overlapping = np.zeros(len(objects), bool)
-    rows = np.flatnonzero(asked)
+def _near_duplicates(objects: Objects, candidates: np.ndarray) -> np.ndarray:
+    """Candidates (bool `(n,)`) whose IoU with an earlier candidate of their class and image is high, bool `(n,)`."""
+    near = np.zeros(len(objects), bool)
+    rows = np.flatnonzero(candidates)
     for image in np.split(rows, np.flatnonzero(np.diff(objects.images[rows])) + 1):
         if len(image) > 1:
-            _mark_overlapping(objects, image[np.argsort(objects.boxes[image, 0], kind="stable")], overlapping)
-    return overlapping
+            _mark_near(objects, image[np.argsort(objects.boxes[image, 0], kind="stable")], near)
+    return near
 
 
-def _mark_overlapping(objects: Objects, image: np.ndarray, overlapping: np.ndarray) -> None:
-    """Mark those of an image's objects, which are sorted by their left edge."""
+def _mark_near(objects: Objects, image: np.ndarray, near: np.ndarray) -> None:
+    """Mark the near duplicates of one image, whose objects are sorted by their left edge."""
     left, _, right, _ = objects.boxes[image].T
-    for part in range(0, len(image), BLOCK):
-        block = slice(part, part + BLOCK)
-        # Farther to the left or right no box overlaps that much.
-        reach = (right - left)[block].max() * (1 / NEARLY - 1)
+    for start in range(0, len(image), BLOCK):
+        block = slice(start, start + BLOCK)
+        # No box farther to the left or right overlaps that much.
+        reach = (right - left)[block].max() * (1 / DUPLICATE_IOU - 1)
         first, last = np.searchsorted(left, (left[block][0] - reach, left[block][-1] + reach))
-        ours, others = image[block], image[first : last + 1]
-        earlier = (objects.class_ids[ours, None] == objects.class_ids[others]) & (others < ours[:, None])
-        near = box_overlaps(objects.boxes[ours], objects.boxes[others]) >= NEARLY
-        overlapping[ours] = (near & earlier).any(axis=1)
+        rows, columns = image[block], image[first : last + 1]
+        earlier = (objects.class_ids[rows, None] == objects.class_ids[columns]) & (columns < rows[:, None])
+        overlaps = box_overlaps(objects.boxes[rows], objects.boxes[columns])
+        near[rows] = ((overlaps >= DUPLICATE_IOU) & earlier).any(axis=1)
+
+
+def _xyxy(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.concatenate([first, second], axis=1)
+
+
+# What was confused → the right corners from the two that were read. Distinctive formats come first: boxes that were
+# selected because they are invalid as read rarely become valid in one of them by chance.
+FORMATS: Mapping[str, Format] = {
+    "": _xyxy,
+    "xywh read as xyxy": lambda a, b: _xyxy(a, a + b),
+    "xyxy read as xywh": lambda a, b: _xyxy(a, b - a),
+    "xyxy read as cxcywh": lambda a, b: _xyxy((a + b) / 2, b - a),
+    "xywh read as cxcywh": lambda a, b: _xyxy((a + b) / 2, (3 * b - a) / 2),
+    "cxcywh read as xyxy": lambda a, b: _xyxy(a - b / 2, a + b / 2),
+    "cxcywh read as xywh": lambda a, b: _xyxy((3 * a - b) / 2, (a + b) / 2),
+    "yx read as xy": lambda a, b: _xyxy(a[:, ::-1], b[:, ::-1]),
+}
+DISTINCTIVE = 5
+NORMALIZED, ABSOLUTE = "normalized read as absolute", "absolute read as normalized"
+SCALES = ("", NORMALIZED, ABSOLUTE)
+
+
+def format_problems(dataset: DatasetBase, objects: Objects) -> list[Problem]:
+    """Detects boxes stored in the wrong format: all of them, or those of some images, are valid in another one."""
+    known = objects[np.isfinite(objects.boxes).all(axis=1) & np.isfinite(objects.sizes).all(axis=1)]
+    if (~known.valid).sum() < max(MIN_INVALID, MIN_INVALID_SHARE * len(known)):
+        return []
+    in_part = known[np.isin(known.images, known.images[~known.valid])]
+    for chosen, formats, min_invalid, level in (
+        (known, len(FORMATS), MIN_INVALID, "fatal"),
+        (in_part, DISTINCTIVE, MIN_INVALID_IN_PART, "problem"),
+    ):
+        if confused := _confused_format(chosen, formats, min_invalid):
+            everything = np.ones(len(chosen), bool)
+            return of_objects(dataset, "misread", chosen, everything, detail=f" ({confused})", level=level)
+    return []
+
+
+def _confused_format(objects: Objects, formats: int, min_invalid: int) -> str:
+    """How boxes were misread, by the first so many of `FORMATS`; empty if they were not."""
+    invalid = int((~objects.valid).sum())
+    if invalid < min_invalid:
+        return ""
+    best, fewest = "", MAX_UNEXPLAINED * invalid
+    for scale in SCALES:
+        for name, form in list(FORMATS.items())[:formats]:
+            left = int((~is_valid(_reread(objects, form, scale), objects.sizes)).sum())
+            # The first of several equally good ones is the simplest.
+            if left < fewest or (not best and left <= fewest):
+                best, fewest = "; ".join(filter(None, (scale, name))), left
+    return best
+
+
+def _reread(objects: Objects, form: Format, scale: str) -> np.ndarray:
+    sides = np.tile(objects.sizes, 2)
+    boxes = objects.boxes / sides if scale == ABSOLUTE else objects.boxes
+    boxes = form(boxes[:, :2], boxes[:, 2:])
+    return boxes * sides if scale == NORMALIZED else boxes

@@ -1,38 +1,37 @@
-"""Images that are missing, damaged, of another size than stated, or there twice."""
+"""Checks of images: missing, damaged, different in size from their annotations, or repeated."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from centernet.data.check.problems import SHOWN, Problem, of_images
-from centernet.data.check.report import FAILURES
-from centernet.data.dataset import Dataset
+from centernet.data.check.problems import IMAGE_FAILURES, MAX_SHOWN, Problem, of_images
+from centernet.data.dataset_base import DatasetBase
 from centernet.data.image_files import upright_size
 from centernet.data.sample import Sample
 from centernet.errors import SourceError
 from centernet.images.reading import read_image
 
-MOST_WORKERS = 8
-MISSING, TRUNCATED, UNREADABLE = FAILURES
+MAX_WORKERS = 8
+MISSING, TRUNCATED, UNREADABLE = IMAGE_FAILURES
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What is known of an image.
+    """What is known about an image.
 
     Attributes:
-        size: Height and width in pixels: of the image, or as stated where it was not read; None if nobody knows.
-        digest: Equal for images of the same bytes; None if it was not read.
+        size: Height and width in pixels, or those annotated if it was not read; None if unknown.
+        digest: Equal for identical images; None if it was not read.
         failure: Kind of problem, if it can't be read.
-        reason: Why it can't be.
+        reason: Error message, if it can't be read.
     """
 
     size: tuple[int, int] | None
@@ -41,91 +40,89 @@ class ImageFacts:
     reason: str = ""
 
 
-def stated_facts(dataset: Dataset) -> list[ImageFacts]:
-    """What annotations say of each image, and the headers of those of which they don't say the size."""
+def annotated_facts(dataset: DatasetBase) -> list[ImageFacts]:
+    """Facts from the annotations; the header of an image is read only if its size is not annotated."""
     facts = []
     for sample in dataset:
         try:
-            facts.append(ImageFacts(_stated(sample) or upright_size(sample.source)))
+            facts.append(ImageFacts(_annotated_size(sample) or upright_size(sample.source)))
         except SourceError as error:
             facts.append(ImageFacts(None, None, UNREADABLE, str(error)))
     return facts
 
 
-def read_facts(dataset: Dataset, progress: Callable[[], None] | None = None) -> list[ImageFacts]:
-    """What each image is; all are read, in threads, and none is kept.
-
-    Args:
-        dataset: The images.
-        progress: Called after each image.
-    """
+def read_facts(dataset: DatasetBase, progress: Callable[[], None] | None = None) -> list[ImageFacts]:
+    """Facts of all images, read in threads and not kept; `progress` is called after each image."""
     facts = []
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_WORKERS)) as pool:
-        for one in pool.map(_facts, dataset):
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_WORKERS)) as pool:
+        for one in pool.map(_read, dataset):
             facts.append(one)
             if progress:
                 progress()
     return facts
 
 
-def image_problems(dataset: Dataset, facts: Sequence[ImageFacts]) -> list[Problem]:
-    """What is wrong with images."""
-    found = []
-    for kind in FAILURES:
+def image_problems(dataset: DatasetBase, facts: Sequence[ImageFacts]) -> list[Problem]:
+    """Unreadable images, wrong sizes, copies and repeated ids."""
+    problems = []
+    for kind in IMAGE_FAILURES:
         numbers = [number for number, one in enumerate(facts) if one.failure == kind]
         detail = f" ({facts[numbers[0]].reason})" if kind == UNREADABLE and numbers else ""
-        found += of_images(dataset, kind, numbers, [dataset[number].name for number in numbers], detail=detail)
-    return [*found, *_other_sizes(dataset, facts), *_copies(dataset, facts), *_same_ids(dataset)]
+        problems += of_images(dataset, kind, numbers, [dataset[number].name for number in numbers], detail=detail)
+    copies = _repeated(one.digest for one in facts)
+    ids = [[str(dataset[number].image_id) for number in group] for group in copies]
+    problems += [
+        *_different_sizes(dataset, facts),
+        *of_images(dataset, "same image", _later(copies), [_equal(group) for group in ids]),
+    ]
+    same = _repeated(sample.image_id for sample in dataset)
+    cases = [f"{dataset[group[0]].image_id} ({len(group)} times)" for group in same]
+    return [*problems, *of_images(dataset, "same id", _later(same), cases)]
 
 
-def _stated(sample: Sample) -> tuple[int, int] | None:
+def _annotated_size(sample: Sample) -> tuple[int, int] | None:
     return sample.size if sample.size and min(sample.size) > 0 else None
 
 
-def _facts(sample: Sample) -> ImageFacts:
+def _read(sample: Sample) -> ImageFacts:
     source = sample.source
     if isinstance(source, Path) and not source.is_file():
-        return ImageFacts(_stated(sample), None, MISSING)
-    # Whatever a damaged file, or a function that renders an image, raises: the others are to be checked all the same.
+        return ImageFacts(_annotated_size(sample), None, MISSING)
+    # Damaged files and functions that render images may raise anything; the check goes on.
     try:
         data = source.read_bytes() if isinstance(source, Path) else source() if callable(source) else source
         image = read_image(data, name=sample.name).image
     except Exception as error:
         reason = " ".join(str(error).removeprefix(f"{sample.name}: ").split()) or type(error).__name__
-        return ImageFacts(_stated(sample), None, TRUNCATED if "truncated" in reason.lower() else UNREADABLE, reason)
-    known = data if isinstance(data, bytes) else str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
-    return ImageFacts((image.shape[0], image.shape[1]), hashlib.blake2b(known, digest_size=16).digest())
+        failure = TRUNCATED if "truncated" in reason.lower() else UNREADABLE
+        return ImageFacts(_annotated_size(sample), None, failure, reason)
+    content = data if isinstance(data, bytes) else str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
+    return ImageFacts((image.shape[0], image.shape[1]), hashlib.blake2b(content, digest_size=16).digest())
 
 
-def _other_sizes(dataset: Dataset, facts: Sequence[ImageFacts]) -> list[Problem]:
-    numbers, cases = [], []
+def _different_sizes(dataset: DatasetBase, facts: Sequence[ImageFacts]) -> list[Problem]:
+    cases = {}
     for number, (sample, one) in enumerate(zip(dataset, facts, strict=True)):
         if one.digest and one.size and sample.size and sample.size != one.size:
-            numbers.append(number)
-            height, width = sample.size
-            turned = " turned" if sample.size == one.size[::-1] else ""
-            cases.append(f"{sample.image_id} ({width}x{height} is{turned} {one.size[1]}x{one.size[0]})")
-    return of_images(dataset, "size", numbers, cases)
+            (height, width), rotated = sample.size, ", rotated" if sample.size == one.size[::-1] else ""
+            cases[number] = (
+                f"{sample.image_id} (annotated {width}x{height}, image {one.size[1]}x{one.size[0]}{rotated})"
+            )
+    return of_images(dataset, "size", list(cases), list(cases.values()))
 
 
-def _copies(dataset: Dataset, facts: Sequence[ImageFacts]) -> list[Problem]:
+def _repeated(keys: Iterable[Hashable]) -> list[list[int]]:
+    """Groups of indices with the same key, which is not None."""
     groups = defaultdict(list)
-    for number, one in enumerate(facts):
-        if one.digest:
-            groups[one.digest].append(number)
-    same = [numbers for numbers in groups.values() if len(numbers) > 1]
-    cases = [_equal([str(dataset[number].image_id) for number in numbers]) for numbers in same]
-    return of_images(dataset, "same image", [number for numbers in same for number in numbers[1:]], cases)
+    for number, key in enumerate(keys):
+        groups[key].append(number)
+    return [group for key, group in groups.items() if key is not None and len(group) > 1]
+
+
+def _later(groups: Sequence[Sequence[int]]) -> list[int]:
+    """All but the first of each group."""
+    return [number for group in groups for number in group[1:]]
 
 
 def _equal(ids: Sequence[str]) -> str:
-    return " = ".join(ids[:SHOWN]) + (" …" if len(ids) > SHOWN else "")
-
-
-def _same_ids(dataset: Dataset) -> list[Problem]:
-    groups = defaultdict(list)
-    for number, sample in enumerate(dataset):
-        groups[sample.image_id].append(number)
-    same = {name: numbers for name, numbers in groups.items() if len(numbers) > 1}
-    cases = [f"{name} ({len(numbers)} times)" for name, numbers in same.items()]
-    return of_images(dataset, "same id", [number for numbers in same.values() for number in numbers[1:]], cases)
+    return " = ".join(ids[:MAX_SHOWN]) + (" …" if len(ids) > MAX_SHOWN else "")

@@ -1,33 +1,165 @@
-"""Problems of a dataset."""
+"""The kinds of problems that checking a dataset can find, and the problems of one dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from centernet.data.check.kinds import KINDS, Level
 from centernet.data.check.objects import Objects
-from centernet.data.dataset import Dataset
+from centernet.data.dataset_base import DatasetBase
 
-SHOWN = 5  # cases that a text names
+Level = Literal["fatal", "problem", "note"]
+LEVELS: tuple[Level, ...] = ("fatal", "problem", "note")  # worst first
+IMAGE_FAILURES = ("missing", "truncated", "unreadable")  # kinds of images that can't be read
+MAX_SHOWN = 5  # cases that the text names
+
+
+class Kind(NamedTuple):
+    """A kind of problem: its text for one case and for several, advice, and default level."""
+
+    one: str
+    many: str
+    advice: str
+    level: Level = "problem"
+
+
+_REPLACED = "Training uses other images instead. Restore these files, or delete their annotations."
+_BACKGROUND = "Training treats these objects as background. Correct or delete them."
+_NAMES = "Compare the class ids of the annotations with the list of names."
+_KEYPOINTS = "Give keypoints in pixels, and visibility 0 to those that are not labeled."
+
+KINDS: Mapping[str, Kind] = {
+    "reading": Kind("warning of the reader", "warnings of the reader", "Skipped annotations are not checked."),
+    "missing": Kind("image is missing", "images are missing", _REPLACED),
+    "truncated": Kind("image is truncated", "images are truncated", _REPLACED),
+    "unreadable": Kind("image can't be read", "images can't be read", _REPLACED),
+    "size": Kind(
+        "image differs in size from its annotation",
+        "images differ in size from their annotations",
+        "If they were resized or rotated after annotation, their boxes are wrong.",
+    ),
+    "same image": Kind(
+        "image is a byte-for-byte copy of another",
+        "images are byte-for-byte copies of others",
+        "Keep one of each, and no copy of a training image in a test split.",
+    ),
+    "same id": Kind(
+        "image has the same id as another",
+        "images have the same ids as others",
+        "Evaluation can't tell them apart. Rename them.",
+    ),
+    "no number": Kind("box has a NaN or infinite coordinate", "boxes have NaN or infinite coordinates", _BACKGROUND),
+    "reversed": Kind("box has swapped corners", "boxes have swapped corners", _BACKGROUND),
+    "empty": Kind("box has no width or no height", "boxes have no width or no height", _BACKGROUND),
+    "outside": Kind("box lies outside its image", "boxes lie outside their images", _BACKGROUND),
+    "over the edge": Kind("box extends beyond its image", "boxes extend beyond their images", "Training clips them."),
+    "below a pixel": Kind(
+        "box is less than a pixel wide or high",
+        "boxes are less than a pixel wide or high",
+        "Such objects are invisible. If they should be large, normalized coordinates were read as pixels.",
+    ),
+    "twice": Kind(
+        "object repeats another with the same box and class",
+        "objects repeat others with the same box and class",
+        "A detector finds one and misses its duplicate. Delete duplicates.",
+    ),
+    "nearly twice": Kind(
+        "object has nearly the same box as another of its class",
+        "objects have nearly the same boxes as others of their class",
+        "If they were annotated twice, a detector finds one and misses its duplicate. Review them.",
+    ),
+    "misread": Kind(
+        "box is stored in the wrong format",
+        "boxes are stored in the wrong format",
+        "Write boxes as the format of the dataset specifies.",
+        "fatal",
+    ),
+    "unknown class": Kind(
+        "object has a class that the dataset doesn't name",
+        "objects have a class that the dataset doesn't name",
+        f"Training treats them as background. {_NAMES}",
+    ),
+    "class off by one": Kind("class id is off by one", "class ids are off by one", _NAMES, "fatal"),
+    "class perhaps off by one": Kind("class id may be off by one", "class ids may be off by one", _NAMES),
+    "class unused": Kind("class has no object", "classes have no object", "A detector can't learn it.", "note"),
+    "class rare": Kind("class has few objects", "classes have few objects", "Add images of it.", "note"),
+    "background": Kind(
+        "class is a background class", "classes are background classes", "Remove it: none is needed.", "note"
+    ),
+    "classes alike": Kind(
+        "class name has several spellings",
+        "class names have several spellings",
+        "Each spelling is a class of its own. Choose one.",
+    ),
+    "keypoint count": Kind(
+        "image has another number of keypoints than the dataset",
+        "images have another number of keypoints than the dataset",
+        "Give every object the keypoints that dataset.keypoints names.",
+        "fatal",
+    ),
+    "keypoint outside": Kind("keypoint lies outside its image", "keypoints lie outside their images", _KEYPOINTS),
+    "keypoint at 0, 0": Kind("labeled keypoint lies at 0, 0", "labeled keypoints lie at 0, 0", _KEYPOINTS),
+    "keypoint no number": Kind("keypoint is NaN or infinite", "keypoints are NaN or infinite", _KEYPOINTS),
+    "visibility": Kind(
+        "keypoint has a visibility other than 0, 1 and 2",
+        "keypoints have a visibility other than 0, 1 and 2",
+        "Values above 0 count as labeled.",
+    ),
+    "keypoint far": Kind(
+        "keypoint lies outside the search area around its box",
+        "keypoints lie outside the search areas around their boxes",
+        "Check that box and keypoints belong to the same object.",
+        "note",
+    ),
+    "keypoint unused": Kind(
+        "keypoint is never labeled", "keypoints are never labeled", "A detector can't learn it.", "note"
+    ),
+    "flip": Kind(
+        "keypoint has no valid counterpart in a mirrored image",
+        "keypoints have no valid counterparts in a mirrored image",
+        "Define left and right by keypoint names (left_eye) or by flip_idx.",
+    ),
+    "small": Kind(
+        "object is smaller than an output cell",
+        "objects are smaller than an output cell",
+        "Train at a larger input size, or on crops of the images.",
+        "note",
+    ),
+    "shared cell": Kind(
+        "object has its center in the same output cell as another of its class",
+        "objects have their centers in the same output cells as others of their class",
+        "Objects as Points detects one object per cell and class. Train at a larger input size.",
+        "note",
+    ),
+    "crowded": Kind(
+        "object exceeds the maximum detections per image",
+        "objects exceed the maximum detections per image",
+        "Raise max_detections of the decoder, or train on crops of the images.",
+        "note",
+    ),
+    "no image": Kind("image is in the dataset", "images are in the dataset", "Check the path and the split.", "fatal"),
+    "no class": Kind("class is named", "classes are named", "Annotate objects, or name the classes.", "fatal"),
+    "no readable image": Kind("image can be read", "images can be read", "Check the paths.", "fatal"),
+    "no object": Kind("object is usable", "objects are usable", "See the problems below.", "fatal"),
+}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What was found of one kind; as text it reads well.
+    """All cases of one kind of problem; `str(problem)` is a line of text.
 
     Attributes:
         kind: Key of `KINDS`.
-        text: What it is, without the cases.
-        count: How often.
-        level: `"fatal"` if nothing good can be learned, `"problem"`, or `"note"` if it may be meant.
-        advice: What comes of it, and what to do.
-        images: Ids of the images that have it.
-        cases: What the text names: image ids, paths of images that can't be read, or names of classes.
-        objects: Number of an image in the dataset → numbers of its objects that have it; none for the image itself.
+        text: Description without the cases.
+        count: Number of cases.
+        level: `"fatal"` if training is pointless, `"problem"`, or `"note"` if it may be intended.
+        advice: Consequence, and what to do.
+        images: Ids of the affected images.
+        cases: Names in the text: image ids, paths of unreadable images, or names of classes or keypoints.
+        objects: Index of an image in the dataset → indices of its affected objects; empty for the image itself.
     """
 
     kind: str
@@ -35,66 +167,59 @@ class Problem:
     count: int
     level: Level
     advice: str
-    images: tuple[int | str, ...] = ()
-    cases: tuple[str, ...] = ()
+    images: tuple[int | str, ...] = field(default=(), repr=False)
+    cases: tuple[str, ...] = field(default=(), repr=False)
     objects: Mapping[int, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
-        """What it is, with the first cases."""
-        more = len(self.cases) - SHOWN
-        named = ", ".join(self.cases[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+        """The description with the first cases."""
+        more = len(self.cases) - MAX_SHOWN
+        named = ", ".join(self.cases[:MAX_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
         return f"{self.text}: {named}" if named else self.text
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON has it, with all images."""
-        return {
-            "kind": self.kind,
-            "level": self.level,
-            "text": self.text,
-            "advice": self.advice,
-            "count": self.count,
-            "images": list(self.images),
-            "cases": list(self.cases),
-        }
+        """The problem as JSON-compatible values, with all images."""
+        values = {name: getattr(self, name) for name in ("kind", "level", "text", "advice", "count")}
+        return {**values, "images": list(self.images), "cases": list(self.cases)}
 
 
 def problem(kind: str, count: int, cases: Iterable[str] = (), *, detail: str = "", **fields: Any) -> Problem:
-    """A problem of a kind; `detail` follows its text."""
+    """A problem of a kind; `detail` is appended to its text."""
     entry = KINDS[kind]
     text = f"{f'{count:,}' if count else 'no'} {entry.one if count == 1 else entry.many}{detail}"
     return Problem(kind, text, count, **{"level": entry.level, "advice": entry.advice, "cases": tuple(cases), **fields})
 
 
 def of_images(
-    dataset: Dataset, kind: str, numbers: Sequence[int], cases: Sequence[str] = (), **fields: Any
+    dataset: DatasetBase, kind: str, numbers: Sequence[int], cases: Sequence[str] = (), **fields: Any
 ) -> list[Problem]:
-    """A problem of some images, if there are any; by their numbers in the dataset."""
-    if not len(numbers):
+    """A list with the problem of the images with these indices; empty if there are none."""
+    if not numbers:
         return []
     ids = tuple(dataset[number].image_id for number in numbers)
-    marked = {int(number): () for number in numbers}
-    return [problem(kind, len(numbers), cases or map(str, ids), images=ids, objects=marked, **fields)]
+    affected = {number: () for number in numbers}
+    return [problem(kind, len(numbers), cases or map(str, ids), images=ids, objects=affected, **fields)]
 
 
 def of_objects(
-    dataset: Dataset, kind: str, objects: Objects, mask: np.ndarray, count: int | None = None, **fields: Any
+    dataset: DatasetBase, kind: str, objects: Objects, mask: np.ndarray, count: int | None = None, **fields: Any
 ) -> list[Problem]:
-    """A problem of some objects, if there are any.
+    """A list with the problem of some objects; empty if there are none.
 
     Args:
         dataset: The dataset.
         kind: Key of `KINDS`.
-        objects: All objects of the dataset.
+        objects: Objects of the dataset.
         mask: Which of them have it, bool `(n,)`.
-        count: How often it is there, if not once for each of them.
-        **fields: Of the problem.
+        count: Number of cases, if not one per object.
+        **fields: Further fields of the problem.
     """
     if not mask.any():
         return []
     images, first = np.unique(objects.images[mask], return_index=True)
     parts = np.split(objects.numbers[mask], first[1:])
-    marked = {int(image): tuple(numbers.tolist()) for image, numbers in zip(images, parts, strict=True)}
-    ids = tuple(dataset[image].image_id for image in images.tolist())
+    affected = {int(image): tuple(numbers.tolist()) for image, numbers in zip(images, parts, strict=True)}
+    ids = tuple(dataset[image].image_id for image in affected)
     detail = f"{fields.pop('detail', '')}, in {len(ids):,} image{'s' * (len(ids) > 1)}"
-    number = int(mask.sum()) if count is None else count
-    return [problem(kind, number, map(str, ids), images=ids, objects=marked, detail=detail, **fields)]
+    cases = int(mask.sum()) if count is None else count
+    return [problem(kind, cases, map(str, ids), images=ids, objects=affected, detail=detail, **fields)]

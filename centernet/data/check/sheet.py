@@ -1,48 +1,37 @@
-"""Contact sheets: some images of a dataset side by side, drawn with their objects."""
+"""Contact sheets: images side by side, with their objects and problems drawn."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from centernet.data.check.tile import TILE, Tile, draw_tile, failed_tile
+from centernet.data.dataset_base import DatasetBase
+from centernet.data.sample import Sample
+from centernet.results.colors import Color
+from centernet.results.detections import Detections
+from centernet.results.draw import draw_detections
+from centernet.results.draw_labels import Label, Rectangle, draw_labels
 
-if TYPE_CHECKING:
-    from centernet.data.check.report import CheckReport
-
-COLUMNS = 4
-GAP = 6
-PAPER = (38, 40, 44)
-WORST = 2 / 3  # part of the sheet that images with problems may take, if there are others
-
-
-def contact_sheet(report: CheckReport, count: int) -> Image.Image:
-    """Images with problems, marked, and typical ones.
-
-    Args:
-        report: What checking gave.
-        count: How many images, at most.
-
-    Returns:
-        The sheet, RGB.
-    """
-    return compose([_tile(report, number) for number in chosen_images(report, count)])
-
-
-def chosen_images(report: CheckReport, count: int) -> list[int]:
-    """Numbers of the images of a contact sheet: those with problems, then typical ones."""
-    worst = list(_worst(report))
-    typical = [number for number in _typical(report) if number not in set(worst)]
-    shown = worst[: max(round(WORST * count), count - len(typical))]
-    return [*shown, *typical[: count - len(shown)]]
+COLUMNS, GAP = 4, 6
+TILE = (400, 326)  # width and height in pixels, with the caption
+CAPTION = 22
+FONT_SIZE = 12.0
+PAPER: Color = (38, 40, 44)
+BACKGROUND: Color = (24, 25, 28)
+FAILED: Color = (60, 30, 30)
+TEXT: Color = (225, 225, 225)
+ALARM: Color = (255, 60, 60)
+LIGHT: Color = (255, 255, 255)
+CROWD: Color = (170, 170, 170)
+MIN_MARK = 9  # pixels of a mark's side, so that a box without area is visible
+MAX_ZOOM = 4.0
 
 
 def compose(tiles: Sequence[Image.Image]) -> Image.Image:
-    """Tiles side by side, in rows."""
+    """Tiles side by side in rows, RGB."""
     columns, (width, height) = min(COLUMNS, max(len(tiles), 1)), TILE
     rows = -(-max(len(tiles), 1) // columns)
     sheet = Image.new("RGB", (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP), PAPER)
@@ -52,37 +41,106 @@ def compose(tiles: Sequence[Image.Image]) -> Image.Image:
     return sheet
 
 
-def _worst(report: CheckReport) -> Iterator[int]:
-    """Numbers of the images that have problems: the first of each problem, then the second, and so on."""
-    queues = [list(one.objects) for one in report.problems]
-    ranked = itertools.chain.from_iterable(itertools.zip_longest(*queues))
-    yield from dict.fromkeys(number for number in ranked if number is not None)
+def draw_tile(
+    image: np.ndarray,
+    sample: Sample,
+    dataset: DatasetBase,
+    caption: str,
+    marks: Mapping[int, str] | None = None,
+    *,
+    alarm: bool = False,
+) -> Image.Image:
+    """Draw an image with its objects and a caption.
+
+    Args:
+        image: uint8 RGB `(height, width, 3)`.
+        sample: Its objects.
+        dataset: Class names and keypoint schema.
+        caption: Text above the image; shortened if it is too long.
+        marks: Index of an object → its problem.
+        alarm: Write the caption in red.
+
+    Returns:
+        RGB, `TILE` pixels.
+    """
+    height, width = image.shape[:2]
+    scale = min(TILE[0] / width, (TILE[1] - CAPTION) / height, MAX_ZOOM)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    factor = np.array(size) / (width, height)
+    picture = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    objects = _drawable(sample, dataset, size, factor)
+    picture = draw_detections(picture, objects, scores=False, line_width=2, font_size=11.0)
+    boxes = sample.boxes * np.tile(factor, 2)
+    _draw_crowds(picture, boxes[sample.ignore])
+    _draw_marks(picture, boxes, marks or {})
+    return _framed(picture, caption, alarm)
 
 
-def _typical(report: CheckReport) -> list[int]:
-    """Numbers of images with a usual number of objects, first one of each class, the rarest before the others."""
-    dataset = report.dataset
-    counts = np.array([len(sample.boxes) for sample in dataset])
-    usual = np.median(counts[counts > 0]) if (counts > 0).any() else 0
-    # Of images with as many objects, any: neighbors are often alike.
-    shuffled = np.random.default_rng(0).permutation(len(dataset))
-    order = np.lexsort((shuffled, abs(counts - usual), counts == 0)).tolist()
-    chosen: dict[int, None] = {}
-    for class_id in sorted(range(len(report.classes)), key=lambda index: report.classes[index].objects):
-        having = (number for number in order if number not in chosen and class_id in dataset[number].class_ids)
-        chosen |= dict.fromkeys(list(itertools.islice(having, 1)))
-    return list(dict.fromkeys([*chosen, *order]))
+def failed_tile(caption: str, reason: str) -> Image.Image:
+    """A tile with the reason why its image can't be read."""
+    picture = Image.new("RGB", (TILE[0], TILE[1] - CAPTION), FAILED)
+    text = "\n".join(textwrap.wrap(reason, 52)[:14])
+    ImageDraw.Draw(picture).text((14, 14), text, fill=TEXT, font=_font())
+    return _framed(picture, caption, alarm=True)
 
 
-def _tile(report: CheckReport, number: int) -> Image.Image:
-    sample = report.dataset[number]
-    problems = [one for one in report.problems if number in one.objects]
-    marks = {index: one.kind for one in reversed(problems) for index in one.objects[number]}
-    caption = " · ".join([str(sample.image_id), *(one.kind for one in problems)])
-    # Whatever a function that renders an image raises: the others are to be drawn all the same.
+def _drawable(sample: Sample, dataset: DatasetBase, size: tuple[int, int], factor: np.ndarray) -> Detections:
+    """The valid, not ignored objects in a picture of this width and height."""
+    valid = sample.learnable(len(dataset.class_names))
+    fields = {}
+    points, task = sample.keypoints, dataset.keypoints
+    if points is not None and task is not None and points.shape[1:] == (len(task.names), 3):
+        points = np.nan_to_num(points[valid])
+        fields = {
+            "keypoints": points[..., :2] * factor,
+            "keypoint_scores": (points[..., 2] > 0).astype(np.float32),
+            "keypoint_names": task.names,
+            "skeleton": task.skeleton,
+        }
+    boxes = sample.boxes[valid] * np.tile(factor, 2)
+    return Detections(boxes, np.ones(len(boxes)), sample.class_ids[valid], size[::-1], dataset.class_names, **fields)
+
+
+def _draw_crowds(picture: Image.Image, boxes: np.ndarray) -> None:
+    areas = [_area(box, picture.size, 1) for box in boxes]
+    for area in areas:
+        ImageDraw.Draw(picture).rectangle(area, outline=CROWD)
+    draw_labels(picture, [Label("ignored", area, CROWD, 10.0) for area in areas])
+
+
+def _draw_marks(picture: Image.Image, boxes: np.ndarray, marks: Mapping[int, str]) -> None:
+    labels = []
+    for index, kind in marks.items():
+        left, top, right, bottom = area = _area(boxes[index], picture.size, MIN_MARK)
+        ImageDraw.Draw(picture).rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=LIGHT)
+        ImageDraw.Draw(picture).rectangle(area, outline=ALARM, width=2)
+        labels.append(Label(kind, area, ALARM, FONT_SIZE))
+    draw_labels(picture, labels)
+
+
+def _area(box: np.ndarray, size: tuple[int, int], min_side: int) -> Rectangle:
+    """First and last column and row of a box, clipped to the picture and enlarged to a minimum side."""
+    ends = np.nan_to_num(box, nan=0.0).clip(0, np.tile(size, 2)).reshape(2, 2)
+    low, high = np.sort(ends, axis=0)
+    center, half = (low + high) / 2, np.maximum(high - low, min_side) / 2
+    left, top = np.maximum(np.rint(center - half), 0).astype(int).tolist()
+    right, bottom = np.minimum(np.rint(center + half), size).astype(int).tolist()
+    return left, top, max(right - 1, left), max(bottom - 1, top)
+
+
+def _framed(picture: Image.Image, caption: str, alarm: bool) -> Image.Image:
+    tile = Image.new("RGB", TILE, BACKGROUND)
+    tile.paste(picture, ((TILE[0] - picture.size[0]) // 2, CAPTION + (TILE[1] - CAPTION - picture.size[1]) // 2))
+    font, text = _font(), caption
+    while font.getlength(text) > TILE[0] - 12 and len(text) > 1:
+        text = text[:-2] + "…"
+    ImageDraw.Draw(tile).text((6, 4), text, fill=ALARM if alarm else TEXT, font=font)
+    return tile
+
+
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     try:
-        image = sample.image
-    except Exception as error:
-        return failed_tile(caption, str(error))
-    tile = Tile(image, sample.boxes, sample.class_ids, sample.ignore, sample.keypoints, marks)
-    return draw_tile(tile, report.dataset, caption, alarm=bool(problems))
+        return ImageFont.load_default(FONT_SIZE)
+    # Pillow without FreeType has one font of one size.
+    except ImportError:
+        return ImageFont.load_default()

@@ -14,7 +14,7 @@ from centernet.data.dataset import Dataset
 from centernet.data.formats.label_map import LabelMap
 from centernet.data.image_copies import as_png, encoded, kind_of
 from centernet.data.image_files import image_id, image_ids, upright_size
-from centernet.data.keypoints import KeypointTask, keypoint_task, numbered, owner_of
+from centernet.data.keypoints import KeypointTask, keypoint_class, keypoint_task, unnamed_keypoints
 from centernet.data.sample import DERIVED, Sample
 from centernet.errors import ConfigError
 from centernet.images.reading import read_image
@@ -85,10 +85,10 @@ def _task(classes: Labels, label_map: LabelMap | None, examples: Sequence[Featur
         for features in examples
         if _keypoint_count(features) == count
     ]
-    owner = owner_of([pair for pair in objects if len(pair[0]) == len(pair[1])], classes.names, "TFRecord")
+    owner = keypoint_class([pair for pair in objects if len(pair[0]) == len(pair[1])], classes.names, "TFRecord")
     texts = next((features[KEYPOINT + "text"] for features in examples if features.get(KEYPOINT + "text")), [])
     names = [text.decode("utf-8", "replace") for text in texts[:count]]
-    return keypoint_task(owner, names) if len(set(names)) == count else numbered(owner, count)
+    return keypoint_task(owner, names) if len(set(names)) == count else unnamed_keypoints(owner, count)
 
 
 def _keypoints(features: Features, count: int) -> np.ndarray:

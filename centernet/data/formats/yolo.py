@@ -28,7 +28,7 @@ from centernet.data.formats.yolo_labels import Labels, Shape, line_of, named_own
 from centernet.data.formats.yolo_yaml import find_yaml
 from centernet.data.image_copies import ImageCopies
 from centernet.data.image_files import image_ids, images_below, is_image, upright_size
-from centernet.data.keypoints import KeypointTask, owner_of
+from centernet.data.keypoints import KeypointTask, keypoint_class
 from centernet.data.sample import Sample
 from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
 from centernet.data.splits import ALL, NAMES, disjoint, merge_splits
@@ -124,7 +124,7 @@ class _Description:
                 for split in disjoint(self.places)
                 for item in (found[split].labels.values() if split in found else self._labels(split))
             ]
-            owner = owner_of([(item.class_ids, item.keypoints) for item in labels], self.names, self.name)
+            owner = keypoint_class([(item.class_ids, item.keypoints) for item in labels], self.names, self.name)
         return task_of(self.shape, self.names, owner)
 
     def _labels(self, split: str) -> Iterator[Labels]:

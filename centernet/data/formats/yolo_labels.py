@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from centernet.data.keypoints import KeypointTask, keypoint_task, numbered
+from centernet.data.keypoints import KeypointTask, keypoint_task, unnamed_keypoints
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError
 
@@ -109,7 +109,7 @@ def named_owner(shape: Shape, class_names: Sequence[str]) -> str | None:
 def task_of(shape: Shape, class_names: Sequence[str], owner: str) -> KeypointTask:
     """The schema of the class that has keypoints."""
     names = (shape.names or {}).get(class_names.index(owner))
-    return keypoint_task(owner, names, flip=shape.flip) if names else numbered(owner, shape.count, shape.flip)
+    return keypoint_task(owner, names, flip=shape.flip) if names else unnamed_keypoints(owner, shape.count, shape.flip)
 
 
 def line_of(sample: Sample, number: int, size: tuple[int, int], with_keypoints: bool) -> str:
