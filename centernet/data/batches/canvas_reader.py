@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from centernet.data.batches.fitting import fitted_size, resize_into
-from centernet.data.dataset import Dataset
+from centernet.data.dataset_base import DatasetBase
 from centernet.errors import SourceError
 
 logger = logging.getLogger("centernet")
@@ -43,7 +43,7 @@ class CanvasReader:
         unreadable: Number of a sample in the dataset → why it can't be read, of those that were tried.
     """
 
-    def __init__(self, dataset: Dataset, sampling: str) -> None:
+    def __init__(self, dataset: DatasetBase, sampling: str) -> None:
         """Make a reader.
 
         Args:

@@ -16,7 +16,7 @@ import numpy as np
 from centernet.data.batches.canvas_reader import CanvasReader, Placed
 from centernet.data.batches.fitting import SAMPLINGS
 from centernet.data.batches.padding import fit_objects, pad_objects
-from centernet.data.dataset import Dataset
+from centernet.data.dataset_base import DatasetBase
 from centernet.errors import ConfigError
 
 logger = logging.getLogger("centernet")
@@ -66,7 +66,7 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: DatasetBase,
         canvas: tuple[int, int],
         batch_size: int,
         *,

@@ -180,14 +180,12 @@ def class_table(classes: Sequence[ClassCounts]) -> str:
 def figures_table(one: Figures, input_size: tuple[int, int]) -> str:
     """The statistics of objects at an input size (height, width) as a text table."""
     low, median, high = one.in_image
+    shared = _share(one.shared_class, one.objects)
     crowded = f", {one.crowded:,} have more than {MAX_DETECTIONS}" if one.crowded else ""
     rows = [
         ["box side in cells", ", ".join(f"{name} {side:.1f}" for name, side in zip(QUANTILES, one.sides, strict=True))],
         ["smaller than a cell", _share(one.small, one.objects)],
-        [
-            "center in a shared cell",
-            f"{_share(one.shared_class, one.objects)} by class, {one.shared_any:,} by any",
-        ],
+        ["center in a shared cell", f"{shared} with the same class, {one.shared_any:,} with any class"],
         ["objects per image", f"min {low}, median {median:g}, max {high}; {one.without:,} images have none{crowded}"],
     ]
     lead = f"At input size {input_size[1]}x{input_size[0]} (width x height), one output cell per 4x4 pixels:\n"
