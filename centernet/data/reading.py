@@ -13,7 +13,7 @@ from typing import overload
 from centernet.data.classes import warn_of_unknown, with_classes
 from centernet.data.dataset import Dataset
 from centernet.data.formats import FORMATS
-from centernet.data.formats.yolo_yaml import flaw_of
+from centernet.data.formats.yolo.data_yaml import flaw_of
 from centernet.data.splits import ALL, NAMES, check_compatible, find_split, train_and_validation
 from centernet.errors import ConfigError
 from centernet.files.formatting import missing_file

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from centernet.data.formats.coco_boxes import box_around, box_of, run_lengths
+from centernet.data.formats.coco.boxes import box_around, box_of, run_lengths
 from centernet.errors import ConfigError
 
 MASKS = arrays.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.integers(0, 1))

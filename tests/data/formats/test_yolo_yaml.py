@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from centernet.data import Dataset, Sample, load, write
-from centernet.data.formats.yolo_yaml import flaw_of
+from centernet.data.formats.yolo.data_yaml import flaw_of
 from centernet.errors import ConfigError
 
 SPLITS = "train: images/train\nval: images/val\n"

@@ -24,8 +24,8 @@ import yaml
 
 from centernet.data.classes import class_names
 from centernet.data.dataset import Dataset
-from centernet.data.formats.yolo_labels import Labels, Shape, line_of, named_owner, read_labels, task_of
-from centernet.data.formats.yolo_yaml import find_yaml
+from centernet.data.formats.yolo.data_yaml import find_yaml
+from centernet.data.formats.yolo.labels import Labels, Shape, line_of, named_owner, read_labels, task_of
 from centernet.data.image_copies import ImageCopies
 from centernet.data.image_files import image_ids, images_below, is_image, upright_size
 from centernet.data.keypoints import KeypointTask, keypoint_class

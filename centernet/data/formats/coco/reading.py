@@ -13,8 +13,8 @@ import numpy as np
 
 from centernet.data.classes import UNKNOWN
 from centernet.data.dataset import Dataset
-from centernet.data.formats.coco_boxes import box_of
-from centernet.data.formats.coco_categories import Categories, Row, category_id, read_categories
+from centernet.data.formats.coco.boxes import box_of
+from centernet.data.formats.coco.categories import Categories, Row, category_id, read_categories
 from centernet.data.image_files import photo_at, photos_folder
 from centernet.data.sample import Sample
 from centernet.data.skipped_images import SkippedImages

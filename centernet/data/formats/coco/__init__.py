@@ -18,8 +18,8 @@ from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from centernet.data.dataset import Dataset
-from centernet.data.formats.coco_reading import read_file
-from centernet.data.formats.coco_writing import content_of
+from centernet.data.formats.coco.reading import read_file
+from centernet.data.formats.coco.writing import content_of
 from centernet.data.image_copies import ImageCopies
 from centernet.data.splits import ALL, disjoint, merge_splits, split_in
 from centernet.errors import ConfigError

@@ -24,7 +24,7 @@ from typing import Any
 
 from centernet.data.dataset import Dataset
 from centernet.data.formats.label_map import LabelMap, label_map_of, read_label_map
-from centernet.data.formats.tfrecord_features import IMAGE, Features, Labels, features_of, ids_of, sample_of
+from centernet.data.formats.tfrecord.examples import IMAGE, Features, Labels, features_of, ids_of, sample_of
 from centernet.data.sample import Sample
 from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
 from centernet.data.splits import ALL, disjoint, split_in
