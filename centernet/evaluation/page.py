@@ -1,111 +1,175 @@
-"""The frame of a report: one page that needs nothing but itself."""
+"""The parts of a report that are figures and charts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable
 from html import escape
+from typing import TYPE_CHECKING
 
-STYLE = """
-:root{--ink:#1c2430;--soft:#5b6675;--line:#e3e7ec;--paper:#fff;--ground:#f5f7f9;--accent:#0072b2}
-*{box-sizing:border-box}
-body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
-"Helvetica Neue",Arial,sans-serif}
-main{max-width:1120px;margin:0 auto;padding:28px 20px 60px}
-h1{font-size:26px;line-height:1.25;margin:0 0 4px;overflow-wrap:anywhere}
-h2{font-size:18px;margin:0 0 4px}
-h3{font-size:14px;margin:14px 0 4px}
-p{margin:0 0 10px}
-.wide+p{margin-top:10px}
-.soft,figcaption{color:var(--soft)}
-section{background:var(--paper);border:1px solid var(--line);border-radius:12px;padding:18px 20px;margin-top:18px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(118px,1fr));gap:12px;margin-top:18px}
-.tile{background:var(--paper);border:1px solid var(--line);border-radius:12px;padding:12px 14px}
-.tile b{display:block;font-size:26px;line-height:1.2;font-variant-numeric:tabular-nums}
-.tile span{color:var(--soft);font-size:13px}
-.tile.first{background:var(--accent);border-color:var(--accent);color:#fff}
-.tile.first span{color:#e4f0f8}
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:18px 28px}
-svg{width:100%;height:auto;display:block}
-svg text{font-size:12px;fill:var(--soft)}
-svg .axis{font-size:13px}
-svg .note{fill:var(--ink);font-weight:600}
-svg .grid{stroke:var(--line);fill:none}
-svg .mark{stroke:var(--ink);stroke-dasharray:4 4;fill:none}
-.legend{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:13px;color:var(--soft);padding-left:10px}
-.legend i{display:inline-block;width:14px;height:3px;border-radius:2px;margin-right:6px;vertical-align:middle}
-.legend i.box{height:12px}
-.chart{max-width:640px;margin-top:16px}
-.wide{overflow-x:auto}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}
-table.full{width:100%}
-th,td{padding:4px 10px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th{font-weight:600;color:var(--soft);vertical-align:bottom}
-th:first-child,td:first-child{text-align:left;padding-left:0}
-.track{display:inline-block;width:72px;height:8px;border-radius:4px;background:#edf0f4;margin-right:10px;overflow:hidden}
-.track b{display:block;height:100%}
-.track.long{width:100%;min-width:120px;margin:0;vertical-align:middle}
-td.text{text-align:left;white-space:normal;color:var(--soft);min-width:150px}
-td.grow{width:38%}
-td.none{color:var(--soft)}
-.matrix{font-size:13px}
-.matrix td,.matrix th{border:1px solid var(--line);padding:3px 7px;text-align:center;min-width:38px}
-.matrix th:first-child{text-align:right}
-.matrix th.up{height:96px;vertical-align:bottom;padding:4px}
-.matrix th.up span{writing-mode:vertical-rl;transform:rotate(180deg)}
-.matrix td:first-child{text-align:center;padding-left:7px}
-figure{margin:0;padding:14px 0;border-top:1px solid var(--line)}
-figure:first-of-type{border-top:0}
-figcaption{font-size:14px;margin-bottom:6px;overflow-wrap:anywhere}
-figcaption b{color:var(--ink)}
-figure div{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr));gap:8px}
-figure img{width:100%;height:auto;display:block;border-radius:6px}
-ul{margin:4px 0 10px;padding-left:20px;overflow-wrap:anywhere}
-footer{color:var(--soft);font-size:13px;margin-top:22px}
-@media print{body{background:#fff}section,.tile{break-inside:avoid}}
-@media(max-width:520px){main{padding:18px 10px 40px}section{padding:14px 12px}td.grow{display:none}}
-"""
+import numpy as np
+
+from centernet.evaluation.charts import PALETTE, Line, bar, line_chart
+from centernet.evaluation.coco import RECALLS
+from centernet.evaluation.outcomes import MISTAKES
+from centernet.evaluation.page import cell, section, table
+from centernet.evaluation.table import NONE, figure, notes
+from centernet.files.formatting import amount
+
+if TYPE_CHECKING:
+    from centernet.evaluation.result import Evaluation
+
+MOST_CASES = 50
+SIZES = (("small", 0, 32**2), ("medium", 32**2, 96**2), ("large", 96**2, math.inf))
 
 
-def page(title: str, body: Sequence[str]) -> str:
-    """A whole page.
+def tiles(e: Evaluation) -> str:
+    """The most important figures, large."""
+    shown = [("AP", e.ap), ("AP50", e.ap50), ("AP75", e.ap75), ("AR100", e.ar100)]
+    if e.keypoints:
+        shown += [("keypoint AP", e.keypoints.ap), ("keypoint AR", e.keypoints.ar)]
+    precision, recall = e.score_curves.at(e.score)
+    shown += [(f"precision at {e.score:.2f}", precision), (f"recall at {e.score:.2f}", recall)]
+    made = [f'<div class="tile"><b>{figure(value)}</b><span>{escape(name)}</span></div>' for name, value in shown]
+    return f'<div class="tiles">{"".join(made).replace("tile", "tile first", 1)}</div>'
 
-    Args:
-        title: Its title, as text.
-        body: Its parts, as HTML.
 
-    Returns:
-        HTML.
-    """
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
-        f"<body><main>{''.join(body)}</main></body></html>\n"
+def curves(e: Evaluation) -> str:
+    """Precision over recall, and both over the least score."""
+    overlaps = [("overlap 0.50", 0.5), ("overlap 0.75", 0.75), ("mean of 0.50–0.95", None)]
+    mean = [
+        Line(name, RECALLS, e.precision_recall(o), color) for (name, o), color in zip(overlaps, PALETTE, strict=False)
+    ]
+    by_score, found = e.score_curves, e.score_curves.scores
+    values = (("precision", by_score.precision[-1]), ("recall", by_score.recall[-1]), ("F1", by_score.f1[-1]))
+    over_score = [Line(name, found, y, color) for (name, y), color in zip(values, PALETTE, strict=False)]
+    return section(
+        "Precision and recall",
+        "Left: how many detections are right, at the score at which a part of the objects is found; mean of the "
+        "classes. Right: what is right if detections below a score are left out (overlap 0.50, all classes together). "
+        f"Below, detections are looked at from a score of {e.score:.2f}.",
+        '<div class="pair"><div>',
+        line_chart(mean, "recall", "precision"),
+        "</div><div>",
+        line_chart(over_score, "least score", "precision, recall, F1", (e.score, f"{e.score:.2f}")),
+        "</div></div>",
     )
 
 
-def section(title: str, note: str, *content: str) -> str:
-    """A part with a heading and a sentence (as text), and its content (as HTML)."""
-    return f'<section><h2>{escape(title)}</h2><p class="soft">{escape(note)}</p>{"".join(content)}</section>\n'
+def sizes(e: Evaluation) -> str:
+    """Figures by size, and those of keypoints."""
+    areas = np.concatenate([m.pair.sample.areas[m.objects] for m in e.matches])
+    rows = []
+    for name, low, high in SIZES:
+        count = int(((areas >= low) & (areas < high)).sum())
+        values = getattr(e, f"ap_{name}"), getattr(e, f"ar_{name}")
+        rows.append([cell(name), cell(f"{count:,}"), *(_meter(value) for value in values)])
+    parts = [
+        "<div>",
+        table(["objects by area", "objects", "AP", "AR100"], rows),
+        '<p class="soft">Small objects have an area below 32² pixels, large ones above 96².</p></div>',
+    ]
+    points = e.keypoints
+    if points:
+        names = (("all", "ap", "ar"), ("similarity 0.50", "ap50", "ar50"), ("similarity 0.75", "ap75", "ar75"))
+        named = [*names, ("medium", "ap_medium", "ar_medium"), ("large", "ap_large", "ar_large")]
+        rows = [[cell(name), *(_meter(getattr(points, key)) for key in keys)] for name, *keys in named]
+        counted = f"{amount(points.objects, points.class_name)} with labeled keypoints."
+        parts += ["<div>", table(["keypoints", "AP", "AR"], rows), f'<p class="soft">{escape(counted)}</p></div>']
+    else:
+        limits = [("best detection", e.ar1), ("10 best", e.ar10), ("100 best", e.ar100)]
+        rows = [[cell(name), _meter(value)] for name, value in limits]
+        note = "How many objects are found if only the best detections of each image and class are kept."
+        parts += ["<div>", table(["recall", "AR"], rows), f'<p class="soft">{note}</p></div>']
+    return section("By size", "Average precision and recall.", '<div class="pair">', *parts, "</div>")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, full: bool = True) -> str:
-    """A table.
+def classes(e: Evaluation) -> str:
+    """Figures and curves of each class."""
+    ordered = sorted(e.classes, key=lambda one: (one.objects == 0, -one.ap if one.objects else 0))
+    head = ["class", "objects", "AP", "AP50", "AP75", "AR100", f"detections ≥ {e.score:.2f}", "precision", "recall"]
+    rows = []
+    for one in ordered:
+        if one.objects:
+            values = [_meter(one.ap), *(cell(figure(value)) for value in (one.ap50, one.ap75, one.ar100))]
+            last = [cell(f"{one.detections:,}"), cell(figure(one.precision)), cell(figure(one.recall))]
+            rows.append([cell(one.name), cell(f"{one.objects:,}"), *values, *last])
+        else:
+            nothing = cell(NONE, "none")
+            found = cell(f"{one.detections:,}")
+            rows.append([cell(one.name), cell("no objects", "none"), *[nothing] * 4, found, nothing, nothing])
+    note = "The best first; precision and recall at an overlap of 0.50."
+    return section("Classes", note, table(head, rows), _class_chart(e))
 
-    Args:
-        head: Titles of the columns, as text.
-        rows: Cells as HTML, each from `cell` or with its own `<td>`.
-        full: Whether it is as wide as the page.
 
-    Returns:
-        HTML.
-    """
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    lines = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    kind = ' class="full"' if full else ""
-    return f'<div class="wide"><table{kind}><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table></div>'
+def _class_chart(e: Evaluation) -> str:
+    """Precision over recall of each class; nothing where lines would hide each other."""
+    present = [number for number, one in enumerate(e.classes) if one.objects]
+    if not 1 < len(present) <= len(PALETTE):
+        return ""
+    lines = [
+        Line(
+            f"{e.class_names[number]} (AP50 {figure(e.classes[number].ap50)})",
+            RECALLS,
+            e.precision_recall(0.5, number),
+            color,
+        )
+        for number, color in zip(present, PALETTE, strict=False)
+    ]
+    return f'<div class="chart">{line_chart(lines, "recall", "precision at overlap 0.50")}</div>'
 
 
-def cell(text: str, kind: str = "", extra: str = "") -> str:
-    """A cell with a text, a CSS class, and HTML after the text."""
-    return f'<td class="{kind}">{escape(text)}{extra}</td>'
+def mistakes(e: Evaluation) -> str:
+    """What is wrong with detections, and what was missed."""
+    true = sum(int(outcome.true.sum()) for outcome in e.outcomes)
+    missed = sum(int(outcome.missed.sum()) for outcome in e.outcomes)
+    total = max(true + sum(e.confusion.mistakes.values()), e.objects, 1)
+    rows = [("right", true, "#009e73", "overlaps an object of its class by 0.5 or more")]
+    rows += [(kind, e.confusion.mistakes[kind], "#d55e00", text) for kind, text in MISTAKES.items()]
+    rows.append(("missed objects", missed, "#e0b000", "found by no detection of their class"))
+    lines = [
+        [
+            cell(name),
+            cell(f"{count:,}"),
+            cell("", "grow", bar(count / total, color, "long")),
+            cell(text, "text"),
+        ]
+        for name, count, color, text in rows
+    ]
+    return section(
+        f"Mistakes at a score of {e.score:.2f}",
+        "Each detection is of one kind, the first that fits.",
+        table(["detections", "number", "", ""], lines),
+    )
+
+
+def closing(e: Evaluation) -> str:
+    """What is not in the figures, and how they came about."""
+    parts = []
+    for heading, cases in notes(e):
+        shown = [f"<li>{escape(case)}</li>" for case in cases[:MOST_CASES]]
+        more = len(cases) - MOST_CASES
+        shown += [f"<li>… {more} more, see report.json</li>"] if more > 0 else []
+        parts.append(f"<h3>{escape(heading)}</h3><ul>{''.join(shown)}</ul>" if shown else f"<p>{escape(heading)}.</p>")
+    rows = [[cell(name.replace("_", " ")), cell(_said(value), "text")] for name, value in e.settings.items()]
+    if e.keypoints:
+        rows.append([cell("σ of keypoints"), cell(_said(e.keypoints.sigmas), "text")])
+    if e.seconds:
+        each = e.seconds[0] / max(e.images, 1)
+        text = f"{e.seconds[0]:.1f} s for detecting ({each * 1e3:.0f} ms an image), {e.seconds[1]:.1f} s for counting"
+        rows.append([cell("time"), cell(text, "text")])
+    return section("How it was evaluated", "Counted as pycocotools counts.", *parts, table(["setting", ""], rows))
+
+
+def _said(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_said(item)}" for name, item in value.items())
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return " ".join(map(_said, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None else str(value)
+
+
+def _meter(value: float) -> str:
+    return f"<td>{bar(value)}{figure(value)}</td>"
