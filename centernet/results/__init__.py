@@ -1,1 +1,1 @@
-"""Detections: rows, conversions, drawing."""
+"""Detections: fields, rows, conversions, drawing."""

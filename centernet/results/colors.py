@@ -1,4 +1,4 @@
-"""Colours that are told apart: by class, and by heat."""
+"""Distinguishable colors for classes, and a color map for heatmaps."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Color = tuple[int, int, int]
 
 DARK: Color = (16, 16, 16)
 LIGHT: Color = (255, 255, 255)
-# Degrees. Multiples of it spread over the circle as evenly as can be, however many there are.
+# Degrees. Any number of its multiples are spread evenly over the circle.
 GOLDEN_ANGLE = 137.508
-# Hue of class 0 in degrees, and the lightness of consecutive rounds of hues.
+# Hue of class 0 in degrees, and the lightness of each round of `HUES_PER_ROUND` classes.
 FIRST_HUE = 150.0
 LIGHTNESS = (0.75, 0.64, 0.87)
-HUES_IN_A_ROUND = 8
+HUES_PER_ROUND = 8
 CHROMA = 0.19
-# Black, violet, red, orange, yellow, pale yellow: lightness rises evenly, in any kind of colour vision.
+# Black, violet, red, orange, yellow, pale yellow: lightness rises evenly, for all types of color vision.
 HEAT: tuple[Color, ...] = (
     (0, 0, 4),
     (87, 16, 110),
@@ -40,16 +40,16 @@ _LINEAR_RGB = np.array(
 
 
 def class_color(class_id: int) -> Color:
-    """Gives the colour of a class: always the same, and far from those of the classes before.
+    """Color of a class: fixed, and far from the colors of the preceding classes.
 
     Args:
         class_id: 0-based class.
 
     Returns:
-        Red, green, blue, 0–255; of medium to high lightness, so that dark outlines and text suit it.
+        Red, green, blue, 0–255, of medium to high lightness, which contrasts with dark outlines and text.
     """
     hue = math.radians(FIRST_HUE + class_id * GOLDEN_ANGLE)
-    lightness = LIGHTNESS[class_id // HUES_IN_A_ROUND % len(LIGHTNESS)]
+    lightness = LIGHTNESS[class_id // HUES_PER_ROUND % len(LIGHTNESS)]
     oklab = np.array([lightness, CHROMA * math.cos(hue), CHROMA * math.sin(hue)])
     linear = (_LINEAR_RGB @ (_CONES @ oklab) ** 3).clip(0, 1)
     red, green, blue = np.rint(255 * linear ** (1 / 2.2)).astype(int).tolist()
@@ -57,7 +57,7 @@ def class_color(class_id: int) -> Color:
 
 
 def contrast_color(color: Color) -> Color:
-    """Gives black or white, whichever stands out more against a colour.
+    """Black or white, whichever has more contrast with a color.
 
     Args:
         color: Red, green, blue, 0–255.
@@ -67,5 +67,5 @@ def contrast_color(color: Color) -> Color:
     """
     red, green, blue = ((channel / 255) ** 2.2 for channel in color)
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    # Where black and white have the same contrast ratio against it (WCAG 2).
+    # At this luminance black and white have the same contrast ratio (WCAG 2).
     return DARK if luminance > 0.18 else LIGHT

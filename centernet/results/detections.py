@@ -1,58 +1,38 @@
-"""What a detector found in one image: `Detections`, one validated dataclass."""
+"""The objects detected in one image: `Detections`, one validated dataclass."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from centernet.errors import ConfigError
 from centernet.results import conversions
-from centernet.results.fields import ROWS, checked_fields
-from centernet.results.rows import check_min_score, class_rows, rows_at
+from centernet.results.base import ROW_FIELDS, Detection, DetectionsBase
+from centernet.results.draw import draw_detections
+from centernet.results.rows import check_min_score, class_mask, row_numbers
 
-if TYPE_CHECKING:
-    from PIL import Image
+__all__ = ["Detection", "Detections"]
 
-SCORES_IN_SUMMARY = 5
-
-
-@dataclass(frozen=True, eq=False)
-class Detection:
-    """One row of `Detections`, as iteration yields it.
-
-    Attributes:
-        box: `(4,)` float32, x_min, y_min, x_max, y_max in pixels of the original image.
-        score: Confidence, 0–1.
-        class_id: 0-based class.
-        class_name: Its name.
-        keypoints: `(k, 2)` float32, x and y in pixels of the original image, or None.
-        keypoint_scores: `(k,)` float32, or None.
-    """
-
-    box: np.ndarray
-    score: float
-    class_id: int
-    class_name: str
-    keypoints: np.ndarray | None = None
-    keypoint_scores: np.ndarray | None = None
+MAX_SCORES_PER_CLASS = 5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Detections:
-    """Objects found in one image, best first.
+class Detections(DetectionsBase):
+    """The objects detected in one image, best first.
 
-    Values are checked and converted on construction; the arrays are read-only. `found[i]`, with an integer,
+    Values are checked and converted on construction; the arrays are read-only. `detections[i]`, with an integer,
     a slice, a mask or an array of indices, is a `Detections` again, its rows always in descending order of
-    score. Iterating yields one `Detection` a row. Equality ignores `image`.
+    score. Iteration yields one `Detection` per row. Equality ignores `image`.
 
     Example:
-        >>> found = Detections([[10, 20, 50, 60]], [0.9], [1], (100, 200), ("cat", "dog"))
-        >>> print(found)
+        >>> detections = Detections([[10, 20, 50, 60]], [0.9], [1], (100, 200), ("cat", "dog"))
+        >>> print(detections)
         1 object: 1 dog 0.90
-        >>> len(found.filter(min_score=0.95))
+        >>> len(detections.filter(min_score=0.95))
         0
 
     Attributes:
@@ -60,103 +40,67 @@ class Detections:
         scores: `(n,)` float32, descending.
         class_ids: `(n,)` int32, 0-based.
         image_size: Height and width of the original image in pixels.
-        class_names: Name of each class; empty where names are unknown.
+        class_names: Name of each class; empty if unknown.
         keypoints: `(n, k, 2)` float32, x and y in pixels of the original image, or None.
-        keypoint_scores: `(n, k)` float32; ones where keypoints come without scores, None without keypoints.
+        keypoint_scores: `(n, k)` float32; ones for keypoints without scores, None without keypoints.
         dataset_ids: Id of each class in its dataset (COCO: 1–90, with gaps), or None.
-        keypoint_names: Name of each of the `k` keypoints, or None.
-        skeleton: Pairs of 0-based keypoints that a drawing connects, or None.
-        source: Where the image came from.
-        image: The image itself, uint8 `(height, width, 3)` RGB, so that `draw()` needs no argument.
-        max_detections: Rows of the fixed-size form `to_tf`, or None for as many as there are.
-        error: Why the image could not be read, if that is why nothing was found; otherwise None.
+        keypoint_names: Name of each keypoint, or None.
+        skeleton: Pairs of keypoint indices to connect when drawing, or None.
+        source: Path, URL or name of the image, or None.
+        image: The image, uint8 `(height, width, 3)` RGB, so that `draw()` needs no argument, or None.
+        max_detections: Rows of the fixed-size form `to_tf`, or None for the actual number of detections.
+        error: Why the image could not be read (there are no detections then), or None.
     """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    class_ids: np.ndarray
-    image_size: tuple[int, int]
-    class_names: tuple[str, ...] = ()
-    keypoints: np.ndarray | None = None
-    keypoint_scores: np.ndarray | None = None
-    dataset_ids: tuple[int, ...] | None = None
-    keypoint_names: tuple[str, ...] | None = None
-    skeleton: tuple[tuple[int, int], ...] | None = None
-    source: str | None = None
-    image: np.ndarray | None = field(default=None, compare=False)
-    max_detections: int | None = None
-    error: str | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in checked_fields(self).items():
-            object.__setattr__(self, name, value)
 
     @classmethod
     def empty(cls, image_size: tuple[int, int], **rest: Any) -> Detections:
-        """Makes `Detections` without a row.
+        """Create `Detections` of length 0.
 
         Args:
             image_size: Height and width of the image in pixels.
             **rest: Any other attribute of `Detections`, such as `class_names`.
-
-        Returns:
-            `Detections` of length 0.
         """
         return cls(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int32), image_size, **rest)
 
     @classmethod
     def merge(cls, parts: Iterable[Detections]) -> Detections:
-        """Joins the detections of several passes over the same image, sorted by score.
+        """Join several detections of the same image, sorted by score.
 
         Args:
             parts: At least one; image sizes, classes and keypoints must agree.
 
         Returns:
             All rows; equal scores stay in the order of the parts. `source` and `image` are the first
-            that is known, `max_detections` is dropped.
+            that are not None, `max_detections` is dropped.
 
         Raises:
-            ConfigError: There is nothing to merge, a part is no `Detections`, or the parts disagree.
+            ConfigError: There is nothing to merge, a part is not a `Detections`, or the parts disagree.
         """
         parts = list(parts)
-        others = [type(part).__name__ for part in parts if not isinstance(part, Detections)]
-        if others:
+        wrong = [type(part).__name__ for part in parts if not isinstance(part, Detections)]
+        if wrong:
             raise ConfigError(
-                f"Detections.merge expected several Detections, as in merge([one, other]). Received: {others[0]}."
+                f"Detections.merge expected several Detections, as in merge([first, second]). Received: {wrong[0]}."
             )
         if not parts:
             raise ConfigError(
-                "Detections.merge expected at least one Detections; received none. Use Detections.empty()."
+                "Detections.merge expected at least one Detections. Received: none. Use Detections.empty()."
             )
         first = parts[0]
         for name in ("image_size", "class_names", "dataset_ids", "keypoint_names", "skeleton"):
-            _same([getattr(part, name) for part in parts], name)
-        _same([None if part.keypoints is None else part.keypoints.shape[1] for part in parts], "keypoints")
+            _check_equal([getattr(part, name) for part in parts], name)
+        _check_equal([None if part.keypoints is None else part.keypoints.shape[1] for part in parts], "keypoints")
         order = np.argsort(-np.concatenate([part.scores for part in parts]), kind="stable")
-        names = [name for name in ROWS if getattr(first, name) is not None]
+        names = [name for name in ROW_FIELDS if getattr(first, name) is not None]
         rows: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in names}
         source = next((part.source for part in parts if part.source is not None), None)
         image = next((part.image for part in parts if part.image is not None), None)
         error = first.error if all(part.error is not None for part in parts) else None
         return replace(first, **rows, source=source, image=image, error=error, max_detections=None)
 
-    @property
-    def names(self) -> list[str]:
-        """Class name of every row; `class 3` where names are unknown."""
-        return [self.class_names[i] if self.class_names else f"class {i}" for i in self.class_ids.tolist()]
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def __iter__(self) -> Iterator[Detection]:
-        points: Iterable[Any] = self.keypoints if self.keypoints is not None else [None] * len(self)
-        confidences: Iterable[Any] = self.keypoint_scores if self.keypoint_scores is not None else [None] * len(self)
-        columns = (self.boxes, self.scores.tolist(), self.class_ids.tolist(), self.names, points, confidences)
-        return (Detection(*row) for row in zip(*columns, strict=True))
-
     def __getitem__(self, index: Any) -> Detections:
-        rows = rows_at(index, len(self))
-        columns = {name: getattr(self, name) for name in ROWS}
+        rows = row_numbers(index, len(self))
+        columns = {name: getattr(self, name) for name in ROW_FIELDS}
         return replace(self, **{name: c[rows] for name, c in columns.items() if c is not None})
 
     def __eq__(self, other: object) -> bool:
@@ -175,7 +119,7 @@ class Detections:
         scores: dict[str, list[float]] = {}
         for name, score in zip(self.names, self.scores.tolist(), strict=True):
             scores.setdefault(name, []).append(score)
-        classes = ", ".join(_summary(name, of_class) for name, of_class in scores.items())
+        classes = ", ".join(_class_summary(name, of_class) for name, of_class in scores.items())
         return f"{len(self)} object{'s' if len(self) > 1 else ''}: {classes}"
 
     def __repr__(self) -> str:
@@ -185,61 +129,59 @@ class Detections:
     def filter(
         self, min_score: float | None = None, classes: str | int | Iterable[str | int] | None = None
     ) -> Detections:
-        """Keeps the rows that score enough and are of the given classes.
+        """Keep the rows with a minimum score, of the given classes, or both.
 
         Args:
-            min_score: Least score to keep, 0–1.
+            min_score: Minimum score, 0–1; None keeps all.
             classes: Names or 0-based ids of the classes to keep; None keeps all.
 
         Returns:
             The rows kept.
 
         Raises:
-            ConfigError: The score is no number of 0–1, or a class is unknown; the nearest names are in the message.
+            ConfigError: The score is not a number of 0–1, or a class is unknown; the message names the nearest ones.
         """
         keep = np.ones(len(self), bool)
         if min_score is not None:
             check_min_score(min_score)
-            # Compared as float32, so that the score 0.3 is kept by min_score=0.3.
+            # Compared as float32, so that min_score=0.3 keeps a score of 0.3.
             keep &= self.scores >= np.float32(min_score)
         if classes is not None:
-            keep &= class_rows(self.class_ids, classes, self.class_names)
+            keep &= class_mask(self.class_ids, classes, self.class_names)
         return self[keep]
 
     def draw(self, image: np.ndarray | Image.Image | None = None, **options: Any) -> Image.Image:
-        """Draws the detections on the image.
+        """Draw the detections on a copy of the image.
 
         Args:
-            image: The original image, uint8 `(height, width, 3)` RGB or PIL; by default the one kept here.
+            image: The original image, uint8 `(height, width, 3)` RGB or PIL; by default `self.image`.
             **options: Those of `centernet.results.draw.draw_detections`.
 
         Returns:
-            A new picture.
+            A new RGB picture.
 
         Raises:
             ConfigError: There is no image, or its size is not `image_size`.
         """
-        from centernet.results.draw import draw_detections
-
         picture = self.image if image is None else image
         if picture is None:
             raise ConfigError(
-                "Detections.draw expected an image, but none is kept here. Give it: found.draw(image=...)."
+                "Detections.draw expected an image. Received: none, and none is kept. Use draw(image=...)."
             )
         return draw_detections(picture, self, **options)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Detections:
-        """Makes `Detections` from what `to_dict` gave, or from its JSON once parsed.
+        """Create `Detections` from a dictionary of `to_dict`, possibly after a round trip through JSON.
 
         Args:
             values: The dictionary.
 
         Returns:
-            `Detections` equal to those that were written; the image is not part of it.
+            `Detections` equal to the original, without the image.
 
         Raises:
-            ConfigError: A key is missing, or a value does not fit.
+            ConfigError: A key is missing, or a value is invalid.
         """
         return cls(**conversions.from_dict(values))
 
@@ -251,18 +193,18 @@ class Detections:
     to_dataframe = conversions.to_dataframe
 
 
-def _summary(name: str, scores: list[float]) -> str:
-    shown = " ".join(f"{score:.2f}" for score in scores[:SCORES_IN_SUMMARY])
-    return f"{len(scores)} {name} {shown}{' …' if len(scores) > SCORES_IN_SUMMARY else ''}"
+def _class_summary(name: str, scores: list[float]) -> str:
+    shown = " ".join(f"{score:.2f}" for score in scores[:MAX_SCORES_PER_CLASS])
+    return f"{len(scores)} {name} {shown}{' …' if len(scores) > MAX_SCORES_PER_CLASS else ''}"
 
 
 def _equal(a: Any, b: Any) -> bool:
     return np.array_equal(a, b) if isinstance(a, np.ndarray) else bool(a == b)
 
 
-def _same(values: list[Any], name: str) -> None:
-    odd = next((value for value in values if value != values[0]), values[0])
-    if odd != values[0]:
+def _check_equal(values: list[Any], name: str) -> None:
+    different = next((value for value in values if value != values[0]), values[0])
+    if different != values[0]:
         raise ConfigError(
-            f"Detections.merge expected parts with the same `{name}`. Received: {values[0]!r} and {odd!r}."
+            f"Detections.merge expected parts with the same `{name}`. Received: {values[0]!r} and {different!r}."
         )

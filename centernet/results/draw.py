@@ -1,25 +1,22 @@
-"""Pictures of what was found: boxes with labels, keypoints with their skeleton, heatmaps."""
+"""Pictures of detections: boxes with labels, keypoints with their skeleton, heatmaps."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from centernet.errors import ConfigError
 from centernet.images.reading import read_image
+from centernet.results.base import Detection, DetectionsBase
 from centernet.results.colors import HEAT, Color, class_color, contrast_color
 from centernet.results.draw_labels import Label, Rectangle, draw_labels
 from centernet.results.draw_pose import draw_pose
-
-if TYPE_CHECKING:
-    from centernet.results.detections import Detections
+from centernet.results.rows import check_min_score
 
 
 def draw_detections(
     image: np.ndarray | Image.Image,
-    detections: Detections,
+    detections: DetectionsBase,
     *,
     min_score: float = 0.0,
     labels: bool = True,
@@ -29,54 +26,55 @@ def draw_detections(
     line_width: int | None = None,
     font_size: float | None = None,
 ) -> Image.Image:
-    """Draws boxes, labels and keypoints; the best detection lies on top.
+    """Draw boxes, labels and keypoints; the best detection is on top.
 
     Args:
         image: The original image, uint8 `(height, width, 3)` RGB or PIL; it is not changed.
-        detections: What was found in it.
-        min_score: Least score of a box to draw.
+        detections: Its detections.
+        min_score: Minimum score of a box.
         labels: Whether to write class names.
         scores: Whether to write scores.
-        keypoints: Whether to draw keypoints, and the skeleton between those that score enough.
-        keypoint_min_score: Least score of a keypoint to draw.
-        line_width: Of boxes, in pixels; by default after the image's size.
-        font_size: In pixels; by default after the image's size.
+        keypoints: Whether to draw keypoints and their skeleton.
+        keypoint_min_score: Minimum score of a keypoint.
+        line_width: Of boxes, in pixels; by default proportional to the image size.
+        font_size: In pixels; by default proportional to the image size.
 
     Returns:
         A new RGB picture of the image's size.
 
     Raises:
-        ConfigError: The image is not of the size that the detections are for.
+        ConfigError: The image size is not that of the detections.
         SourceError: The image can't be read.
     """
     picture = Image.fromarray(read_image(image).image)
     height, width = detections.image_size
     if picture.size != (width, height):
         raise ConfigError(
-            f"draw_detections expected the image that was searched, {width}x{height}. "
+            f"draw_detections expected the image of the detections, {width}x{height}. "
             f"Received: {picture.size[0]}x{picture.size[1]}."
         )
+    check_min_score(min_score)
     line_width = line_width or max(1, round((height * width) ** 0.5 / 320))
-    shown = detections.filter(min_score=min_score)
-    for found in reversed(list(shown)):
-        _draw_box(picture, found.box, class_color(found.class_id), line_width)
-        if keypoints and found.keypoints is not None and found.keypoint_scores is not None:
-            visible = found.keypoint_scores >= np.float32(keypoint_min_score)
-            skeleton, names = shown.skeleton or (), shown.keypoint_names
-            draw_pose(picture, found.keypoints, visible, skeleton, names, line_width)
+    shown = [one for one in detections if one.score >= np.float32(min_score)]
+    for one in reversed(shown):
+        _draw_box(picture, one.box, class_color(one.class_id), line_width)
+        if keypoints and one.keypoints is not None and one.keypoint_scores is not None:
+            visible = one.keypoint_scores >= np.float32(keypoint_min_score)
+            skeleton, names = detections.skeleton or (), detections.keypoint_names
+            draw_pose(picture, one.keypoints, visible, skeleton, names, line_width)
     if labels or scores:
-        draw_labels(picture, _labels(shown, labels, scores, font_size))
+        draw_labels(picture, _labels(shown, picture.size, labels, scores, font_size))
     return picture
 
 
 def draw_heatmap(image: np.ndarray | Image.Image, heatmap: np.ndarray, alpha: float = 0.5) -> Image.Image:
-    """Lays a heatmap over an image.
+    """Blend a heatmap over an image.
 
     Args:
         image: uint8 `(height, width, 3)` RGB or PIL; it is not changed.
-        heatmap: `(h, w)` of any size, probabilities 0–1, covering the whole image; of several classes the
+        heatmap: `(h, w)` of any size, probabilities 0–1, covering the whole image; for several classes their
             maximum, for instance.
-        alpha: Weight of the heatmap's colours where it is cold, 0–1; where it is hot, `alpha * (2 - alpha)`.
+        alpha: Weight of the heatmap's color at probability 0, 0–1; at probability 1 it is `alpha * (2 - alpha)`.
 
     Returns:
         A new RGB picture of the image's size.
@@ -86,7 +84,7 @@ def draw_heatmap(image: np.ndarray | Image.Image, heatmap: np.ndarray, alpha: fl
         SourceError: The image can't be read.
     """
     heat = np.asarray(heatmap, np.float32)
-    # Resampled probabilities may be off by rounding.
+    # Tolerates the rounding of resampled probabilities.
     if heat.ndim != 2 or not heat.size or not (heat.min() >= -1e-3 and heat.max() <= 1 + 1e-3):
         span = f", values {heat.min():.4g} to {heat.max():.4g}" if heat.size else ""
         raise ConfigError(
@@ -109,7 +107,7 @@ def _draw_box(picture: Image.Image, box: np.ndarray, color: Color, line_width: i
     area = _pixels(box, picture.size)
     if area is None:
         return
-    # In this mode what lies under a translucent outline shines through.
+    # The mode "RGBA" blends the translucent outline.
     draw, (left, top, right, bottom) = ImageDraw.Draw(picture, "RGBA"), area
     halo = max(1, line_width // 2)
     outer = (left - halo, top - halo, right + halo, bottom + halo)
@@ -117,23 +115,24 @@ def _draw_box(picture: Image.Image, box: np.ndarray, color: Color, line_width: i
     draw.rectangle(area, outline=color, width=line_width)
 
 
-def _labels(shown: Detections, labels: bool, scores: bool, font_size: float | None) -> list[Label]:
-    largest = max(11.0, (shown.image_size[0] * shown.image_size[1]) ** 0.5 / 42)
-    size = (shown.image_size[1], shown.image_size[0])
+def _labels(
+    shown: list[Detection], size: tuple[int, int], labels: bool, scores: bool, font_size: float | None
+) -> list[Label]:
+    largest = max(11.0, (size[0] * size[1]) ** 0.5 / 42)
     made = []
-    for found in shown:
-        area = _pixels(found.box, size)
-        text = " ".join([found.class_name] * labels + [f"{found.score:.2f}"] * scores)
+    for one in shown:
+        area = _pixels(one.box, size)
+        text = " ".join([one.class_name] * labels + [f"{one.score:.2f}"] * scores)
         if area is not None:
-            # Labels of small objects are smaller, so that a crowd stays visible behind them.
+            # Small objects get smaller labels, which keeps crowds visible.
             side = ((area[2] - area[0]) * (area[3] - area[1])) ** 0.5
             fitting = round(min(max(side / 5, 0.75 * largest, 10.0), largest))
-            made.append(Label(text, area, class_color(found.class_id), font_size or fitting))
+            made.append(Label(text, area, class_color(one.class_id), font_size or fitting))
     return made
 
 
 def _pixels(box: np.ndarray, size: tuple[int, int]) -> Rectangle | None:
-    """Gives the first and last column and row that a box covers inside the image, or None outside."""
+    """First and last column and row of a box, clipped to the image; None if it is outside."""
     (width, height), (x1, y1, x2, y2) = size, box.tolist()
     left, right = max(0, round(min(x1, x2))), min(width, round(max(x1, x2))) - 1
     top, bottom = max(0, round(min(y1, y2))), min(height, round(max(y1, y2))) - 1

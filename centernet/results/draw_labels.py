@@ -1,4 +1,4 @@
-"""Labels of detections: fitted to the image, placed where they cover each other least."""
+"""Labels of detections, placed inside the image with the least overlap."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from centernet.results.colors import Color, contrast_color
 
 Rectangle = tuple[int, int, int, int]
 
-MAX_HIDDEN = 0.25
-MAX_COVER = 1 / 3
+MAX_HIDDEN = 0.25  # of the label
+MAX_COVER = 1 / 3  # of the picture, by all labels
 
 
 class Label(NamedTuple):
-    """A text for an object.
+    """The label of an object.
 
     Attributes:
         text: What to write.
@@ -32,16 +32,16 @@ class Label(NamedTuple):
 
 
 def draw_labels(picture: Image.Image, labels: list[Label]) -> list[Rectangle]:
-    """Writes labels onto a picture; the first has the choice of place and lies on top.
+    """Draw labels onto a picture; the first is placed first and is on top.
 
     Args:
-        picture: RGB; it is changed.
-        labels: In order of importance.
+        picture: RGB; changed in place.
+        labels: Most important first.
 
     Returns:
-        Where each label drawn lies: left, top, right, bottom, the last two exclusive. Left out are labels
-        that don't fit into the picture even when shortened, that others would hide, and, after the first,
-        that would make all labels cover more than a third of the picture.
+        Rectangle of each drawn label: left, top, right, bottom, the last two exclusive. A label is left out if it
+        doesn't fit into the picture even when shortened, if more than `MAX_HIDDEN` of it would be covered, or,
+        except for the first, if all labels together would cover more than `MAX_COVER` of the picture.
     """
     placed: list[tuple[Rectangle, Label]] = []
     room = MAX_COVER * picture.size[0] * picture.size[1]
@@ -50,7 +50,7 @@ def draw_labels(picture: Image.Image, labels: list[Label]) -> list[Rectangle]:
         text = _fitted(label.text, font, picture.size)
         size = _label_size(text, font)
         if text and (not placed or size[0] * size[1] <= room):
-            place, hidden = _place(label.area, size, picture.size, [other for other, _ in placed])
+            place, hidden = _place(label.area, size, picture.size, [rectangle for rectangle, _ in placed])
             if hidden <= MAX_HIDDEN * size[0] * size[1]:
                 placed.append((place, label._replace(text=text)))
                 room -= size[0] * size[1]
@@ -70,13 +70,13 @@ def _write(picture: Image.Image, label: Label, place: Rectangle) -> None:
 def _font(size: float) -> Any:
     try:
         return ImageFont.load_default(size)
-    # Pillow without FreeType has one font of one size.
+    # Pillow without FreeType has a single font of one size.
     except ImportError:
         return ImageFont.load_default()
 
 
 def _line(font: Any) -> tuple[int, int, int]:
-    """Gives margin, empty rows above the capitals, and height of a line without them."""
+    """Margin, empty rows above the capitals, and height of a line without them."""
     _, top, _, bottom = font.getbbox("Xgy")
     return max(1, round((bottom - top) / 5)), round(top), round(bottom - top)
 
@@ -87,7 +87,7 @@ def _label_size(text: str, font: Any) -> tuple[int, int]:
 
 
 def _fitted(text: str, font: Any, size: tuple[int, int]) -> str:
-    """Shortens a text until its label fits into the image; it may become empty."""
+    """Shorten a text until its label fits into the image; it may become empty."""
     if _label_size(text, font)[1] > size[1]:
         return ""
     shorter = text
@@ -100,7 +100,7 @@ def _fitted(text: str, font: Any, size: tuple[int, int]) -> str:
 def _place(
     area: Rectangle, label: tuple[int, int], size: tuple[int, int], placed: list[Rectangle]
 ) -> tuple[Rectangle, int]:
-    """Finds where a label covers others least, above the object, inside or below; and by how many pixels."""
+    """The place above, inside or below the object with the least overlap, and that overlap in pixels."""
     (left, top, right, bottom), (wide, high) = area, label
     corners = [
         (left, top - high),
@@ -112,7 +112,7 @@ def _place(
     ]
     inside = [(min(max(x, 0), size[0] - wide), y) for x, y in corners if 0 <= y <= size[1] - high]
     places = [(x, y, x + wide, y + high) for x, y in inside or [(min(left, size[0] - wide), 0)]]
-    covered = [sum(_overlap(place, other) for other in placed) for place in places]
+    covered = [sum(_overlap(place, rectangle) for rectangle in placed) for place in places]
     best = covered.index(min(covered))
     return places[best], covered[best]
 

@@ -1,4 +1,4 @@
-"""Keypoints and the skeleton between them, with smooth edges."""
+"""Keypoints and their skeleton, anti-aliased."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def draw_pose(
     names: tuple[str, ...] | None,
     line_width: int,
 ) -> None:
-    """Draws the keypoints of one object, and the edges whose ends are both visible.
+    """Draw the visible keypoints of one object, and the edges between visible keypoints.
 
     Args:
-        picture: RGB; it is changed.
+        picture: RGB; changed in place.
         points: `(k, 2)`, x and y in pixels.
-        visible: `(k,)` bool, which of them to draw.
+        visible: `(k,)` bool, the keypoints to draw.
         skeleton: Pairs of keypoints to connect.
-        names: Of the keypoints; `left_…` and `right_…` give the colours.
-        line_width: Of boxes, in pixels; limbs of small objects become thinner.
+        names: Of the keypoints, or None; the prefixes `left` and `right` select the color.
+        line_width: Of boxes, in pixels; the skeleton of a small object is thinner.
     """
     if not visible.any():
         return
@@ -41,13 +41,13 @@ def draw_pose(
     last = np.ceil(np.clip(points[visible].max(0) + margin, 0, picture.size)).astype(int)
     if (last <= first).any():
         return
-    # Pillow's lines have jagged edges, so they are drawn larger and reduced.
+    # Pillow draws without anti-aliasing: draw enlarged, then reduce.
     scale = max(1, min(SUPERSAMPLING, int((MAX_LAYER_PIXELS / np.prod(last - first)) ** 0.5)))
     size = (int(last[0] - first[0]), int(last[1] - first[1]))
     layer = Image.new("RGBA", (size[0] * scale, size[1] * scale), (0, 0, 0, 0))
-    # Far outside of the picture only the direction matters, and Pillow's integers are small.
-    reach = 4 * max(picture.size)
-    scaled = (np.clip(points, -reach, reach) - first) * scale
+    # Far outside the picture only the direction matters; larger coordinates overflow Pillow's integers.
+    limit = 4 * max(picture.size)
+    scaled = (np.clip(points, -limit, limit) - first) * scale
     _draw_edges(layer, scaled, visible, skeleton, names, radius * scale)
     _draw_dots(layer, scaled[visible], _sides(names, len(points))[visible], radius * scale)
     layer = layer.resize(size, Image.Resampling.BOX)
@@ -55,7 +55,7 @@ def draw_pose(
 
 
 def _sides(names: tuple[str, ...] | None, count: int) -> np.ndarray:
-    """Gives −1 for keypoints of the left side, 1 for the right, 0 for the others."""
+    """−1 for keypoints of the left side, 1 for the right side, 0 for the rest."""
     if names is None:
         return np.zeros(count, int)
     return np.array([name.lower().startswith("right") * 1 - name.lower().startswith("left") for name in names])

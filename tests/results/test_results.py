@@ -150,12 +150,12 @@ def test_indexing_beyond_the_rows_is_an_index_error():
         (np.True_, "Received: .*True"),
         (1.0, r"Received: 1\.0"),
         (..., "Received: Ellipsis"),
-        ((0, 1), r"found\[\[0, 1\]\]"),
+        ((0, 1), r"detections\[\[0, 1\]\]"),
         ([[0, 1]], r"int64 of shape \(1, 2\)"),
         ([[0], [1, 2]], r"Received: \[\[0\], \[1, 2\]\]"),
         ([0.5], r"float64 of shape \(1,\)"),
         (["person"], r"of shape \(1,\)"),
-        ([True, False], r"a mask of 3 values, one a row.*\(2,\)"),
+        ([True, False], r"a mask of 3 values, one per row.*\(2,\)"),
         (np.ones((3, 4), bool), r"of shape \(3, 4\)"),
         (slice("a", None), "slice of integers"),
         (slice(None, None, 0), "slice of integers"),
@@ -316,8 +316,9 @@ def test_every_slice_of_sound_detections_is_sound(made):
     assert made[np.arange(len(made))] == made
 
 
-def test_importing_results_loads_no_pillow_and_no_framework():
-    heavy = ["PIL", "keras", "tensorflow", "jax", "torch", "pandas", "av"]
-    code = f"import sys, centernet.results.detections; print([name for name in {heavy} if name in sys.modules])"
+@pytest.mark.parametrize(("module", "also"), [("base", ["PIL"]), ("conversions", ["PIL"]), ("detections", [])])
+def test_importing_results_loads_no_framework_and_their_data_no_pillow(module, also):
+    heavy = ["keras", "tensorflow", "jax", "torch", "pandas", "av", *also]
+    code = f"import sys, centernet.results.{module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
