@@ -1,52 +1,30 @@
-"""What an evaluation says: `Evaluation`."""
+"""The data of an `Evaluation`. The text table and the report take this type."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from centernet.evaluation.coco import RECALLS, Counted, at
-from centernet.evaluation.confusion import Confusion, confuse
-from centernet.evaluation.curves import ScoreCurves
-from centernet.evaluation.figures import BoxFigures, ClassFigures, KeypointFigures
-from centernet.evaluation.outcomes import Match, Outcome
+from centernet.evaluation.coco import RECALLS, CocoCounts, overlap_index
+from centernet.evaluation.figures import BoxFigures, ClassFigures, KeypointFigures, ScoreCurves
+from centernet.evaluation.matching import Confusion, Match, Outcome, confuse
+from centernet.files.formatting import pluralize
 
-if TYPE_CHECKING:
-    import os
+UNKNOWN = "–"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Evaluation(BoxFigures):
-    """How well a detector did on a dataset; the figures of boxes are attributes: `evaluation.ap`.
-
-    `str()` gives a table.
-
-    Attributes:
-        keypoints: Figures of keypoints, or None where the dataset or the detector has none.
-        class_names: Of the dataset.
-        score: The least score at which single detections are looked at (in `classes`, `confusion`, `worst` and the
-            pictures), whereas the figures of COCO take all: the one asked for, or where F1 is highest.
-        model: What was evaluated.
-        dataset: Name of the dataset.
-        settings: How it was evaluated, by name.
-        images: Number of images that were read.
-        objects: Number of objects that were asked for.
-        ignored: Number of objects that were neither asked for nor wrong: crowds and the like.
-        left_out: The objects that can't be found, and why: a box without an area, a class that the dataset doesn't
-            name. As if they weren't there.
-        skipped: The images that could not be read, and why. As if they weren't there.
-        seconds: Time for detecting, and for counting afterwards; None where detections were given.
-        counted: What COCO's evaluation counted.
-        score_curves: Precision and recall over the least score.
-        matches: What was found in each image, in the order of image ids.
-    """
+class EvaluationBase(BoxFigures):
+    """Fields and derived figures of `Evaluation`, which documents the fields."""
 
     keypoints: KeypointFigures | None
     class_names: tuple[str, ...]
@@ -60,7 +38,7 @@ class Evaluation(BoxFigures):
     left_out: tuple[str, ...]
     skipped: tuple[str, ...]
     seconds: tuple[float, float] | None
-    counted: Counted
+    counted: CocoCounts
     score_curves: ScoreCurves
     matches: tuple[Match, ...]
 
@@ -72,18 +50,18 @@ class Evaluation(BoxFigures):
     @cached_property
     def classes(self) -> tuple[ClassFigures, ...]:
         """Figures of each class."""
-        names = range(len(self.class_names))
-        objects = np.sum([np.bincount(m.class_ids, minlength=len(names)) for m in self.matches], axis=0)
-        shown = [o.match.pair.found.class_ids[o.true | o.false] for o in self.outcomes]
-        found = np.sum([np.bincount(ids, minlength=len(names)) for ids in shown], axis=0)
-        return tuple(self._of_class(k, int(objects[k]), int(found[k])) for k in names)
+        count = len(self.class_names)
+        objects = np.sum([np.bincount(m.class_ids, minlength=count) for m in self.matches], axis=0)
+        counted = [o.match.pair.detections.class_ids[o.true | o.false] for o in self.outcomes]
+        detections = np.sum([np.bincount(ids, minlength=count) for ids in counted], axis=0)
+        return tuple(self._of_class(k, int(objects[k]), int(detections[k])) for k in range(count))
 
-    def _of_class(self, class_id: int, objects: int, found: int) -> ClassFigures:
+    def _of_class(self, class_id: int, objects: int, detections: int) -> ClassFigures:
         precision, recall = self.score_curves.at(self.score, class_id)
         return ClassFigures(
             self.class_names[class_id],
             objects,
-            found,
+            detections,
             ap=self.counted.ap(class_id=class_id),
             ap50=self.counted.ap(0.5, class_id=class_id),
             ap75=self.counted.ap(0.75, class_id=class_id),
@@ -94,7 +72,7 @@ class Evaluation(BoxFigures):
 
     @cached_property
     def confusion(self) -> Confusion:
-        """What objects were taken for, and kinds of mistakes, at `score`."""
+        """Confusion matrix and kinds of mistakes at `score`."""
         return confuse(self.outcomes, self.class_names)
 
     def precision_recall(self, overlap: float | None = 0.5, class_id: int | None = None) -> np.ndarray:
@@ -108,10 +86,10 @@ class Evaluation(BoxFigures):
             float64 `(101,)`; NaN without objects.
 
         Raises:
-            ConfigError: If the overlap is none of these.
+            ConfigError: If the overlap is not one of these.
         """
         precision = self.counted.precision[:, :, :, 0, -1]
-        precision = precision if overlap is None else precision[[at(overlap)]]
+        precision = precision if overlap is None else precision[[overlap_index(overlap)]]
         chosen = precision[:, :, slice(None) if class_id is None else [class_id]]
         known = ~np.isnan(chosen)
         return np.divide(
@@ -122,27 +100,30 @@ class Evaluation(BoxFigures):
         )
 
     def worst(self, number: int = 12) -> list[Outcome]:
-        """The images with most mistakes (false detections and missed objects), at `score`.
+        """The images with the most mistakes (false detections and missed objects) at `score`.
 
         Args:
-            number: At most as many.
+            number: Maximum number of images.
 
         Returns:
-            The worst first; of equal ones those with the lower F1. Images without a mistake are not among them.
+            The worst first; ties are ordered by ascending F1. Images without a mistake are left out.
         """
         wrong = [outcome for outcome in self.outcomes if outcome.mistakes]
         return sorted(wrong, key=lambda outcome: (-outcome.mistakes, outcome.f1))[:number]
 
-    def __str__(self) -> str:
-        from centernet.evaluation.table import as_text
-
-        return as_text(self)
-
-    def __repr__(self) -> str:
-        return f"Evaluation(ap={self.ap:.4f}, ap50={self.ap50:.4f}, {self.model} on {self.images} images)"
+    def notes(self) -> list[tuple[str, Sequence[str]]]:
+        """What the figures leave out: a heading and the single cases."""
+        notes: list[tuple[str, Sequence[str]]] = []
+        if self.skipped:
+            notes.append((f"{pluralize(len(self.skipped), 'image')} could not be read", self.skipped))
+        if self.left_out:
+            notes.append((f"{pluralize(len(self.left_out), 'object')} left out", self.left_out))
+        if self.ignored:
+            notes.append((f"{pluralize(self.ignored, 'crowd')} ignored (neither positive nor negative)", ()))
+        return notes
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain Python values, ready for JSON; None stands for figures that nothing is known of."""
+        """Plain Python values, ready for JSON; None for unknown figures."""
         curves, points = self.score_curves, self.keypoints
         values = {
             "model": self.model,
@@ -168,7 +149,7 @@ class Evaluation(BoxFigures):
                 "classes50": [self.precision_recall(0.5, class_id) for class_id in range(len(self.class_names))],
             },
             "score_curves": {"score": curves.scores, "precision": curves.precision[-1], "recall": curves.recall[-1]},
-            "worst_images": [_image(outcome) for outcome in self.worst(50)],
+            "worst_images": [outcome.summary() for outcome in self.worst(50)],
         }
         return _plain(values)
 
@@ -176,7 +157,7 @@ class Evaluation(BoxFigures):
         """`to_dict` as JSON.
 
         Args:
-            path: File to write it to as well, or None.
+            path: File to write the text to as well, or None.
             indent: Spaces per level; None gives one line.
 
         Returns:
@@ -187,28 +168,10 @@ class Evaluation(BoxFigures):
             Path(path).write_text(text + "\n", encoding="utf-8")
         return text
 
-    def report(self, folder: str | os.PathLike[str], **options: Any) -> Path:
-        """Write `report.html`, one page with tables, charts and the worst images in it, and `report.json`.
 
-        Args:
-            folder: Where to; it is created if it is not there.
-            **options: Those of `centernet.evaluation.report.write_report`.
-
-        Returns:
-            The page.
-
-        Raises:
-            ConfigError: If there is a report already and `overwrite` is not set.
-        """
-        from centernet.evaluation.report import write_report
-
-        return write_report(self, Path(folder), **options)
-
-
-def _image(outcome: Outcome) -> dict[str, Any]:
-    sample = outcome.match.pair.sample
-    counts = {name: int(getattr(outcome, name).sum()) for name in ("true", "false", "missed")}
-    return {"image_id": sample.image_id, "name": sample.name, **counts, "f1": outcome.f1}
+def figure(value: float) -> str:
+    """A figure with three decimals and without the leading zero, as in .294."""
+    return UNKNOWN if math.isnan(value) else f"{value:.3f}".removeprefix("0")
 
 
 def _plain(value: Any) -> Any:

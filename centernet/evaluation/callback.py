@@ -1,4 +1,4 @@
-"""COCO's figures while training: a Keras callback."""
+"""COCO's figures during training: a Keras callback."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ KEYPOINT_FIGURES = ("ap", "ap50", "ap75", "ar")
 
 
 class CocoEvaluation(keras.callbacks.Callback):
-    """Evaluates the detector after epochs, and puts the figures among the logs.
+    """Evaluates the detector after epochs and adds the figures to the logs.
 
-    There they are seen by the callbacks that come after it: list it before `ModelCheckpoint(monitor="val_ap",
-    mode="max")` and `EarlyStopping(monitor="val_ap", mode="max")`, and after `SwapEMAWeights(swap_on_epoch=True)`,
-    which puts averaged weights in place.
+    Callbacks that use the figures must follow it: list it before `ModelCheckpoint(monitor="val_ap", mode="max")` and
+    `EarlyStopping(monitor="val_ap", mode="max")`, and after `SwapEMAWeights(swap_on_epoch=True)`, which swaps in the
+    averaged weights.
 
     Attributes:
         latest: The latest `Evaluation`, or None.
 
     Args:
         dataset: The images to evaluate on.
-        every: Evaluate after every so many epochs, and after the last.
-        batch_size: Images that go through the network together.
-        min_score: Objects that score less are left out.
-        test_time: Several passes over each image; by default the model's own.
-        prefix: What names in the logs begin with: `val_ap`, `val_ap50`, `val_ap75`, `val_ap_small`, `val_ap_medium`,
-            `val_ap_large`, `val_ar100`, and of keypoints `val_keypoint_ap`, `val_keypoint_ap50`, `val_keypoint_ap75`,
-            `val_keypoint_ar`. Figures of which nothing is known (no object of that size) are left out.
+        every: Number of epochs between evaluations; the last epoch is always evaluated.
+        batch_size: Images per batch.
+        min_score: Minimum score of a detection.
+        test_time: Test-time augmentation; by default the model's own.
+        prefix: Prefix of the names in the logs: `val_ap`, `val_ap50`, `val_ap75`, `val_ap_small`, `val_ap_medium`,
+            `val_ap_large`, `val_ar100`, and for keypoints `val_keypoint_ap`, `val_keypoint_ap50`,
+            `val_keypoint_ap75`, `val_keypoint_ar`. Unknown figures (no object of that size) are left out.
 
     Raises:
-        ConfigError: If the dataset has no objects, or `every` is no whole number above 0.
+        ConfigError: If the dataset has no objects, or `every` is not a positive integer.
     """
 
     def __init__(
@@ -63,15 +63,15 @@ class CocoEvaluation(keras.callbacks.Callback):
         self._options: dict[str, Any] = {"batch_size": batch_size, "min_score": min_score, "test_time": test_time}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Evaluate, if it is time to."""
+        """Evaluate after every `every` epochs and after the last."""
         last = epoch + 1 == (self.params or {}).get("epochs")
         if (epoch + 1) % self.every and not last:
             return
         self.latest = evaluate(self.model, self.dataset, **self._options)
         if logs is not None:
-            logs.update(self._figures(self.latest))
+            logs.update(self._named_figures(self.latest))
 
-    def _figures(self, evaluation: Evaluation) -> dict[str, float]:
+    def _named_figures(self, evaluation: Evaluation) -> dict[str, float]:
         named = {name: getattr(evaluation, name) for name in FIGURES}
         if evaluation.keypoints:
             named |= {f"keypoint_{name}": getattr(evaluation.keypoints, name) for name in KEYPOINT_FIGURES}

@@ -1,8 +1,8 @@
-"""COCO's average precision and recall, of boxes and of keypoints, as pycocotools counts them.
+"""COCO's average precision and recall of boxes and keypoints, equal to those of pycocotools.
 
-The counting is that of faster-coco-eval. COCO's rules are those of https://cocodataset.org/#detection-eval and
-https://cocodataset.org/#keypoints-eval: 10 thresholds of overlap, precision at 101 recalls, at most 100 boxes (20 sets
-of keypoints) an image, crowds neither asked for nor wrong, sizes by the areas that the dataset states.
+The evaluation is that of faster-coco-eval. The rules are those of https://cocodataset.org/#detection-eval and
+https://cocodataset.org/#keypoints-eval: 10 overlap thresholds, precision at 101 recalls, at most 100 boxes (20 sets of
+keypoints) per image, crowds ignored (neither positive nor negative), sizes by the areas of the annotations.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from centernet.data.keypoints import SIGMA_SCALE, KeypointTask
 from centernet.errors import ConfigError
-from centernet.evaluation.samples import Pair
+from centernet.evaluation.alignment import Pair
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
@@ -23,28 +23,34 @@ BOX_SIZES = ("all", "small", "medium", "large")
 KEYPOINT_SIZES = ("all", "medium", "large")
 
 # https://github.com/cocodataset/cocoapi, PythonAPI/pycocotools/cocoeval.py, kpt_oks_sigmas.
+_SIGMAS_OF_SIDES = {
+    "eye": 0.025,
+    "ear": 0.035,
+    "shoulder": 0.079,
+    "elbow": 0.072,
+    "wrist": 0.062,
+    "hip": 0.107,
+    "knee": 0.087,
+    "ankle": 0.089,
+}
 COCO_SIGMAS = {
     "nose": 0.026,
-    **{f"{side}_eye": 0.025 for side in ("left", "right")},
-    **{f"{side}_ear": 0.035 for side in ("left", "right")},
-    **{f"{side}_shoulder": 0.079 for side in ("left", "right")},
-    **{f"{side}_elbow": 0.072 for side in ("left", "right")},
-    **{f"{side}_wrist": 0.062 for side in ("left", "right")},
-    **{f"{side}_hip": 0.107 for side in ("left", "right")},
-    **{f"{side}_knee": 0.087 for side in ("left", "right")},
-    **{f"{side}_ankle": 0.089 for side in ("left", "right")},
+    **{f"{side}_{part}": sigma for part, sigma in _SIGMAS_OF_SIDES.items() for side in ("left", "right")},
 }
 DEFAULT_SIGMA = 0.067  # the mean of COCO's
 
 
-@dataclass(frozen=True)
-class Counted:
-    """What COCO's evaluation counts; NaN where there is no object.
+@dataclass(frozen=True, eq=False)
+class CocoCounts:
+    """Precision and recall as counted by COCO's evaluation; NaN without objects.
+
+    Axes: `overlaps` are `OVERLAPS`, `recalls` are `RECALLS`, `sizes` are `BOX_SIZES` or `KEYPOINT_SIZES`, `limits` are
+    the maximum numbers of detections per image.
 
     Attributes:
-        precision: float64 `(overlaps, recalls, classes, sizes, limits)`, the best precision at that recall or more.
-        recall: float64 `(overlaps, classes, sizes, limits)`, the highest that is reached.
-        scores: float64, as `precision`: the score above which the recall is reached; 0 where it isn't.
+        precision: float64 `(overlaps, recalls, classes, sizes, limits)`, the best precision at that recall or above.
+        recall: float64 `(overlaps, classes, sizes, limits)`, the maximum recall.
+        scores: float64, shaped as `precision`: the score at which the recall is reached; 0 if it isn't.
     """
 
     precision: np.ndarray
@@ -52,7 +58,7 @@ class Counted:
     scores: np.ndarray
 
     def ap(self, overlap: float | None = None, size: int = 0, class_id: int | None = None) -> float:
-        """Average precision, 0–1, at the greatest limit; NaN without objects.
+        """Average precision, 0–1, at the highest limit; NaN without objects.
 
         Args:
             overlap: One of `OVERLAPS`; None for the mean of all.
@@ -60,26 +66,26 @@ class Counted:
             class_id: One class; None for the mean of those that have objects.
 
         Raises:
-            ConfigError: If the overlap is none of these.
+            ConfigError: If the overlap is not one of these.
         """
-        return _mean(self.precision[at(overlap), :, _only(class_id), size, -1])
+        return _mean(self.precision[overlap_index(overlap), :, _class_index(class_id), size, -1])
 
     def ar(self, limit: int = -1, size: int = 0, class_id: int | None = None, overlap: float | None = None) -> float:
         """Average recall, 0–1; NaN without objects.
 
         Args:
-            limit: Index of the limit, the number of detections an image that are looked at.
+            limit: Index of the limit.
             size: Index of the size.
             class_id: One class; None for the mean of those that have objects.
             overlap: One of `OVERLAPS`; None for the mean of all.
 
         Raises:
-            ConfigError: If the overlap is none of these.
+            ConfigError: If the overlap is not one of these.
         """
-        return _mean(self.recall[at(overlap), _only(class_id), size, limit])
+        return _mean(self.recall[overlap_index(overlap), _class_index(class_id), size, limit])
 
 
-def count_boxes(pairs: Sequence[Pair], class_names: Sequence[str]) -> Counted:
+def count_boxes(pairs: Sequence[Pair], class_names: Sequence[str]) -> CocoCounts:
     """COCO's evaluation of boxes.
 
     Args:
@@ -87,34 +93,36 @@ def count_boxes(pairs: Sequence[Pair], class_names: Sequence[str]) -> Counted:
         class_names: Of the dataset.
 
     Returns:
-        Sizes are `BOX_SIZES`; the limits 1, 10 and 100.
+        Sizes are `BOX_SIZES`; limits are 1, 10 and 100.
     """
-    objects, found = [], []
+    objects, detections = [], []
     for number, pair in enumerate(pairs, 1):
         objects += _objects(number, pair, pair.usable)
-        found += _boxes_found(number, pair)
-    return _count("bbox", len(pairs), range(1, len(class_names) + 1), objects, found)
+        boxes = _xywh(pair.detections.boxes)
+        areas, class_ids, scores = boxes[:, 2:].prod(axis=1), pair.detections.class_ids + 1, pair.detections.scores
+        detections += _rows(number, bbox=boxes, area=areas, category_id=class_ids, score=scores)
+    return _count("bbox", len(pairs), range(1, len(class_names) + 1), objects, detections)
 
 
-def count_keypoints(pairs: Sequence[Pair], class_id: int, sigmas: Sequence[float]) -> Counted:
-    """COCO's evaluation of keypoints by their similarity (OKS), of one class.
+def count_keypoints(pairs: Sequence[Pair], class_id: int, sigmas: Sequence[float]) -> CocoCounts:
+    """COCO's evaluation of the keypoints of one class by their similarity (OKS).
 
-    Objects without labeled keypoints are neither asked for nor wrong. As in COCO's result files, the size of a
-    detection is that of the rectangle around its keypoints.
+    Objects without labeled keypoints are ignored (neither positive nor negative). As for COCO's result files, the size
+    of a detection is that of the rectangle around its keypoints.
 
     Args:
         pairs: Images; objects that are not usable are left out.
-        class_id: Class that has the keypoints.
-        sigmas: COCO's σ of each keypoint, a part of the object's scale; the similarity falls with 2σ.
+        class_id: Class with the keypoints.
+        sigmas: COCO's σ of each keypoint, relative to the object's scale; the similarity falls with 2σ.
 
     Returns:
         Sizes are `KEYPOINT_SIZES`; the limit is 20.
     """
-    objects, found = [], []
+    objects, detections = [], []
     for number, pair in enumerate(pairs, 1):
         objects += _keypoint_objects(number, pair, class_id, len(sigmas))
-        found += _keypoints_found(number, pair, class_id)
-    return _count("keypoints", len(pairs), [class_id + 1], objects, found, list(sigmas))
+        detections += _keypoint_detections(number, pair, class_id)
+    return _count("keypoints", len(pairs), [class_id + 1], objects, detections, list(sigmas))
 
 
 def keypoint_sigmas(task: KeypointTask) -> tuple[float, ...]:
@@ -124,114 +132,18 @@ def keypoint_sigmas(task: KeypointTask) -> tuple[float, ...]:
         task: The keypoints.
 
     Returns:
-        COCO's own, if all names are COCO's; otherwise a tenth of each deviation, or 0.067 where there are none.
+        COCO's own if all names are COCO's; otherwise a tenth of each deviation, or 0.067 without deviations.
     """
     if all(name in COCO_SIGMAS for name in task.names):
         return tuple(COCO_SIGMAS[name] for name in task.names)
     return tuple(deviation / SIGMA_SCALE for deviation in task.deviations) or (DEFAULT_SIGMA,) * len(task.names)
 
 
-def _objects(number: int, pair: Pair, chosen: np.ndarray) -> list[dict[str, Any]]:
-    sample, rows = pair.sample, np.flatnonzero(chosen)
-    boxes = _corner_and_sides(sample.boxes[rows])
-    columns = (boxes, sample.class_ids[rows], sample.areas[rows].astype(np.float64), sample.ignore[rows])
-    return [
-        {"image_id": number, "bbox": box, "category_id": class_id + 1, "area": area, "iscrowd": int(ignore)}
-        for box, class_id, area, ignore in zip(*(column.tolist() for column in columns), strict=True)
-    ]
-
-
-def _keypoint_objects(number: int, pair: Pair, class_id: int, kinds: int) -> list[dict[str, Any]]:
-    chosen = pair.usable & (pair.sample.class_ids == class_id)
-    unlabeled = np.zeros((len(chosen), kinds, 3))
-    keypoints = unlabeled if pair.sample.keypoints is None else pair.sample.keypoints.astype(np.float64)
-    made = _objects(number, pair, chosen)
-    for one, points in zip(made, keypoints[chosen], strict=True):
-        one |= {"keypoints": points.ravel().tolist(), "num_keypoints": int((points[:, 2] > 0).sum())}
-    return made
-
-
-def _boxes_found(number: int, pair: Pair) -> list[dict[str, Any]]:
-    found, boxes = pair.found, _corner_and_sides(pair.found.boxes)
-    columns = (boxes, boxes[:, 2:].prod(axis=1), found.class_ids, found.scores)
-    return [
-        {"image_id": number, "bbox": box, "area": area, "category_id": class_id + 1, "score": score}
-        for box, area, class_id, score in zip(*(column.tolist() for column in columns), strict=True)
-    ]
-
-
-def _keypoints_found(number: int, pair: Pair, class_id: int) -> list[dict[str, Any]]:
-    found = pair.found[pair.found.class_ids == class_id]
-    if found.keypoints is None or not len(found):
-        return []
-    points = np.concatenate([found.keypoints, np.ones((*found.keypoints.shape[:2], 1))], axis=-1)
-    low, high = points[..., :2].min(axis=1), points[..., :2].max(axis=1)
-    boxes, areas = np.concatenate([low, high - low], axis=1), (high - low).prod(axis=1)
-    columns = (points.reshape(len(points), -1), boxes, areas, found.scores)
-    return [
-        {
-            "image_id": number,
-            "keypoints": row,
-            "bbox": box,
-            "area": area,
-            "category_id": class_id + 1,
-            "score": score,
-        }
-        for row, box, area, score in zip(*(column.tolist() for column in columns), strict=True)
-    ]
-
-
-def _corner_and_sides(boxes: np.ndarray) -> np.ndarray:
-    boxes = boxes.astype(np.float64)
-    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-
-
-def _count(
-    kind: str,
-    images: int,
-    categories: Sequence[int],
-    objects: list[dict[str, Any]],
-    found: list[dict[str, Any]],
-    sigmas: list[float] | None = None,
-) -> Counted:
-    from faster_coco_eval import COCOeval_faster
-
-    evaluator = COCOeval_faster(
-        _index(images, categories, objects), _index(images, categories, found), kind, kpt_oks_sigmas=sigmas
-    )
-    evaluator.params.catIds = list(categories)
-    evaluator.evaluate()
-    evaluator.accumulate()
-    return Counted(*(_without_marks(evaluator.eval[name]) for name in ("precision", "recall", "scores")))
-
-
-def _index(images: int, categories: Sequence[int], rows: list[dict[str, Any]]) -> Any:
-    """The dataset or the results as faster-coco-eval wants them."""
-    from faster_coco_eval import COCO
-
-    coco = COCO()
-    for row_id, row in enumerate(rows, 1):
-        row["id"] = row_id
-    coco.dataset = {
-        "images": [{"id": number} for number in range(1, images + 1)],
-        "categories": [{"id": number, "name": str(number)} for number in categories],
-        "annotations": rows,
-    }
-    coco.createIndex()
-    return coco
-
-
-def _without_marks(values: np.ndarray) -> np.ndarray:
-    """NaN for −1, which marks that there is no object."""
-    values = np.asarray(values, np.float64)
-    return np.where(values < 0, np.nan, values)
-
-
-def at(overlap: float | None) -> Any:
+def overlap_index(overlap: float | None) -> Any:
     """Index of an overlap among `OVERLAPS`; of all for None.
 
     Raises:
-        ConfigError: If it is none of them.
+        ConfigError: If it is not one of them.
     """
     if overlap is None:
         return slice(None)
@@ -241,7 +153,86 @@ def at(overlap: float | None) -> Any:
     return index
 
 
-def _only(class_id: int | None) -> Any:
+def _rows(image: int, **columns: np.ndarray) -> list[dict[str, Any]]:
+    """COCO's rows of one image from columns of values."""
+    lists = (column.tolist() for column in columns.values())
+    return [{"image_id": image, **dict(zip(columns, values, strict=True))} for values in zip(*lists, strict=True)]
+
+
+def _objects(image: int, pair: Pair, chosen: np.ndarray) -> list[dict[str, Any]]:
+    sample, rows = pair.sample, np.flatnonzero(chosen)
+    return _rows(
+        image,
+        bbox=_xywh(sample.boxes[rows]),
+        category_id=sample.class_ids[rows] + 1,
+        area=sample.areas[rows].astype(np.float64),
+        iscrowd=sample.ignore[rows].astype(int),
+    )
+
+
+def _keypoint_objects(image: int, pair: Pair, class_id: int, count: int) -> list[dict[str, Any]]:
+    chosen = pair.usable & (pair.sample.class_ids == class_id)
+    unlabeled = np.zeros((len(chosen), count, 3))
+    keypoints = unlabeled if pair.sample.keypoints is None else pair.sample.keypoints.astype(np.float64)
+    objects = _objects(image, pair, chosen)
+    for one, points in zip(objects, keypoints[chosen], strict=True):
+        one |= {"keypoints": points.ravel().tolist(), "num_keypoints": int((points[:, 2] > 0).sum())}
+    return objects
+
+
+def _keypoint_detections(image: int, pair: Pair, class_id: int) -> list[dict[str, Any]]:
+    detections = pair.detections[pair.detections.class_ids == class_id]
+    if detections.keypoints is None or not len(detections):
+        return []
+    points = np.concatenate([detections.keypoints, np.ones((*detections.keypoints.shape[:2], 1))], axis=-1)
+    low, high = points[..., :2].min(axis=1), points[..., :2].max(axis=1)
+    return _rows(
+        image,
+        keypoints=points.reshape(len(points), -1),
+        bbox=np.concatenate([low, high - low], axis=1),
+        area=(high - low).prod(axis=1),
+        category_id=detections.class_ids + 1,
+        score=detections.scores,
+    )
+
+
+def _xywh(boxes: np.ndarray) -> np.ndarray:
+    boxes = boxes.astype(np.float64)
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+
+def _count(
+    kind: str,
+    images: int,
+    categories: Sequence[int],
+    objects: list[dict[str, Any]],
+    detections: list[dict[str, Any]],
+    sigmas: list[float] | None = None,
+) -> CocoCounts:
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    indices = [_index(COCO(), images, categories, rows) for rows in (objects, detections)]
+    evaluator = COCOeval_faster(*indices, kind, kpt_oks_sigmas=sigmas)
+    evaluator.params.catIds = list(categories)
+    evaluator.evaluate()
+    evaluator.accumulate()
+    # −1 marks classes and sizes without objects.
+    counts = (np.asarray(evaluator.eval[name], np.float64) for name in ("precision", "recall", "scores"))
+    return CocoCounts(*(np.where(values < 0, np.nan, values) for values in counts))
+
+
+def _index(coco: Any, images: int, categories: Sequence[int], rows: list[dict[str, Any]]) -> Any:
+    """A dataset or results in the form of faster-coco-eval."""
+    coco.dataset = {
+        "images": [{"id": number} for number in range(1, images + 1)],
+        "categories": [{"id": number, "name": str(number)} for number in categories],
+        "annotations": [{**row, "id": row_id} for row_id, row in enumerate(rows, 1)],
+    }
+    coco.createIndex()
+    return coco
+
+
+def _class_index(class_id: int | None) -> Any:
     return slice(None) if class_id is None else class_id
 
 

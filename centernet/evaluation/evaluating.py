@@ -1,4 +1,4 @@
-"""From a dataset and a detector, or its detections, to an `Evaluation`."""
+"""Evaluation of a detector, or of given detections, on a dataset."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import Any
 from centernet.data.dataset import Dataset
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError, SourceError
+from centernet.evaluation.alignment import Pair, align, check_evaluable
 from centernet.evaluation.coco import count_boxes, count_keypoints, keypoint_sigmas
-from centernet.evaluation.curves import score_curves
-from centernet.evaluation.figures import KeypointFigures, box_figures, keypoint_figures
-from centernet.evaluation.outcomes import match_all
+from centernet.evaluation.figures import KeypointFigures, box_figures, keypoint_figures, score_curves
+from centernet.evaluation.matching import match_all
 from centernet.evaluation.result import Evaluation
-from centernet.evaluation.samples import Pair, check_fits, pair_up
 from centernet.images.reading import Frame
 from centernet.inference.detecting import check_options, detect_frames
 from centernet.models.test_time import TestTime
@@ -37,35 +36,38 @@ def evaluate(
     sigmas: Sequence[float] | None = None,
     progress: Callable[[], None] | None = None,
 ) -> Evaluation:
-    """Detect in every image of a dataset, and count as COCO does.
+    """Detect objects in every image of a dataset and compute COCO's figures.
 
     Args:
         detector: A `Detector`.
-        dataset: The images with their objects; classes are matched by name.
-        min_score: Objects that score less are left out. COCO's figures want all, so 0.
-        max_detections: At most this many objects an image; at most (and by default) the decoder's.
-        batch_size: Images that go through the network together.
-        test_time: Several passes over each image (mirrored, at several scales); by default the model's own.
+        dataset: The annotated images; classes are matched by name.
+        min_score: Minimum score of a detection. COCO's figures need all detections, so 0.
+        max_detections: Maximum detections per image; at most (and by default) the decoder's.
+        batch_size: Images per batch.
+        test_time: Test-time augmentation (mirrored and scaled passes); by default the model's own.
         exact: See `Detector.detect`.
         score: See `Evaluation.score`.
         sigmas: COCO's σ of each keypoint; by default those of `centernet.evaluation.coco.keypoint_sigmas`.
         progress: Called after each image.
 
     Returns:
-        The figures. Images that can't be read are in `skipped`, and count as if they weren't in the dataset.
+        The figures. Images that can't be read are listed in `skipped` and don't count.
 
     Raises:
-        ConfigError: If the dataset is empty, or has other classes or keypoints than the detector.
+        ConfigError: If the dataset is empty, or its classes or keypoints don't match the detector's.
         SourceError: If no image can be read.
     """
-    _check(detector, dataset, score)
+    if not isinstance(dataset, Dataset):
+        raise ConfigError(f"Expected a Dataset to evaluate on (see centernet.data). Received: {type(dataset).__name__}")
+    _check_score(score)
+    check_evaluable(dataset, detector.class_names)
     check_options(min_score, max_detections, batch_size, test_time)
     options: dict[str, Any] = {"max_detections": max_detections, "test_time": test_time, "exact": exact}
     start = time.perf_counter()
-    found = []
+    detections = []
     frames = _read_ahead(dataset, 2 * batch_size)
     for one in detect_frames(detector, frames, batch_size=batch_size, min_score=min_score, **options):
-        found.append(replace(one, image=None))  # the images of a whole dataset would fill the memory
+        detections.append(replace(one, image=None))  # the images of a whole dataset would fill the memory
         if progress:
             progress()
     seconds = time.perf_counter() - start
@@ -78,7 +80,7 @@ def evaluate(
         "exact": exact,
     }
     return evaluate_detections(
-        dataset, found, score=score, sigmas=sigmas, model=detector.config.name, settings=settings, seconds=seconds
+        dataset, detections, score=score, sigmas=sigmas, model=detector.config.name, settings=settings, seconds=seconds
     )
 
 
@@ -92,22 +94,22 @@ def evaluate_detections(
     settings: Mapping[str, Any] | None = None,
     seconds: float | None = None,
 ) -> Evaluation:
-    """Count detections as COCO does.
+    """Compute COCO's figures of given detections.
 
-    Objects to be ignored (crowds) are neither asked for nor wrong. Objects whose box has no area can't be found by any
-    box, nor those of a class that the dataset doesn't name: they are left out, counted and named. Classes without an
-    object have no figures and are not in the means.
+    Crowds are ignored (neither positive nor negative). Objects with a box without area or a class that is not in the
+    dataset can't be detected: they don't count, and are listed in `left_out`. Classes without objects have no figures
+    and are not in the means.
 
     Args:
-        dataset: The images with their objects.
-        detections: Of each image, in the order of the dataset; or `image_id` → detections. See
-            `centernet.evaluation.samples.pair_up` for how classes and keypoints are matched. Detections that are an
-            `error` count as an image that is not in the dataset.
+        dataset: The annotated images.
+        detections: One per image, in the order of the dataset; or `image_id` → detections. See
+            `centernet.evaluation.alignment.align` for how classes and keypoints are matched. Images whose detections
+            have an `error` don't count.
         score: See `Evaluation.score`.
         sigmas: COCO's σ of each keypoint; by default those of `centernet.evaluation.coco.keypoint_sigmas`.
-        model: What to call the detector.
-        settings: How it detected, for the report.
-        seconds: How long it took, for the report.
+        model: Name of the detector.
+        settings: Settings of the detector, for the report.
+        seconds: Duration of the detection, for the report.
 
     Returns:
         The figures.
@@ -118,7 +120,7 @@ def evaluate_detections(
     """
     _check_score(score)
     start = time.perf_counter()
-    pairs, skipped = pair_up(dataset, detections)
+    pairs, skipped = align(dataset, detections)
     if not pairs:
         raise SourceError(
             f"Expected at least one image of {dataset.name} that can be read. Received {len(skipped)} that can't: "
@@ -127,10 +129,9 @@ def evaluate_detections(
     matches = match_all(pairs)
     counted = count_boxes(pairs, dataset.class_names)
     curves = score_curves(matches, len(dataset.class_names))
-    keypoints = _keypoints(dataset, pairs, sigmas)
     return Evaluation(
         **asdict(box_figures(counted)),
-        keypoints=keypoints,
+        keypoints=_keypoint_figures(dataset, pairs, sigmas),
         class_names=dataset.class_names,
         score=curves.best_score if score is None else score,
         model=model,
@@ -148,22 +149,14 @@ def evaluate_detections(
     )
 
 
-def _check(detector: Any, dataset: Dataset, score: float | None) -> None:
-    """Refuse what would fail after detecting, before it."""
-    if not isinstance(dataset, Dataset):
-        raise ConfigError(f"Expected a Dataset to evaluate on (see centernet.data). Received: {type(dataset).__name__}")
-    _check_score(score)
-    check_fits(dataset, detector.class_names)
-
-
 def _check_score(score: float | None) -> None:
     if score is not None and not 0 <= score <= 1:
-        raise ConfigError(f"Expected a score of 0–1 at which to look at detections. Received: score={score!r}")
+        raise ConfigError(f"Expected a score of 0–1 for classes, mistakes and pictures. Received: score={score!r}")
 
 
-def _keypoints(dataset: Dataset, pairs: list[Pair], sigmas: Sequence[float] | None) -> KeypointFigures | None:
+def _keypoint_figures(dataset: Dataset, pairs: list[Pair], sigmas: Sequence[float] | None) -> KeypointFigures | None:
     task = dataset.keypoints
-    if task is None or all(pair.found.keypoints is None for pair in pairs):
+    if task is None or all(pair.detections.keypoints is None for pair in pairs):
         return None
     if task.class_name not in dataset.class_names:
         raise ConfigError(
@@ -173,18 +166,18 @@ def _keypoints(dataset: Dataset, pairs: list[Pair], sigmas: Sequence[float] | No
     if len(used) != len(task.names) or not all(sigma > 0 for sigma in used):
         raise ConfigError(f"Expected a σ above 0 for each of {len(task.names)} keypoints. Received: sigmas={used}")
     class_id = dataset.class_names.index(task.class_name)
-    asked = 0
+    objects = 0
     for pair in pairs:
         sample = pair.sample
         if sample.keypoints is not None:
             labeled = (sample.keypoints[..., 2] > 0).any(axis=1)
-            asked += int((pair.usable & ~sample.ignore & labeled & (sample.class_ids == class_id)).sum())
+            objects += int((pair.usable & ~sample.ignore & labeled & (sample.class_ids == class_id)).sum())
     counted = count_keypoints(pairs, class_id, used)
-    return keypoint_figures(counted, task.class_name, asked, dict(zip(task.names, map(float, used), strict=True)))
+    return keypoint_figures(counted, task.class_name, objects, dict(zip(task.names, map(float, used), strict=True)))
 
 
 def _read_ahead(dataset: Dataset, count: int) -> Iterator[Frame | SourceError]:
-    """The images in order; while the network runs, the next `count` are read."""
+    """The images in order; the next `count` are read while the network runs."""
     pending: deque[Future[Frame | SourceError]] = deque()
     with ThreadPoolExecutor(1) as reader:
         for sample in dataset:

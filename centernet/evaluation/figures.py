@@ -1,18 +1,24 @@
-"""COCO's figures, by name."""
+"""Figures by name: COCO's, those of single classes, and curves over the minimum score."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from centernet.evaluation.coco import Counted
+import numpy as np
+
+from centernet.evaluation.coco import CocoCounts
+from centernet.evaluation.matching import Match
+
+SCORES = np.linspace(0, 1, 101)
 
 
 @dataclass(frozen=True)
 class BoxFigures:
-    """Of boxes, 0–1; NaN where there is no object (of that size).
+    """COCO's figures of boxes, 0–1; NaN without objects (of that size).
 
     Attributes:
-        ap: Average precision, mean of the overlaps 0.50, 0.55 … 0.95 and of the classes that have objects.
+        ap: Average precision, mean over the overlaps 0.50, 0.55 … 0.95 and the classes that have objects.
         ap50: At an overlap of 0.5.
         ap75: At an overlap of 0.75.
         ap_small: Of objects with an area below 32² pixels.
@@ -42,7 +48,7 @@ class BoxFigures:
 
 @dataclass(frozen=True)
 class KeypointFigures:
-    """Of keypoints, where their similarity (OKS) takes the place of overlap, 0–1; NaN where there is no object.
+    """COCO's figures of keypoints, by their similarity (OKS) instead of overlap, 0–1; NaN without objects.
 
     Attributes:
         ap: Average precision, mean of the similarities 0.50, 0.55 … 0.95.
@@ -56,7 +62,7 @@ class KeypointFigures:
         ar_medium: Of objects with an area of 32² to 96² pixels.
         ar_large: Of objects with an area above 96² pixels.
         class_name: Class that has the keypoints.
-        objects: Number of objects with labeled keypoints that were asked for.
+        objects: Number of objects with labeled keypoints to detect.
         sigmas: COCO's σ of each keypoint, by name.
     """
 
@@ -77,18 +83,18 @@ class KeypointFigures:
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """Of the boxes of one class, 0–1; NaN where there is no object.
+    """Figures of the boxes of one class, 0–1; NaN without objects.
 
     Attributes:
         name: The class.
-        objects: Number of objects that were asked for.
-        detections: Number of detections at or above the least score.
+        objects: Number of objects to detect.
+        detections: Number of detections at or above the minimum score.
         ap: Average precision, mean of the overlaps 0.50, 0.55 … 0.95.
         ap50: At an overlap of 0.5.
         ap75: At an overlap of 0.75.
         ar100: Average recall of the 100 best detections of each image.
-        precision: Part of the detections at or above the least score that found an object, at an overlap of 0.5.
-        recall: Part of the objects that they found.
+        precision: Share of the detections at or above the minimum score that match an object, at an overlap of 0.5.
+        recall: Share of the objects that these detections match.
     """
 
     name: str
@@ -102,16 +108,50 @@ class ClassFigures:
     recall: float
 
 
-def box_figures(counted: Counted) -> BoxFigures:
-    """The twelve figures that COCO's own evaluation prints."""
+@dataclass(frozen=True)
+class ScoreCurves:
+    """Precision and recall over the minimum score, at an overlap of 0.5; NaN without detections or objects.
+
+    Attributes:
+        scores: Minimum scores, float64 `(101,)`, 0 to 1.
+        precision: Share of the detections that match an object, `(classes + 1, 101)`; the last row is all classes.
+        recall: Share of the objects that are matched, same shape.
+    """
+
+    scores: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+
+    @property
+    def f1(self) -> np.ndarray:
+        """Harmonic mean of both, `(classes + 1, 101)`; 0 without matches."""
+        precision, recall = np.nan_to_num(self.precision), np.nan_to_num(self.recall)
+        total = precision + recall
+        return np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+
+    @property
+    def best_score(self) -> float:
+        """The minimum score with the highest F1 of all classes, in hundredths; the median one of equal ones."""
+        best = np.flatnonzero(self.f1[-1] == self.f1[-1].max())
+        return float(self.scores[best[len(best) // 2]])
+
+    def at(self, score: float, class_id: int = -1) -> tuple[float, float]:
+        """Precision and recall at a minimum score, of one class or of all."""
+        # The tolerance keeps rounding from selecting the next hundredth.
+        index = min(int(np.searchsorted(self.scores, score - 1e-9)), len(self.scores) - 1)
+        return float(self.precision[class_id, index]), float(self.recall[class_id, index])
+
+
+def box_figures(counted: CocoCounts) -> BoxFigures:
+    """The twelve figures of COCO's evaluation."""
     sizes = {f"ap_{name}": counted.ap(size=size) for size, name in enumerate(("small", "medium", "large"), 1)}
     recalls = {f"ar_{name}": counted.ar(size=size) for size, name in enumerate(("small", "medium", "large"), 1)}
     limits = {f"ar{limit}": counted.ar(index) for index, limit in enumerate((1, 10, 100))}
     return BoxFigures(counted.ap(), counted.ap(0.5), counted.ap(0.75), **sizes, **limits, **recalls)
 
 
-def keypoint_figures(counted: Counted, class_name: str, objects: int, sigmas: dict[str, float]) -> KeypointFigures:
-    """The ten figures that COCO's own evaluation prints."""
+def keypoint_figures(counted: CocoCounts, class_name: str, objects: int, sigmas: dict[str, float]) -> KeypointFigures:
+    """The ten figures of COCO's evaluation."""
     return KeypointFigures(
         ap=counted.ap(),
         ap50=counted.ap(0.5),
@@ -127,3 +167,30 @@ def keypoint_figures(counted: Counted, class_name: str, objects: int, sigmas: di
         objects=objects,
         sigmas=sigmas,
     )
+
+
+def score_curves(matches: Sequence[Match], classes: int) -> ScoreCurves:
+    """Precision and recall over the minimum score, of each class and of all together.
+
+    Args:
+        matches: All images, at least one.
+        classes: Number of classes.
+    """
+    scores = np.concatenate([match.pair.detections.scores[~match.ignored] for match in matches])
+    class_ids = np.concatenate([match.pair.detections.class_ids[~match.ignored] for match in matches])
+    true = np.concatenate([match.object_of[~match.ignored] >= 0 for match in matches])
+    objects = np.bincount(np.concatenate([match.class_ids for match in matches]), minlength=classes)
+    rows = [(class_ids == class_id, objects[class_id]) for class_id in range(classes)]
+    rows.append((np.ones(len(scores), bool), objects.sum()))
+    curves = [_curve(scores[chosen], true[chosen], int(count)) for chosen, count in rows]
+    return ScoreCurves(SCORES, np.array([p for p, _ in curves]), np.array([r for _, r in curves]))
+
+
+def _curve(scores: np.ndarray, true: np.ndarray, objects: int) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall at `SCORES`."""
+    limits = SCORES.astype(np.float32)
+    above = len(scores) - np.searchsorted(np.sort(scores), limits)
+    right = int(true.sum()) - np.searchsorted(np.sort(scores[true]), limits)
+    nothing = np.full(len(limits), np.nan)
+    precision = np.divide(right, above, out=nothing.copy(), where=above > 0)
+    return precision, right / objects if objects else nothing

@@ -1,175 +1,177 @@
-"""The parts of a report that are figures and charts."""
+"""The content of a report's page, as the variables of the template `report.html`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from html import escape
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from centernet.evaluation.charts import PALETTE, Line, bar, line_chart
+from centernet.evaluation.base import EvaluationBase, figure
 from centernet.evaluation.coco import RECALLS
-from centernet.evaluation.outcomes import MISTAKES
-from centernet.evaluation.page import cell, section, table
-from centernet.evaluation.table import NONE, figure, notes
-from centernet.files.formatting import amount
+from centernet.evaluation.matching import MISTAKES
+from centernet.files.formatting import pluralize
 
-if TYPE_CHECKING:
-    from centernet.evaluation.result import Evaluation
-
-MOST_CASES = 50
+# Okabe and Ito, "Color Universal Design", 2008, without the yellow, which is too light for a line.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#555555")
+RIGHT, WRONG, MISSED = "#009e73", "#d55e00", "#e0b000"
 SIZES = (("small", 0, 32**2), ("medium", 32**2, 96**2), ("large", 96**2, math.inf))
+MAX_CONFUSED_CLASSES = 20
 
 
-def tiles(e: Evaluation) -> str:
-    """The most important figures, large."""
-    shown = [("AP", e.ap), ("AP50", e.ap50), ("AP75", e.ap75), ("AR100", e.ar100)]
+def page_content(e: EvaluationBase) -> dict[str, Any]:
+    """Variables of the template, except for pictures and footer."""
+    classes = f"{len(e.class_names):,} class{'' if len(e.class_names) == 1 else 'es'}"
+    return {
+        "e": e,
+        "title": f"{e.model} on {e.dataset}",
+        "counts": f"{pluralize(e.images, 'image')}, {pluralize(e.objects, 'object')}, {classes}",
+        "tiles": _tiles(e),
+        "recall_lines": _recall_lines(e),
+        "score_lines": _score_lines(e),
+        "sizes": _sizes(e),
+        "keypoints": _keypoints(e),
+        "classes": sorted(e.classes, key=lambda one: (one.objects == 0, -one.ap if one.objects else 0)),
+        "class_lines": _class_lines(e),
+        "mistakes": _mistakes(e),
+        "confusion": _confusion(e),
+        "notes": e.notes(),
+        "settings": _settings(e),
+    }
+
+
+def percent(value: float) -> str:
+    """A width in percent; NaN gives 0."""
+    return f"{100 * min(max(np.nan_to_num(value), 0.0), 1.0):.1f}"
+
+
+def _tiles(e: EvaluationBase) -> list[tuple[str, float]]:
+    tiles = [("AP", e.ap), ("AP50", e.ap50), ("AP75", e.ap75), ("AR100", e.ar100)]
     if e.keypoints:
-        shown += [("keypoint AP", e.keypoints.ap), ("keypoint AR", e.keypoints.ar)]
+        tiles += [("keypoint AP", e.keypoints.ap), ("keypoint AR", e.keypoints.ar)]
     precision, recall = e.score_curves.at(e.score)
-    shown += [(f"precision at {e.score:.2f}", precision), (f"recall at {e.score:.2f}", recall)]
-    made = [f'<div class="tile"><b>{figure(value)}</b><span>{escape(name)}</span></div>' for name, value in shown]
-    return f'<div class="tiles">{"".join(made).replace("tile", "tile first", 1)}</div>'
+    return [*tiles, (f"precision at {e.score:.2f}", precision), (f"recall at {e.score:.2f}", recall)]
 
 
-def curves(e: Evaluation) -> str:
-    """Precision over recall, and both over the least score."""
-    overlaps = [("overlap 0.50", 0.5), ("overlap 0.75", 0.75), ("mean of 0.50–0.95", None)]
-    mean = [
-        Line(name, RECALLS, e.precision_recall(o), color) for (name, o), color in zip(overlaps, PALETTE, strict=False)
-    ]
-    by_score, found = e.score_curves, e.score_curves.scores
-    values = (("precision", by_score.precision[-1]), ("recall", by_score.recall[-1]), ("F1", by_score.f1[-1]))
-    over_score = [Line(name, found, y, color) for (name, y), color in zip(values, PALETTE, strict=False)]
-    return section(
-        "Precision and recall",
-        "Left: how many detections are right, at the score at which a part of the objects is found; mean of the "
-        "classes. Right: what is right if detections below a score are left out (overlap 0.50, all classes together). "
-        f"Below, detections are looked at from a score of {e.score:.2f}.",
-        '<div class="pair"><div>',
-        line_chart(mean, "recall", "precision"),
-        "</div><div>",
-        line_chart(over_score, "least score", "precision, recall, F1", (e.score, f"{e.score:.2f}")),
-        "</div></div>",
-    )
+def _recall_lines(e: EvaluationBase) -> list[dict[str, str]]:
+    overlaps = {"overlap 0.50": 0.5, "overlap 0.75": 0.75, "mean of 0.50–0.95": None}
+    return _lines({name: e.precision_recall(overlap) for name, overlap in overlaps.items()}, RECALLS)
 
 
-def sizes(e: Evaluation) -> str:
-    """Figures by size, and those of keypoints."""
-    areas = np.concatenate([m.pair.sample.areas[m.objects] for m in e.matches])
-    rows = []
-    for name, low, high in SIZES:
-        count = int(((areas >= low) & (areas < high)).sum())
-        values = getattr(e, f"ap_{name}"), getattr(e, f"ar_{name}")
-        rows.append([cell(name), cell(f"{count:,}"), *(_meter(value) for value in values)])
-    parts = [
-        "<div>",
-        table(["objects by area", "objects", "AP", "AR100"], rows),
-        '<p class="soft">Small objects have an area below 32² pixels, large ones above 96².</p></div>',
-    ]
-    points = e.keypoints
-    if points:
-        names = (("all", "ap", "ar"), ("similarity 0.50", "ap50", "ar50"), ("similarity 0.75", "ap75", "ar75"))
-        named = [*names, ("medium", "ap_medium", "ar_medium"), ("large", "ap_large", "ar_large")]
-        rows = [[cell(name), *(_meter(getattr(points, key)) for key in keys)] for name, *keys in named]
-        counted = f"{amount(points.objects, points.class_name)} with labeled keypoints."
-        parts += ["<div>", table(["keypoints", "AP", "AR"], rows), f'<p class="soft">{escape(counted)}</p></div>']
-    else:
-        limits = [("best detection", e.ar1), ("10 best", e.ar10), ("100 best", e.ar100)]
-        rows = [[cell(name), _meter(value)] for name, value in limits]
-        note = "How many objects are found if only the best detections of each image and class are kept."
-        parts += ["<div>", table(["recall", "AR"], rows), f'<p class="soft">{note}</p></div>']
-    return section("By size", "Average precision and recall.", '<div class="pair">', *parts, "</div>")
+def _score_lines(e: EvaluationBase) -> list[dict[str, str]]:
+    curves = e.score_curves
+    values = {"precision": curves.precision[-1], "recall": curves.recall[-1], "F1": curves.f1[-1]}
+    return _lines(values, curves.scores)
 
 
-def classes(e: Evaluation) -> str:
-    """Figures and curves of each class."""
-    ordered = sorted(e.classes, key=lambda one: (one.objects == 0, -one.ap if one.objects else 0))
-    head = ["class", "objects", "AP", "AP50", "AP75", "AR100", f"detections ≥ {e.score:.2f}", "precision", "recall"]
-    rows = []
-    for one in ordered:
-        if one.objects:
-            values = [_meter(one.ap), *(cell(figure(value)) for value in (one.ap50, one.ap75, one.ar100))]
-            last = [cell(f"{one.detections:,}"), cell(figure(one.precision)), cell(figure(one.recall))]
-            rows.append([cell(one.name), cell(f"{one.objects:,}"), *values, *last])
-        else:
-            nothing = cell(NONE, "none")
-            found = cell(f"{one.detections:,}")
-            rows.append([cell(one.name), cell("no objects", "none"), *[nothing] * 4, found, nothing, nothing])
-    note = "The best first; precision and recall at an overlap of 0.50."
-    return section("Classes", note, table(head, rows), _class_chart(e))
-
-
-def _class_chart(e: Evaluation) -> str:
-    """Precision over recall of each class; nothing where lines would hide each other."""
-    present = [number for number, one in enumerate(e.classes) if one.objects]
+def _class_lines(e: EvaluationBase) -> list[dict[str, str]]:
+    """Precision over recall of each class; empty if lines would hide each other."""
+    present = [class_id for class_id, one in enumerate(e.classes) if one.objects]
     if not 1 < len(present) <= len(PALETTE):
-        return ""
-    lines = [
-        Line(
-            f"{e.class_names[number]} (AP50 {figure(e.classes[number].ap50)})",
-            RECALLS,
-            e.precision_recall(0.5, number),
-            color,
-        )
-        for number, color in zip(present, PALETTE, strict=False)
+        return []
+    names = [f"{e.class_names[k]} (AP50 {figure(e.classes[k].ap50)})" for k in present]
+    curves = [e.precision_recall(0.5, k) for k in present]
+    return _lines(dict(zip(names, curves, strict=True)), RECALLS)
+
+
+def _lines(values: dict[str, np.ndarray], x: np.ndarray) -> list[dict[str, str]]:
+    return [_line(name, x, y, color) for (name, y), color in zip(values.items(), PALETTE, strict=False)]
+
+
+def _line(name: str, x: np.ndarray, y: np.ndarray, color: str) -> dict[str, str]:
+    """A line of the template's chart, whose axes span 46 to 508 and 298 to 12; NaN leaves a gap."""
+    steps, pen = [], "M"
+    for right, up in zip(x.tolist(), y.tolist(), strict=True):
+        if math.isnan(up):
+            pen = "M"
+            continue
+        steps.append(f"{pen}{46 + 462 * right:.1f} {298 - 286 * up:.1f}")
+        pen = "L"
+    return {"name": name, "color": color, "path": "".join(steps)}
+
+
+def _sizes(e: EvaluationBase) -> list[tuple[str, str, float, float]]:
+    areas = np.concatenate([match.pair.sample.areas[match.objects] for match in e.matches])
+    counts = {name: int(((areas >= low) & (areas < high)).sum()) for name, low, high in SIZES}
+    return [(name, f"{n:,}", getattr(e, f"ap_{name}"), getattr(e, f"ar_{name}")) for name, n in counts.items()]
+
+
+def _keypoints(e: EvaluationBase) -> list[tuple[str, float, float]]:
+    p = e.keypoints
+    if p is None:
+        return []
+    return [
+        ("all", p.ap, p.ar),
+        ("similarity 0.50", p.ap50, p.ar50),
+        ("similarity 0.75", p.ap75, p.ar75),
+        ("medium", p.ap_medium, p.ar_medium),
+        ("large", p.ap_large, p.ar_large),
     ]
-    return f'<div class="chart">{line_chart(lines, "recall", "precision at overlap 0.50")}</div>'
 
 
-def mistakes(e: Evaluation) -> str:
-    """What is wrong with detections, and what was missed."""
-    true = sum(int(outcome.true.sum()) for outcome in e.outcomes)
-    missed = sum(int(outcome.missed.sum()) for outcome in e.outcomes)
-    total = max(true + sum(e.confusion.mistakes.values()), e.objects, 1)
-    rows = [("right", true, "#009e73", "overlaps an object of its class by 0.5 or more")]
-    rows += [(kind, e.confusion.mistakes[kind], "#d55e00", text) for kind, text in MISTAKES.items()]
-    rows.append(("missed objects", missed, "#e0b000", "found by no detection of their class"))
-    lines = [
-        [
-            cell(name),
-            cell(f"{count:,}"),
-            cell("", "grow", bar(count / total, color, "long")),
-            cell(text, "text"),
-        ]
-        for name, count, color, text in rows
+def _mistakes(e: EvaluationBase) -> list[tuple[str, int, float, str, str]]:
+    """Name, number, share of the longest possible bar, color and meaning of each kind of detection."""
+    true, missed = (sum(int(getattr(o, name).sum()) for o in e.outcomes) for name in ("true", "missed"))
+    counts = e.confusion.mistakes
+    total = max(true + sum(counts.values()), e.objects, 1)
+    rows = [("right", true, RIGHT, "overlaps an object of its class by 0.5 or more")]
+    rows += [(kind, counts[kind], WRONG, text) for kind, text in MISTAKES.items()]
+    rows.append(("missed objects", missed, MISSED, "matched by no detection of their class"))
+    return [(name, count, count / total, color, text) for name, count, color, text in rows]
+
+
+def _confusion(e: EvaluationBase) -> dict[str, Any]:
+    """The confusion matrix, limited to the most confused classes if there are many."""
+    counts, names = e.confusion.counts, e.class_names
+    chosen, none = _most_confused(counts), len(names)
+    note = f" Of {none} classes, the most often confused ones." if len(chosen) < none else ""
+    titles = [names[k] for k in chosen]
+    rows = [
+        (title, [_cell(counts, row, column) for column in (*chosen, none)])
+        for row, title in zip((*chosen, none), (*titles, "nothing there"), strict=True)
     ]
-    return section(
-        f"Mistakes at a score of {e.score:.2f}",
-        "Each detection is of one kind, the first that fits.",
-        table(["detections", "number", "", ""], lines),
-    )
+    most = e.confusion.most() if none > 2 else []
+    return {"columns": [*titles, "missed"], "rows": rows, "note": note, "most": most}
 
 
-def closing(e: Evaluation) -> str:
-    """What is not in the figures, and how they came about."""
-    parts = []
-    for heading, cases in notes(e):
-        shown = [f"<li>{escape(case)}</li>" for case in cases[:MOST_CASES]]
-        more = len(cases) - MOST_CASES
-        shown += [f"<li>… {more} more, see report.json</li>"] if more > 0 else []
-        parts.append(f"<h3>{escape(heading)}</h3><ul>{''.join(shown)}</ul>" if shown else f"<p>{escape(heading)}.</p>")
-    rows = [[cell(name.replace("_", " ")), cell(_said(value), "text")] for name, value in e.settings.items()]
+def _most_confused(counts: np.ndarray) -> list[int]:
+    classes = len(counts) - 1
+    if classes <= MAX_CONFUSED_CLASSES:
+        return list(range(classes))
+    between = counts[:-1, :-1] * ~np.eye(classes, dtype=bool)
+    often = between.sum(axis=0) + between.sum(axis=1)
+    ranked = np.lexsort((-counts[:-1].sum(axis=1), -often))
+    return sorted(ranked[:MAX_CONFUSED_CLASSES].tolist())
+
+
+def _cell(counts: np.ndarray, row: int, column: int) -> dict[str, str] | None:
+    """Color and text of a cell of the matrix; None if it is 0."""
+    count = int(counts[row, column])
+    if not count:
+        return None
+    color = "0,158,115" if row == column else "213,94,0"
+    # The last row, detections without an object, is paler: it has no right cell.
+    strength = 0.12 + (0.7 if row < len(counts) - 1 else 0.3) * count / int(counts[row].sum())
+    return {"color": f"{color},{strength:.2f}", "count": f"{count:,}"}
+
+
+def _settings(e: EvaluationBase) -> list[tuple[str, str]]:
+    rows = [(name.replace("_", " "), _as_words(value)) for name, value in e.settings.items()]
     if e.keypoints:
-        rows.append([cell("σ of keypoints"), cell(_said(e.keypoints.sigmas), "text")])
+        rows.append(("σ of keypoints", _as_words(e.keypoints.sigmas)))
     if e.seconds:
-        each = e.seconds[0] / max(e.images, 1)
-        text = f"{e.seconds[0]:.1f} s for detecting ({each * 1e3:.0f} ms an image), {e.seconds[1]:.1f} s for counting"
-        rows.append([cell("time"), cell(text, "text")])
-    return section("How it was evaluated", "Counted as pycocotools counts.", *parts, table(["setting", ""], rows))
+        detecting, counting = e.seconds
+        each = f"{detecting / max(e.images, 1) * 1e3:.0f} ms per image"
+        rows.append(("time", f"{detecting:.1f} s for detection ({each}), {counting:.1f} s for counting"))
+    return rows
 
 
-def _said(value: object) -> str:
+def _as_words(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {_said(item)}" for name, item in value.items())
+        return ", ".join(f"{name.replace('_', ' ')} {_as_words(item)}" for name, item in value.items())
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return " ".join(map(_said, value))
+        return " ".join(map(_as_words, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "–" if value is None else str(value)
-
-
-def _meter(value: float) -> str:
-    return f"<td>{bar(value)}{figure(value)}</td>"

@@ -1,17 +1,17 @@
-"""Pictures of what went wrong: the objects of an image beside what was found in it."""
+"""Pictures of mistakes: the objects of an image beside its detections."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from centernet.evaluation.outcomes import Outcome
+from centernet.evaluation.matching import Outcome
 from centernet.results.colors import Color, contrast_color
 from centernet.results.draw_labels import Label, draw_labels
 from centernet.results.draw_pose import draw_pose
 
-# Lightness and hue tell them apart in any kind of colour vision.
-FOUND: Color = (20, 200, 140)
+# Distinguishable by lightness and hue, for all types of color vision.
+TRUE: Color = (20, 200, 140)
 FALSE: Color = (245, 105, 20)
 MISSED: Color = (240, 210, 40)
 IGNORED: Color = (150, 150, 150)
@@ -20,19 +20,19 @@ DASH = 6
 
 
 def draw_outcome(outcome: Outcome, max_side: int = 560) -> tuple[Image.Image, Image.Image]:
-    """Draw the objects of an image, and what was found in it.
+    """Draw the objects and the detections of an image.
 
     Args:
         outcome: The image.
-        max_side: Most pixels of the longer side; a larger image is reduced before it is drawn on.
+        max_side: Maximum pixels of the longer side; a larger image is reduced before drawing.
 
     Returns:
-        Two pictures of the same size. The first has the objects: those found in green, missed ones dashed in yellow
-        with their class, those to be ignored in gray. The second has the detections: right ones in green, wrong ones in
-        orange; both with class and score.
+        Two pictures of the same size. The first has the objects: detected ones in green, missed ones dashed in yellow
+        with their class, ignored ones in gray. The second has the detections with class and score: right ones in
+        green, wrong ones in orange.
 
     Raises:
-        SourceError: If the image can't be read (any more).
+        SourceError: If the image can't be read.
     """
     sample = outcome.match.pair.sample
     image = Image.fromarray(sample.image)
@@ -45,42 +45,40 @@ def draw_outcome(outcome: Outcome, max_side: int = 560) -> tuple[Image.Image, Im
 
 def _objects(picture: Image.Image, outcome: Outcome, factors: np.ndarray) -> Image.Image:
     match = outcome.match
-    sample, found = match.pair.sample, match.pair.found
+    sample, names = match.pair.sample, match.pair.detections.class_names
     for row in np.flatnonzero(match.pair.usable & sample.ignore):
         _outline(picture, sample.boxes[row] * factors, IGNORED, 1)
     for row in match.objects[~outcome.missed]:
-        _outline(picture, sample.boxes[row] * factors, FOUND, 2)
+        _outline(picture, sample.boxes[row] * factors, TRUE, 2)
     missed = match.objects[outcome.missed]
     for row in missed:
         _outline(picture, sample.boxes[row] * factors, MISSED, 2, dashed=True)
     if sample.keypoints is not None:
         for points in sample.keypoints[match.objects]:
             _pose(picture, points[:, :2] * factors[:2], points[:, 2] > 0, outcome)
-    names = found.class_names
     labels = [_label(picture, sample.boxes[r] * factors, names[sample.class_ids[r]], MISSED) for r in missed]
     draw_labels(picture, labels)
     return picture
 
 
 def _detections(picture: Image.Image, outcome: Outcome, factors: np.ndarray) -> Image.Image:
-    found = outcome.match.pair.found
-    shown = [(found[outcome.true], FOUND, 2), (found[outcome.false], FALSE, 2)]
+    detections = outcome.match.pair.detections
     labels = []
-    for detections, color, width in shown:
-        for one in detections:
-            _outline(picture, one.box * factors, color, width)
+    for shown, color in ((detections[outcome.true], TRUE), (detections[outcome.false], FALSE)):
+        for one in shown:
+            _outline(picture, one.box * factors, color, 2)
             if one.keypoints is not None and one.keypoint_scores is not None:
                 _pose(picture, one.keypoints * factors[:2], one.keypoint_scores >= 0.2, outcome)
             text = f"{one.class_name} {one.score:.2f}"
             labels.append(_label(picture, one.box * factors, text, color))
-    # Labels of mistakes come first, since those that don't fit are left out.
+    # Mistakes come first: the last labels are left out if there is no room.
     draw_labels(picture, labels[::-1])
     return picture
 
 
 def _pose(picture: Image.Image, points: np.ndarray, visible: np.ndarray, outcome: Outcome) -> None:
-    found = outcome.match.pair.found
-    draw_pose(picture, points, visible, found.skeleton or (), found.keypoint_names, 2)
+    detections = outcome.match.pair.detections
+    draw_pose(picture, points, visible, detections.skeleton or (), detections.keypoint_names, 2)
 
 
 def _label(picture: Image.Image, box: np.ndarray, text: str, color: Color) -> Label:

@@ -5,45 +5,43 @@ from __future__ import annotations
 import base64
 import io
 import logging
+from collections.abc import Iterable
 from datetime import datetime
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from PIL import Image
 
 from centernet.errors import ConfigError, SourceError
-from centernet.evaluation import sections
-from centernet.evaluation.confusion_table import confusion
-from centernet.evaluation.outcomes import Outcome
-from centernet.evaluation.page import page, section
-from centernet.evaluation.pictures import FALSE, FOUND, IGNORED, MISSED, draw_outcome
+from centernet.evaluation.base import EvaluationBase, figure
+from centernet.evaluation.matching import Outcome
+from centernet.evaluation.page import page_content, percent
+from centernet.evaluation.pictures import FALSE, IGNORED, MISSED, TRUE, draw_outcome
 from centernet.files.formatting import pluralize
 from centernet.files.package import package_version
-
-if TYPE_CHECKING:
-    from centernet.evaluation.result import Evaluation
 
 logger = logging.getLogger("centernet")
 
 PAGE, DATA = "report.html", "report.json"
+TEMPLATE = Path(__file__).with_name("report.html")
 JPEG_QUALITY = 82
+LEGEND = {TRUE: "detected", MISSED: "missed object", FALSE: "wrong detection", IGNORED: "ignored (crowd)"}
 
 
 def write_report(
-    evaluation: Evaluation, folder: Path, *, worst: int = 12, max_bytes: int = 8_000_000, overwrite: bool = False
+    evaluation: EvaluationBase, folder: Path, *, worst: int = 12, max_bytes: int = 8_000_000, overwrite: bool = False
 ) -> Path:
     """Write `report.html` and `report.json`.
 
     Args:
-        evaluation: What to report.
-        folder: Where to; it is created if it is not there.
-        worst: Number of images to show, those with most mistakes.
-        max_bytes: Size that the page may reach; images that would exceed it are left out.
-        overwrite: Whether a report that is there may be replaced.
+        evaluation: The evaluation.
+        folder: Folder of the report; it is created if it doesn't exist.
+        worst: Number of images to show, those with the most mistakes.
+        max_bytes: Maximum size of the page; images that would exceed it are left out.
+        overwrite: Whether an existing report may be replaced.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
         ConfigError: If there is a report already and `overwrite` is not set.
@@ -57,83 +55,62 @@ def write_report(
 
 
 def ensure_no_report(folder: Path, *, overwrite: bool) -> None:
-    """Refuse to write over a report.
+    """Refuse to replace a report.
 
     Raises:
         ConfigError: If there is one and `overwrite` is not set.
     """
-    there = [name for name in (PAGE, DATA) if (folder / name).exists()]
-    if there and not overwrite:
+    existing = [name for name in (PAGE, DATA) if (folder / name).exists()]
+    if existing and not overwrite:
         raise ConfigError(
-            f"Expected a folder without a report. Received {folder}, which has {' and '.join(there)}. "
-            "Name another folder, or allow to overwrite."
+            f"Expected a folder without a report. Received {folder}, which has {' and '.join(existing)}. "
+            "Choose another folder, or allow overwriting."
         )
 
 
-def render(evaluation: Evaluation, *, worst: int = 12, max_bytes: int = 8_000_000) -> str:
+def render(evaluation: EvaluationBase, *, worst: int = 12, max_bytes: int = 8_000_000) -> str:
     """The page as HTML; see `write_report`."""
-    e = evaluation
-    title = f"{e.model} on {e.dataset}"
-    counts = (
-        f"{pluralize(e.images, 'image')}, {pluralize(e.objects, 'object')}, {pluralize(len(e.class_names), 'class')}"
-    )
-    parts = [
-        f'<h1>{escape(title)}</h1><p class="soft">{counts.replace("classs", "classes")}</p>',
-        sections.tiles(e),
-        sections.curves(e),
-        sections.sizes(e),
-        sections.classes(e),
-        sections.mistakes(e),
-        confusion(e),
-    ]
-    closing = [sections.closing(e), _footer()]
-    room = max_bytes - len(page(title, parts + closing).encode())
-    return page(title, [*parts, _pictures(e.worst(worst), room, e.score), *closing])
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters |= {"figure": figure, "percent": percent, "pluralize": pluralize}
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    footer = f"centernet {package_version()}, {datetime.now():%Y-%m-%d %H:%M}"
+    content = page_content(evaluation) | {"legend": LEGEND, "footer": footer}
+    empty = template.render(content, figures=[], pictures_note="")
+    figures, left_out = _figures(evaluation.worst(worst), max_bytes - len(empty.encode()))
+    note = "Left the objects, right the detections. Most mistakes (wrong detections and missed objects) first."
+    if left_out:
+        note += f" {pluralize(left_out, 'more image')} would make the page too large."
+    return template.render(content, figures=figures, pictures_note=note if figures else "There is none to show.")
 
 
-def _footer() -> str:
-
-    return f"<footer>centernet {escape(package_version())}, {datetime.now():%Y-%m-%d %H:%M}</footer>"
-
-
-def _pictures(worst: list[Outcome], room: int, score: float) -> str:
-    figures: list[str] = []
-    left = 0
+def _figures(worst: Iterable[Outcome], room: int) -> tuple[list[dict[str, Any]], int]:
+    """Pictures that fit into a number of bytes, and how many don't."""
+    figures: list[dict[str, Any]] = []
+    left_out = 0
     for outcome in worst:
         try:
-            shown = _figure(outcome)
+            made = _figure(outcome)
         except SourceError as error:
             logger.warning("not shown in the report: %s", error)
             continue
-        if len(shown) > room:
-            left += 1
+        size = sum(len(data) for _, data in made["images"]) + 4 * len(made["name"]) + 200
+        if size > room:
+            left_out += 1
             continue
-        room -= len(shown)
-        figures.append(shown)
-    note = "Left the objects, right the detections. Most mistakes (wrong detections and missed objects) first."
-    if left:
-        note += f" {pluralize(left, 'more image')} would make the page too large."
-    if not figures:
-        note = "There is none to show."
-    return section(f"Worst images at a score of {score:.2f}", note, _legend() if figures else "", *figures)
+        room -= size
+        figures.append(made)
+    return figures, left_out
 
 
-def _figure(outcome: Outcome) -> str:
-    sample = outcome.match.pair.sample
-    name = Path(sample.name).name
-    counts = [
-        pluralize(int(mask.sum()), kind) for mask, kind in ((outcome.missed, "object"), (outcome.false, "detection"))
-    ]
-    caption = f"<b>{escape(name)}</b> · {int(outcome.true.sum())} found, {counts[0]} missed, {counts[1]} wrong"
-    pictures = zip(draw_outcome(outcome), ("objects", "detections"), strict=True)
-    images = [f'<img src="{_data_uri(picture)}" alt="{escape(name)}: {kind}">' for picture, kind in pictures]
-    return f"<figure><figcaption>{caption}</figcaption><div>{''.join(images)}</div></figure>\n"
-
-
-def _legend() -> str:
-    meaning = {FOUND: "found", MISSED: "missed object", FALSE: "wrong detection", IGNORED: "ignored (crowd)"}
-    keys = [f'<span><i class="box" style="background:rgb{color}"></i>{text}</span>' for color, text in meaning.items()]
-    return f'<div class="legend">{"".join(keys)}</div>'
+def _figure(outcome: Outcome) -> dict[str, Any]:
+    missed, wrong = pluralize(int(outcome.missed.sum()), "object"), pluralize(int(outcome.false.sum()), "detection")
+    return {
+        "name": Path(outcome.match.pair.sample.name).name,
+        "counts": f"{int(outcome.true.sum())} detected, {missed} missed, {wrong} wrong",
+        "images": list(zip(("objects", "detections"), map(_data_uri, draw_outcome(outcome)), strict=True)),
+    }
 
 
 def _data_uri(picture: Image.Image) -> str:

@@ -1,92 +1,113 @@
-"""An evaluation as text."""
+"""`Evaluation`: figures, a text table and a report."""
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from centernet.files.formatting import amount
+from centernet.evaluation.base import UNKNOWN, EvaluationBase, figure
+from centernet.evaluation.report import write_report
+from centernet.files.formatting import pluralize
 
-if TYPE_CHECKING:
-    from centernet.evaluation.result import Evaluation
-
-MOST_CLASSES = 100
-MOST_LINES = 10
-NONE = "–"
+MAX_CLASSES = 100
+MAX_CASES = 10
 
 
-def as_text(evaluation: Evaluation) -> str:
-    """The figures as a table, the classes below it, then what was left out."""
-    e, p = evaluation, evaluation.keypoints
-    blocks = [f"{e.model} on {e.dataset}: {amount(e.images, 'image')}, {amount(e.objects, 'object')}"]
-    blocks.append(
-        _aligned(
-            [
-                ["boxes", "AP", "AP50", "AP75", "small", "medium", "large"],
-                ["", *map(figure, (e.ap, e.ap50, e.ap75, e.ap_small, e.ap_medium, e.ap_large))],
-                ["", "AR1", "AR10", "AR100", "small", "medium", "large"],
-                ["", *map(figure, (e.ar1, e.ar10, e.ar100, e.ar_small, e.ar_medium, e.ar_large))],
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(EvaluationBase):
+    """The figures of a detector on a dataset; those of boxes are attributes: `evaluation.ap`.
+
+    `str()` gives a table.
+
+    Attributes:
+        keypoints: Figures of keypoints, or None if the dataset or the detector has none.
+        class_names: Of the dataset.
+        score: Minimum score of the detections in `classes`, `confusion`, `worst` and the pictures: the given one, or
+            the one with the highest F1. COCO's figures count all detections.
+        model: Name of the detector.
+        dataset: Name of the dataset.
+        settings: Settings of the detector, by name.
+        images: Number of images read.
+        objects: Number of objects to detect.
+        ignored: Number of objects that are ignored (neither positive nor negative): crowds and the like.
+        left_out: The objects that can't be detected, and why: a box without area, a class that is not in the dataset.
+            They don't count.
+        skipped: The images that could not be read, and why. They don't count.
+        seconds: Time for detection and for counting; None for given detections.
+        counted: Precision and recall as counted by COCO's evaluation.
+        score_curves: Precision and recall over the minimum score.
+        matches: Detections matched to objects, per image in the order of image ids.
+    """
+
+    def __str__(self) -> str:
+        p = self.keypoints
+        blocks = [
+            f"{self.model} on {self.dataset}: {pluralize(self.images, 'image')}, {pluralize(self.objects, 'object')}"
+        ]
+        rows = [
+            ["boxes", "AP", "AP50", "AP75", "small", "medium", "large"],
+            ["", *map(figure, (self.ap, self.ap50, self.ap75, self.ap_small, self.ap_medium, self.ap_large))],
+            ["", "AR1", "AR10", "AR100", "small", "medium", "large"],
+            ["", *map(figure, (self.ar1, self.ar10, self.ar100, self.ar_small, self.ar_medium, self.ar_large))],
+        ]
+        blocks.append(_aligned(rows))
+        if p:
+            rows = [
+                ["keypoints", "AP", "AP50", "AP75", "medium", "large"],
+                ["", *map(figure, (p.ap, p.ap50, p.ap75, p.ap_medium, p.ap_large))],
+                ["", "AR", "AR50", "AR75", "medium", "large"],
+                ["", *map(figure, (p.ar, p.ar50, p.ar75, p.ar_medium, p.ar_large))],
             ]
-        )
-    )
-    if p:
-        blocks.append(
-            _aligned(
-                [
-                    ["keypoints", "AP", "AP50", "AP75", "medium", "large"],
-                    ["", *map(figure, (p.ap, p.ap50, p.ap75, p.ap_medium, p.ap_large))],
-                    ["", "AR", "AR50", "AR75", "medium", "large"],
-                    ["", *map(figure, (p.ar, p.ar50, p.ar75, p.ar_medium, p.ar_large))],
-                ]
-            )
-        )
-    blocks.append(_classes(evaluation))
-    blocks += [_list(heading, cases) for heading, cases in notes(evaluation)]
-    return "\n\n".join(blocks)
+            blocks.append(_aligned(rows))
+        blocks += [_class_table(self), *(_case_list(heading, cases) for heading, cases in self.notes())]
+        return "\n\n".join(blocks)
+
+    def __repr__(self) -> str:
+        data = f"{self.dataset!r}, {pluralize(self.images, 'image')}"
+        return f"Evaluation(ap={self.ap:.4f}, ap50={self.ap50:.4f}, {self.model!r} on {data})"
+
+    def report(self, folder: str | os.PathLike[str], **options: Any) -> Path:
+        """Write `report.html`, one page with tables, charts and the worst images, and `report.json`.
+
+        Args:
+            folder: Folder of the report; it is created if it doesn't exist.
+            **options: Those of `centernet.evaluation.report.write_report`.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            ConfigError: If there is a report already and `overwrite` is not set.
+        """
+        return write_report(self, Path(folder), **options)
 
 
-def notes(evaluation: Evaluation) -> list[tuple[str, Sequence[str]]]:
-    """What the figures don't count: a heading and the single cases."""
-    found: list[tuple[str, Sequence[str]]] = []
-    if evaluation.skipped:
-        found.append((f"{amount(len(evaluation.skipped), 'image')} could not be read", evaluation.skipped))
-    if evaluation.left_out:
-        found.append((f"{amount(len(evaluation.left_out), 'object')} left out", evaluation.left_out))
-    if evaluation.ignored:
-        found.append((f"{amount(evaluation.ignored, 'crowd')} neither asked for nor wrong", ()))
-    return found
-
-
-def figure(value: float) -> str:
-    """A figure with three decimals and no zero before them, as in .294."""
-    return NONE if math.isnan(value) else f"{value:.3f}".removeprefix("0")
-
-
-def _classes(evaluation: Evaluation) -> str:
-    head = ["class", "objects", "AP", "AP50", "AP75", "AR100", f"precision at {evaluation.score:.2f}", "recall"]
-    rows = [head]
-    for one in evaluation.classes[:MOST_CLASSES]:
-        if not one.objects:
-            rows.append([one.name, "no objects", *[NONE] * 6])
-            continue
-        numbers = (one.ap, one.ap50, one.ap75, one.ar100, one.precision, one.recall)
-        rows.append([one.name, f"{one.objects:,}", *map(figure, numbers)])
-    more = len(evaluation.classes) - MOST_CLASSES
+def _class_table(evaluation: EvaluationBase) -> str:
+    rows = [["class", "objects", "AP", "AP50", "AP75", "AR100", f"precision at {evaluation.score:.2f}", "recall"]]
+    for one in evaluation.classes[:MAX_CLASSES]:
+        if one.objects:
+            figures = map(figure, (one.ap, one.ap50, one.ap75, one.ar100, one.precision, one.recall))
+            rows.append([one.name, f"{one.objects:,}", *figures])
+        else:
+            rows.append([one.name, "no objects", *[UNKNOWN] * 6])
+    more = len(evaluation.classes) - MAX_CLASSES
     return _aligned(rows) + (f"\n… {more} more" if more > 0 else "")
 
 
 def _aligned(rows: list[list[str]]) -> str:
-    """Columns of equal width: the first to the left, the others to the right."""
+    """Columns of equal width: the first left-aligned, the rest right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for first, *others in rows:
-        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+    for first, *rest in rows:
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
         lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
     return "\n".join(lines)
 
 
-def _list(heading: str, cases: Sequence[str]) -> str:
-    lines = [f"  {case}" for case in cases[:MOST_LINES]]
-    more = len(cases) - MOST_LINES
+def _case_list(heading: str, cases: Sequence[str]) -> str:
+    lines = [f"  {case}" for case in cases[:MAX_CASES]]
+    more = len(cases) - MAX_CASES
     return "\n".join([heading + (":" if lines else ""), *lines, *([f"  … {more} more"] if more > 0 else [])])

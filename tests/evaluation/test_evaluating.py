@@ -45,7 +45,7 @@ def test_evaluate_counts_what_detect_finds(detector: Any, dataset: Dataset) -> N
     assert len(calls) == 4
     assert evaluation.seconds
     assert (evaluation.model, evaluation.dataset) == ("small", "found")
-    assert all(match.pair.found.image is None for match in evaluation.matches)
+    assert all(match.pair.detections.image is None for match in evaluation.matches)
 
 
 def test_the_detector_has_it_as_a_method(detector: Any, dataset: Dataset) -> None:
@@ -153,6 +153,6 @@ class TestInTraining:
 def test_missing_classes_are_told_once(detector: Any, dataset: Dataset, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "centernet"):
         evaluate(detector, dataclasses.replace(dataset, class_names=("a", "b", "c")))
-    assert [record.message.split(",")[0] for record in caplog.records] == [
-        "1 of the dataset's 3 classes are none of the detector's"
+    assert [record.message for record in caplog.records] == [
+        "1 of the dataset's 3 classes are unknown to the detector and count as never detected: c"
     ]

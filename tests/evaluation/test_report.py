@@ -17,7 +17,7 @@ from centernet import Detections
 from centernet.data import Dataset, Sample
 from centernet.errors import ConfigError
 from centernet.evaluation import Evaluation, evaluate_detections
-from centernet.evaluation.pictures import FALSE, FOUND, MISSED, draw_outcome
+from centernet.evaluation.pictures import FALSE, MISSED, TRUE, draw_outcome
 
 
 class Page(HTMLParser):
@@ -54,7 +54,7 @@ def test_the_table_says_the_figures(evaluation: Evaluation) -> None:
     assert lines[0] == f"detections on scenes: 14 images, {evaluation.objects} objects"
     assert lines[3].split() == [".344", ".536", ".433", ".398", ".344", "–"]
     assert any(line.split()[:3] == ["never", "there", "no"] for line in lines)
-    assert lines[-1] == f"{evaluation.ignored} crowds neither asked for nor wrong"
+    assert lines[-1] == f"{evaluation.ignored} crowds ignored (neither positive nor negative)"
 
 
 def test_json_has_the_figures_and_no_nan(evaluation: Evaluation, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_many_classes_make_a_page_too(tmp_path: Path) -> None:
     found = Detections(boxes, np.linspace(1, 0.1, 60), taken, (300, 300))
     text = evaluate_detections(Dataset((sample,), names), [found]).report(tmp_path).read_text()
     Page(text)
-    assert "Of 60 classes, those that are most often taken for others." in text
+    assert "Of 60 classes, the most often confused ones." in text
     assert len(re.findall('<th class="up">', text)) == 21
 
 
@@ -155,9 +155,9 @@ def test_pictures_mark_what_was_found_missed_and_wrong() -> None:
     evaluation = evaluate_detections(Dataset((sample,), ("thing",)), [found], score=0.5)
     objects, detections = draw_outcome(evaluation.outcomes[0], max_side=400)
     assert objects.size == detections.size == (300, 400)
-    assert objects.getpixel((100, 50)) == detections.getpixel((100, 50)) == FOUND
+    assert objects.getpixel((100, 50)) == detections.getpixel((100, 50)) == TRUE
     colors = [{color for _, color in picture.getcolors(10**6)} for picture in (objects, detections)]
-    assert [[color in some for color in (FOUND, MISSED, FALSE)] for some in colors] == [
+    assert [[color in some for color in (TRUE, MISSED, FALSE)] for some in colors] == [
         [True, True, False],
         [True, False, True],
     ]
