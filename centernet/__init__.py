@@ -76,7 +76,7 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(_MODULES[name])
     if name == "__version__":
-        return importlib.import_module("centernet.files.package").package_version()
+        return importlib.import_module("centernet.files.environment").package_version()
     raise AttributeError(f"module 'centernet' has no attribute {name!r}")
 
 

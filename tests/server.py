@@ -1,12 +1,15 @@
-"""A web server on loopback that misbehaves on demand."""
+"""A web server on loopback that misbehaves on demand, and fixtures of it and of an empty cache folder."""
 
 from __future__ import annotations
 
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
 
 Answer = Callable[["Handler"], None]
 
@@ -99,3 +102,23 @@ def raw(code: int, body: bytes, **headers: object) -> Answer:
 def hang_up(handler: Handler) -> None:
     """Close the connection without a word."""
     handler.connection.close()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "centernet home"
+    monkeypatch.setenv("CENTERNET_HOME", str(folder))
+    for name in ("CENTERNET_OFFLINE", "TFHUB_CACHE_DIR", "TFHUB_MODEL_LOAD_FORMAT"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(bytes(range(256)) * 400)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import centernet
-from centernet.files.package import configs_dir
+from centernet.files.environment import configs_dir
 
 ROOT = Path(__file__).parents[1]
 LARGEST = 8_000_000  # bytes of a file of weights

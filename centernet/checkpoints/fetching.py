@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from centernet.checkpoints.saved import saving
-from centernet.files.cache import cache_dir
+from centernet.files.environment import cache_dir
 from centernet.models import presets
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".keras")

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from centernet.errors import DownloadError
-from centernet.files.cache import cache_dir, ensure_writable, is_offline
-from centernet.files.https import check_url
+from centernet.files.environment import cache_dir, ensure_writable, is_offline
+from centernet.files.web import check_url
 
 _HANDLE = re.compile(r"https://(tfhub\.dev/|(www\.)?kaggle\.com/models/)[^/]")
 _CACHE_VARIABLE = "TFHUB_CACHE_DIR"

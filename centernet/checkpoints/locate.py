@@ -14,7 +14,7 @@ from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint, is_pytor
 from centernet.checkpoints.pytorch.recognize import recognize_pytorch, refuse_unloadable
 from centernet.checkpoints.saved import saving
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, DownloadError
-from centernet.files.cache import cache_dir
+from centernet.files.environment import cache_dir
 from centernet.files.yaml_files import read_yaml
 from centernet.models import presets
 from centernet.models.config import ModelConfig

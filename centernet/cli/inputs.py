@@ -10,8 +10,8 @@ from pathlib import Path
 
 from centernet.errors import MissingExtraError, SourceError
 from centernet.files.formatting import missing_file
+from centernet.files.web import is_url
 from centernet.images.sources import Frame, Source, open_source
-from centernet.images.url import is_url
 
 Attempt = tuple[str, Frame | SourceError]
 

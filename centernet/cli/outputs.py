@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from centernet.cli.console import STDOUT
-from centernet.images.url import is_url
+from centernet.files.web import is_url
 from centernet.images.video import VideoWriter
 
 if TYPE_CHECKING:

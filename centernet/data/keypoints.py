@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from centernet.errors import ConfigError
-from centernet.files.package import configs_dir
+from centernet.files.environment import configs_dir
 from centernet.files.validation import check_types, to_plain
 from centernet.files.yaml_files import read_yaml
 

@@ -17,8 +17,8 @@ from centernet.evaluation.base import EvaluationBase, figure
 from centernet.evaluation.matching import Outcome
 from centernet.evaluation.page import page_content, percent
 from centernet.evaluation.pictures import FALSE, IGNORED, MISSED, TRUE, draw_outcome
+from centernet.files.environment import package_version
 from centernet.files.formatting import pluralize
-from centernet.files.package import package_version
 
 logger = logging.getLogger("centernet")
 

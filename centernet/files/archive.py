@@ -18,7 +18,7 @@ from pathlib import Path
 
 from centernet.errors import ArchiveError
 from centernet.files.archive_members import Member, members
-from centernet.files.cache import DISK_FULL
+from centernet.files.environment import DISK_FULL
 
 logger = logging.getLogger("centernet")
 

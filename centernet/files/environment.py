@@ -1,4 +1,4 @@
-"""Where fetched and converted files live, and whether the network may be used."""
+"""The package's surroundings: its version, configs and cache folder, and whether the network may be used."""
 
 from __future__ import annotations
 
@@ -7,22 +7,37 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import platformdirs
 
 from centernet.errors import DownloadError
 
-DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""The error numbers of a full disk and of a used-up quota."""
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # error numbers of a full disk or quota
+
+
+@cache
+def package_version() -> str:
+    """Version of the installed package."""
+    try:
+        return version("centernet")
+    except PackageNotFoundError:  # imported from a checkout that was never installed
+        return "0+unknown"
+
+
+def configs_dir() -> Path:
+    """Folder of the configs: inside an installed package, or at the top of a checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
 
 
 def cache_dir() -> Path:
-    """Return the folder for everything that is fetched or converted.
+    """Folder of downloaded and converted files, as an absolute path; it may not exist yet.
 
-    Returns:
-        `$CENTERNET_HOME` if it is set, otherwise the user's cache folder of the platform (on Linux
-        `$XDG_CACHE_HOME/centernet`). Absolute; it need not exist yet.
+    `$CENTERNET_HOME`, or else the user's cache folder of the platform (on Linux `$XDG_CACHE_HOME/centernet`).
     """
     home = os.environ.get("CENTERNET_HOME")
     if home:
@@ -31,22 +46,19 @@ def cache_dir() -> Path:
 
 
 def is_offline() -> bool:
-    """Return whether `CENTERNET_OFFLINE` (`1`, `true`, `yes` or `on`) forbids the network."""
+    """Whether `CENTERNET_OFFLINE` (`1`, `true`, `yes` or `on`) forbids the use of the network."""
     return os.environ.get("CENTERNET_OFFLINE", "").strip().lower() in {"1", "true", "yes", "on"}
 
 
 def ensure_writable(folder: Path) -> None:
-    """Create a folder, and prove that files can be made in it.
-
-    Args:
-        folder: The folder; its missing parents are created as well.
+    """Create a folder with its parents, and check that files can be created in it.
 
     Raises:
         DownloadError: It can't be created or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Permission bits say nothing about read-only file systems or root, so one file is really made.
+        # Permission bits say nothing about read-only file systems or root, so create a file.
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -58,24 +70,20 @@ def ensure_writable(folder: Path) -> None:
 
 @contextmanager
 def storage_errors(target: Path) -> Iterator[None]:
-    """Turn the file system's errors into ours.
-
-    Args:
-        target: The file that is being read or written, named in the message.
+    """Turn errors of the file system into a DownloadError that names the file being read or written.
 
     Raises:
-        DownloadError: The block raised an `OSError`; a `DownloadError` passes as it is.
+        DownloadError: The block raised an `OSError`; a `DownloadError` passes unchanged.
     """
     try:
         yield
     except DownloadError:
         raise
     except OSError as error:
+        advice = "Make the folder usable, or set CENTERNET_HOME to a folder elsewhere."
         if error.errno in DISK_FULL:
             advice = (
-                "What has come so far is kept: free some space and call again to continue, "
+                "The received bytes are kept: free some space and call again to continue, "
                 "or set CENTERNET_HOME to a folder on another disk."
             )
-        else:
-            advice = "Make the folder usable, or set CENTERNET_HOME to a folder elsewhere."
         raise DownloadError(f"{target} can't be stored or read: {error.strerror or error}. {advice}") from error

@@ -17,8 +17,8 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from centernet.errors import ConfigError, SourceError
 from centernet.files.formatting import missing_file
+from centernet.files.web import fetch_image, is_url
 from centernet.images.rgb import rgb_from_array, rgb_from_pil
-from centernet.images.url import fetch_image, is_url
 
 MAX_PIXELS = 178_956_970
 ACCEPTED = "a path, a URL, a PIL image, a uint8 array, bytes or a file opened in binary mode"

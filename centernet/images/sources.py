@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from centernet.errors import ConfigError, SourceError
+from centernet.files.web import is_url
 from centernet.images.reading import Frame, name_of, read_image
-from centernet.images.url import is_url
 
 __all__ = ["Frame", "Source", "kind_of", "open_source", "read_image", "read_images", "read_single_image"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from centernet.errors import ConfigError
-from centernet.files.package import configs_dir
+from centernet.files.environment import configs_dir
 from centernet.files.yaml_files import read_yaml
 from centernet.models.config import ModelConfig
 

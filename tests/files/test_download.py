@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from server import Server, hang_up, raw, status, whole
 
 from centernet.errors import DownloadError
-from centernet.files import https
-from centernet.files import transfer as transfer_module
+from centernet.files import download as download_module
+from centernet.files import web
 from centernet.files.download import download as slow_download
 
 waits: list[float] = []
@@ -161,7 +161,7 @@ def test_endless_truncation_is_given_up_but_kept(server, target):
 
 
 def test_tries_that_bring_much_do_not_use_up_the_retries(server, target, monkeypatch):
-    monkeypatch.setattr(transfer_module, "_REAL_PROGRESS", 1000)
+    monkeypatch.setattr(download_module, "_REAL_PROGRESS", 1000)
     server.script = [whole(upto=n * 1000) for n in range(1, 9)]
     assert download(server.url(), target, retries=1).read_bytes() == server.content
 
@@ -284,7 +284,7 @@ def test_more_bytes_than_expected_are_refused_where_no_length_is_announced(serve
 
 
 def test_an_endless_answer_is_cut_at_the_cap(server, target, monkeypatch):
-    monkeypatch.setattr(transfer_module, "_MAX_BYTES", 50_000)
+    monkeypatch.setattr(download_module, "_MAX_BYTES", 50_000)
     server.script = [raw(200, server.content)]
     with pytest.raises(DownloadError, match="more than the 50,000 bytes"):
         download(server.url(), target)
@@ -347,7 +347,7 @@ def test_a_redirect_to_an_unsafe_address_is_refused(server, target, location):
 def test_a_redirect_from_the_network_to_this_computer_is_refused():
     request = SimpleNamespace(full_url="https://example.com/a")
     with pytest.raises(DownloadError, match="this computer itself"):
-        https._SafeRedirects().redirect_request(request, None, 302, "", {}, "http://127.0.0.1/b")
+        web._CheckedRedirects(web.check_url).redirect_request(request, None, 302, "", {}, "http://127.0.0.1/b")
 
 
 def test_a_redirect_loop_ends(server, target):
@@ -360,7 +360,7 @@ def test_a_redirect_loop_ends(server, target):
 def test_an_untrusted_certificate_is_final_and_says_what_to_set():
     problem = ssl.SSLCertVerificationError(1, "certificate verify failed")
     problem.verify_message = "self-signed certificate"
-    error = https._failure("https://example.com/a", urllib.error.URLError(problem))
+    error = web._connection_error("https://example.com/a", urllib.error.URLError(problem))
     assert isinstance(error, DownloadError)
     assert "self-signed certificate" in str(error)
     assert "SSL_CERT_FILE" in str(error)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from centernet.errors import DownloadError
-from centernet.files.cache import cache_dir, ensure_writable, is_offline, storage_errors
+from centernet.files.environment import cache_dir, ensure_writable, is_offline, storage_errors
 
 
 def test_the_variable_names_the_cache_folder(monkeypatch):

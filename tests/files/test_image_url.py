@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from centernet.errors import SourceError
+from centernet.files.web import fetch_image, is_url
 from centernet.images.reading import read_image
-from centernet.images.url import fetch_image, is_url
 
 
 def png():

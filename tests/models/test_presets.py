@@ -11,7 +11,7 @@ import yaml
 from centernet import list_models, load
 from centernet.checkpoints.descriptions import read_model
 from centernet.errors import ConfigError
-from centernet.files.cache import cache_dir
+from centernet.files.environment import cache_dir
 from centernet.models import presets
 
 PARAMS = Path(__file__).parents[1] / "goldens" / "model_garden" / "params.yaml"

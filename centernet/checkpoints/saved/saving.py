@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from centernet.errors import CheckpointError, ConfigError, DownloadError
-from centernet.files.package import package_version
+from centernet.files.environment import package_version
 from centernet.models.config import ModelConfig
 
 CONFIG = "config.json"

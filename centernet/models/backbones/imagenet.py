@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from centernet.errors import ConfigError, DownloadError
-from centernet.files.cache import is_offline
+from centernet.files.environment import is_offline
 from centernet.models.backbones.build import IMAGENET, InputShape
 
 URL = "https://storage.googleapis.com/tensorflow/keras-applications"
