@@ -14,7 +14,7 @@ from keras import ops
 from small import small_detector
 from small_triplets import small_triplets
 
-from centernet.data.batches.padding import pad_objects
+from centernet.data.batches.fitting import pad_objects
 from centernet.data.keypoints import KeypointTask
 from centernet.models.points.targets import point_targets
 from centernet.models.triplets.targets import triplet_targets

@@ -149,7 +149,7 @@ def test_more_objects_than_there_is_room_for_are_said(caplog: pytest.LogCaptureF
     assert "room for 5 objects" in caplog.text
     batches = Batches(dataset, (4, 4), 3, max_objects=2, shuffle=False)
     assert "1 images have more than 2 objects" in caplog.text
-    assert "the most, 5, has crowded" in caplog.text
+    assert "The maximum is 5, in crowded" in caplog.text
     assert batches[0]["class_ids"].tolist() == [[0, -1], [0, -1], [3, 4]]
 
 
@@ -185,7 +185,7 @@ def test_images_that_can_all_not_be_read_are_one_error(tmp_path: Path) -> None:
     [
         (3, {"batch_size": 4}, "at least 4 images in numbers, one batch. Received: 3. Lower the batch_size"),
         (7, {"batch_size": 4, "shard": (1, 2)}, "at least 4 images on each of 2 hosts"),
-        (0, {"shuffle": False}, "Received: 0. Look at it with `centernet check`"),
+        (0, {"shuffle": False}, "Received: 0. Check it with `centernet check`"),
         (3, {"batch_size": 0}, "batch_size and workers of at least 1"),
         (3, {"workers": 0}, "batch_size and workers of at least 1"),
         (3, {"shard": (2, 2)}, "a shard as"),

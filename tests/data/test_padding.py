@@ -1,11 +1,11 @@
-"""Objects as arrays of one shape."""
+"""Objects padded to arrays of one shape."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from centernet.data.batches.padding import fit_objects, pad_objects
+from centernet.data.batches.fitting import fit_objects, pad_objects
 from centernet.data.sample import Sample
 from centernet.errors import CenterNetError
 

@@ -1,23 +1,29 @@
-"""Fitting images to a canvas on the host: the same pixels as `centernet.ops.resize` gives, as uint8 (NumPy)."""
+"""Images and objects fitted to a canvas on the host (NumPy): the uint8 pixels of `centernet.ops.resize`."""
 
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from centernet.data.sample import Sample
 from centernet.errors import ConfigError
 
 SAMPLINGS = ("legacy", "half_pixel")
-BLOCK = 1 << 16  # values of source rows that are worked on at a time, few enough to stay in a core's cache
+BLOCK = 1 << 16  # values of source rows processed at a time, few enough to stay in a core's cache
+# Field of a batch → shape and type for one object, and padding value.
+_FIELDS: dict[str, tuple[tuple[int, ...], Any, int]] = {
+    "boxes": ((4,), np.float32, 0),
+    "class_ids": ((), np.int32, -1),
+    "ignore": ((), bool, 0),
+    "keypoints": ((0, 3), np.float32, 0),
+}
 
 
 class Positions(NamedTuple):
-    """Where along one axis each pixel of a resized image is read: between two pixels, and at which part of the way.
-
-    `before` and `after` are int64 `(new_size,)`, `weight`, that of `after`, float32 `(new_size,)`.
-    """
+    """The two source pixels of each resized pixel along one axis, int64 `(n,)`, and the weight of `after`, float32."""
 
     before: np.ndarray
     after: np.ndarray
@@ -26,12 +32,7 @@ class Positions(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def fitted_size(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of an image that is scaled to fit a canvas: `centernet.ops.resize.fitted_sizes` of one image.
-
-    Args:
-        size: Height and width of the image in pixels.
-        canvas: Height and width to fit into.
-    """
+    """`centernet.ops.resize.fitted_sizes` for one image: height and width, scaled to fit a canvas."""
     sides = np.asarray(size, np.float32)
     scale = (np.asarray(canvas, np.float32) / sides).min()
     height, width = np.maximum(np.rint(scale * sides), 1).astype(int).tolist()
@@ -40,13 +41,7 @@ def fitted_size(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, in
 
 @functools.lru_cache(maxsize=256)
 def sample_positions(size: int, new_size: int, sampling: str) -> Positions:
-    """As `centernet.ops.resize.sample_positions`, of one image without an offset.
-
-    Args:
-        size: Length of the image along the axis.
-        new_size: Length of the resized image.
-        sampling: `"legacy"` or `"half_pixel"`, see there.
-    """
+    """`centernet.ops.resize.sample_positions` for one axis that is resized from `size` to `new_size` pixels."""
     ratio, target = np.float32(size) / np.float32(new_size), np.arange(new_size, dtype=np.float32)
     if sampling == "legacy":
         position = target * ratio
@@ -59,19 +54,18 @@ def sample_positions(size: int, new_size: int, sampling: str) -> Positions:
 
 
 def resize_into(out: np.ndarray, image: np.ndarray, sampling: str = "legacy") -> None:
-    """Resize an image bilinearly, without antialiasing, to where it is to be.
+    """Resize an image bilinearly, without antialiasing, into an array; values are rounded to the nearest.
 
-    Columns are read from rows that were interpolated before, the other way round than in `centernet.ops.resize`: in
-    float32 it is the same, and it is quicker where pixels of a row lie side by side. Values are rounded to the
-    nearest.
+    Rows are interpolated before columns, the reverse of `centernet.ops.resize`: the same in float32, and faster where
+    pixels of a row are contiguous.
 
     Args:
-        out: uint8 `(height, width, 3)`, which is filled; its rows may lie apart, as in a part of a canvas.
+        out: uint8 `(height, width, 3)` to fill, such as a part of a canvas.
         image: uint8 RGB `(height, width, 3)` of any size.
         sampling: `"legacy"` or `"half_pixel"`, see `centernet.ops.resize.sample_positions`.
 
     Raises:
-        ConfigError: If the sampling is neither.
+        ConfigError: If the sampling is unknown.
     """
     if sampling not in SAMPLINGS:
         raise ConfigError(f"Expected a sampling of {SAMPLINGS}. Received: sampling={sampling!r}")
@@ -89,19 +83,19 @@ def resize_into(out: np.ndarray, image: np.ndarray, sampling: str = "legacy") ->
 
 
 def _every(index: np.ndarray) -> slice:
-    """The slice that reads pixels at equal distances."""
+    """Equally spaced indices as a slice."""
     first, last = int(index[0]), int(index[-1])
     return slice(first, last + 1, (last - first) // max(len(index) - 1, 1) or 1)
 
 
 def _pick(out: np.ndarray, image: np.ndarray, rows: slice, columns: slice) -> None:
-    """Every second pixel, say; channel by channel it is four times quicker."""
+    """Copy pixels, such as every second one; four times faster channel by channel."""
     for channel in range(3):
         out[..., channel] = image[rows, columns, channel]
 
 
 def _average(out: np.ndarray, image: np.ndarray, rows: Positions, columns: Positions) -> None:
-    """Means of four pixels, rounded to the nearest; in integers, five times quicker than `_interpolate`."""
+    """Mean of four pixels, rounded to the nearest; five times faster in integers than `_interpolate`."""
     lines = np.add(image[_every(rows.before)], image[_every(rows.after)], dtype=np.uint16)
     before, after = _every(columns.before), _every(columns.after)
     for channel in range(3):
@@ -118,9 +112,9 @@ def _interpolate(out: np.ndarray, image: np.ndarray, rows: Positions, columns: P
     for first in range(0, len(out), count):
         part = slice(first, first + count)
         lines = _between(flat[rows.before[part]], flat[rows.after[part]], rows.weight[part, None])
-        # The indices are in range: "clip" only spares the check.
+        # The indices are in range: "clip" only skips the check.
         values = _between(lines.take(before, 1, mode="clip"), lines.take(after, 1, mode="clip"), weight)
-        values += 0.5  # to the nearest, as the conversion rounds down
+        values += 0.5  # the conversion rounds down
         out[part] = values.reshape(-1, *out.shape[1:])
 
 
@@ -131,3 +125,60 @@ def _between(low: np.ndarray, high: np.ndarray, weight: np.ndarray) -> np.ndarra
     high *= weight
     high += low
     return high
+
+
+def fit_objects(sample: Sample, factor: tuple[float, float], max_objects: int) -> dict[str, np.ndarray]:
+    """Objects of an image in pixels of a canvas.
+
+    Args:
+        sample: The image.
+        factor: Pixels of the canvas per pixel of the image, along `y x`.
+        max_objects: Maximum number; the largest objects are kept, ignored ones last.
+
+    Returns:
+        `boxes`, `class_ids`, `ignore`, and `keypoints` if it has them, as in `Sample`.
+    """
+    scale = np.array(factor[::-1], np.float32)
+    fields = {"boxes": sample.boxes * np.tile(scale, 2), "class_ids": sample.class_ids, "ignore": sample.ignore}
+    if sample.keypoints is not None:
+        fields["keypoints"] = sample.keypoints * np.append(scale, np.float32(1))
+    if len(sample.boxes) <= max_objects:
+        return fields
+    kept = np.sort(np.lexsort((-sample.areas, sample.ignore))[:max_objects])
+    return {name: values[kept] for name, values in fields.items()}
+
+
+def pad_objects(max_objects: int, **fields: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Objects of several images as one batch.
+
+    Args:
+        max_objects: Maximum number of objects per image.
+        **fields: For each image `boxes` `(n, 4)`, `class_ids` `(n,)`, `ignore` `(n,)` or `keypoints` `(n, k, 3)` with
+            the same `k`.
+
+    Returns:
+        The given fields: `boxes` float32 `(batch, max_objects, 4)`, `class_ids` int32 `(batch, max_objects)`, `ignore`
+        bool `(batch, max_objects)`, `keypoints` float32 `(batch, max_objects, k, 3)`. Padding has class id -1 and
+        zeros elsewhere.
+
+    Raises:
+        ConfigError: If an image has too many objects, or its fields differ in length.
+    """
+    for image, counts in enumerate(zip(*(map(len, values) for values in fields.values()), strict=True)):
+        if len(set(counts)) > 1 or counts[0] > max_objects:
+            received = ", ".join(f"{count} {name}" for name, count in zip(fields, counts, strict=True))
+            raise ConfigError(
+                f"Expected at most {max_objects} objects per image and fields of equal length. Received: {received} in "
+                f"image {image} of the batch. Raise max_objects, or leave out objects."
+            )
+    return {name: _pad(name, values, max_objects) for name, values in fields.items()}
+
+
+def _pad(name: str, values: Sequence[Any], count: int) -> np.ndarray:
+    shape, dtype, fill = _FIELDS[name]
+    arrays = [np.asarray(value, dtype) for value in values]
+    shape = next((array.shape[1:] for array in arrays if len(array)), shape)
+    padded = np.full((len(arrays), count, *shape), fill, dtype)
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = array.reshape(-1, *shape)
+    return padded

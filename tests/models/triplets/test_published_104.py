@@ -19,7 +19,7 @@ from published_triplets import check_report, image_of_chains, loaded
 
 from centernet.checkpoints.pytorch.loading import triplet_source
 from centernet.checkpoints.pytorch.names import layer_source
-from centernet.data.batches.padding import pad_objects
+from centernet.data.batches.fitting import pad_objects
 from centernet.models.test_time import TestTime
 from centernet.models.triplets import passes
 from centernet.models.triplets.decode import decode_pairs

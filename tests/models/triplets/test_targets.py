@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from centernet.data.batches.padding import pad_objects
+from centernet.data.batches.fitting import pad_objects
 from centernet.errors import CenterNetError
 from centernet.models.triplets.settings import TargetSettings
 from centernet.models.triplets.targets import triplet_targets
