@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
+from centernet.data.keypoints import KeypointTask
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError, SourceError
 
@@ -65,3 +67,33 @@ class TestDataset:
     def test_one_id_a_class(self):
         with pytest.raises(ConfigError, match=r"one dataset id per class \(2\)"):
             Dataset([], ["a", "b"], [1])
+
+
+class TestRepr:
+    def test_a_dataset_says_what_it_is_and_prints_no_arrays(self, dataset):
+        assert repr(dataset) == "Dataset(10 images, 10 objects, classes=('a', 'b'), name='dataset')"
+        task = KeypointTask("fingers", ("a", "b", "c", "d"))
+        hands = Dataset([sample(1)], ["fingers"], keypoints=task, name="hands (train)")
+        assert repr(hands) == "Dataset(1 image, 1 object, classes=('fingers',), keypoints=4, split='train')"
+        assert repr(hands[[]]).startswith("Dataset(0 images, 0 objects, ")
+
+    def test_many_classes_are_shortened(self):
+        found = repr(Dataset([], [f"class_{number}" for number in range(80)]))
+        assert "'class_7') and 72 more" in found
+        assert "class_8" not in found
+
+    def test_a_sample(self, tmp_path):
+        assert repr(sample(3, 2)) == "Sample(3, 2 objects, source='ndarray', size=None)"
+        path = tmp_path / "a.jpg"
+        posed = Sample(path, [[0, 0, 2, 3]], [0], "a", keypoints=[[1, 2, 2, 3, 4, 0]], size=(4, 6))
+        assert repr(posed) == f"Sample('a', 1 object, keypoints=2, source='{path}', size=(4, 6))"
+
+    def test_a_check_report(self, dataset):
+        found = repr(dataset.check())
+        assert found == "CheckReport('dataset', 0 problems, 1 note, input_size=(512, 512), verdict='fine')"
+
+    def test_batches(self, dataset):
+        found = repr(Batches(dataset, (4, 6), 3))
+        assert found == (
+            "Batches('dataset', 3 per epoch, batch_size=3, canvas=(4, 6), max_objects=1, start=(0, 0), shuffle=True)"
+        )

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from centernet.data import synthetic
-from centernet.data.outlines import FIGURE, FIGURE_KEYPOINTS, SHAPES, outline
-from centernet.data.synthetic import FINENESS, shapes
+from centernet.data.synthetic import FIGURE, FIGURE_KEYPOINTS, FINENESS, SHAPES, outline, shapes
 from centernet.errors import CenterNetError
 
 
