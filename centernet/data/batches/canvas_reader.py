@@ -61,13 +61,13 @@ class CanvasReader:
         self.__dict__.update(state)
         self._lock = threading.Lock()
 
-    def read(self, out: np.ndarray, order: np.ndarray, place: int) -> Placed:
+    def read(self, out: np.ndarray, place: int, order: np.ndarray) -> Placed:
         """Read an image onto a canvas; if it can't be read, one from half an epoch later replaces it.
 
         Args:
             out: The canvas, uint8 `(height, width, 3)`, zeros.
-            order: Indices of the images of an epoch in their order.
-            place: Place of the image in `order`.
+            place: Place of the image in the epoch.
+            order: Indices of the images of the epoch in their order.
 
         Returns:
             The image on the canvas.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import logging
 import os
 import threading
@@ -253,8 +252,8 @@ class Batches(keras.utils.PyDataset):
         order = self._orders[epoch]
         places = range(len(order))[step * self.batch_size :][: self.batch_size]
         images = np.zeros((len(places), *self.canvas, 3), np.uint8)
-        read = functools.partial(self._pool.submit, self._reader.read)
-        return images, [read(image, order, place) for image, place in zip(images, places, strict=True)]
+        read = self._reader.read
+        return images, [self._pool.submit(read, *row, order) for row in zip(images, places, strict=True)]
 
     def _objects(self, placed: list[Placed]) -> dict[str, np.ndarray]:
         """The objects of a batch."""
