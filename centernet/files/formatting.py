@@ -10,7 +10,7 @@ import numpy as np
 
 
 def shortest_number(value: float | np.floating) -> int | float:
-    """The number with the fewest digits that is the same in float32, whole if it is.
+    """Return the number with the fewest digits that equals a value in float32; an int if it is whole.
 
     >>> shortest_number(np.float32(388.66)), shortest_number(7.0)
     (388.66, 7)
@@ -19,13 +19,18 @@ def shortest_number(value: float | np.floating) -> int | float:
     return int(number) if number.is_integer() and abs(number) < 1e9 else number
 
 
-def pluralize(number: int, name: str) -> str:
-    """A number and what it counts."""
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
+def pluralize(count: int, noun: str) -> str:
+    """Return a count and its noun.
+
+    >>> pluralize(1, "image"), pluralize(1200, "class")
+    ('1 image', '1,200 classes')
+    """
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def missing_file(path: Path) -> str:
-    """Says that a file is missing, and which files near it have a similar name."""
+    """Describe a missing file, and suggest files of the same folder with a similar name."""
     folder = path.parent
     if not os.path.isdir(folder):
         return f"no such file, nor its folder {folder}. Check the path."

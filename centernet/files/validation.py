@@ -1,4 +1,4 @@
-"""Dataclasses from plain data: an unknown key, or a value of another kind than annotated, is a clear error."""
+"""Dataclasses from plain data, with clear errors for unknown keys, missing keys and values of the wrong type."""
 
 from __future__ import annotations
 
@@ -14,34 +14,33 @@ from typing import Any, Literal, Union
 
 from centernet.errors import ConfigError
 
-WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", NoneType: "nothing"}
+_TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "None"}
 
 
 def dataclass_from(kind: Any, data: Any, where: str) -> Any:
-    """Build a dataclass from a mapping.
+    """Build a dataclass from a mapping of its fields.
 
     Args:
         kind: The dataclass.
         data: Field → value.
-        where: What to call the mapping in errors.
+        where: Name of the mapping in errors.
 
     Returns:
         The instance.
 
     Raises:
-        ConfigError: If it is no mapping, has a key that is no field (the message has the nearest one), lacks one,
-            or the dataclass refuses a value.
+        ConfigError: `data` is not a mapping, has an unknown key (the message suggests the nearest field) or lacks a
+            required one, or the dataclass refuses a value.
     """
     if not isinstance(data, Mapping):
         raise ConfigError(f"Expected keys and values in {where}. Received: {data!r}")
-    fields = dataclasses.fields(kind)
-    known = [field.name for field in fields]
+    fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in data:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"Unknown key {key!r} in {where}.{hint} Valid keys: {', '.join(known)}.")
-    missing = [field.name for field in fields if field.name not in data and _is_required(field)]
+            raise ConfigError(f"Unknown key {key!r} in {where}.{hint} Valid keys: {', '.join(fields)}.")
+    missing = [name for name, field in fields.items() if name not in data and _is_required(field)]
     if missing:
         raise ConfigError(f"Expected {', '.join(missing)} in {where}. Received only: {', '.join(data) or 'nothing'}")
     try:
@@ -51,34 +50,34 @@ def dataclass_from(kind: Any, data: Any, where: str) -> Any:
 
 
 def check_types(instance: Any) -> None:
-    """Check that the values of a dataclass are what its annotations say.
+    """Check the fields of a dataclass against their annotations.
 
-    Lists pass for tuples, whole numbers for numbers, NumPy's numbers for Python's.
+    Lists are accepted for tuples, whole numbers for numbers, NumPy's numbers for Python's.
 
     Raises:
-        ConfigError: If one is not.
+        ConfigError: A value has another type, or is NaN or infinite.
     """
-    kind: Any = type(instance)
-    for name, hint in _hints(kind).items():
+    for name, hint in _type_hints(type(instance)).items():
         value = getattr(instance, name)
-        if not _fits(value, hint):
-            raise ConfigError(f"Expected {name} to be {_words(hint)}. Received: {value!r}")
+        if not _matches(value, hint):
+            raise ConfigError(f"Expected {name} to be {_describe(hint)}. Received: {value!r}")
 
 
 def check_non_negative(instance: Any) -> None:
-    """Check that all values of a dataclass are numbers of at least 0; see `check_types`.
+    """Check that all fields of a dataclass are numbers of at least 0.
 
     Raises:
-        ConfigError: If one is not.
+        ConfigError: One is not.
     """
     check_types(instance)
-    for name in (field.name for field in dataclasses.fields(instance)):
-        if getattr(instance, name) < 0:
-            raise ConfigError(f"Expected {name} of at least 0. Received: {getattr(instance, name)!r}")
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        if value < 0:
+            raise ConfigError(f"Expected {field.name} of at least 0. Received: {value!r}")
 
 
 def to_plain(value: Any) -> Any:
-    """The same value as JSON has it: dicts, lists, Python's own numbers."""
+    """Convert a value to JSON's types: dicts, lists, Python's own numbers."""
     if isinstance(value, Mapping):
         return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -87,7 +86,7 @@ def to_plain(value: Any) -> Any:
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
+def _type_hints(kind: Any) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
@@ -95,21 +94,21 @@ def _is_required(field: Any) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _matches(value: Any, hint: Any) -> bool:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return True
     if origin in (Union, UnionType):
-        return any(_fits(value, choice) for choice in args)
+        return any(_matches(value, choice) for choice in args)
     if origin is Literal:
         return isinstance(value, str) and value in args
     if origin is tuple:
-        return _is_list(value) and _items_fit(list(value), args)
+        return _is_list(value) and _items_match(list(value), args)
     if origin is not None:  # Mapping[key, value]
-        return isinstance(value, Mapping) and all(_fits(k, args[0]) and _fits(v, args[1]) for k, v in value.items())
+        return isinstance(value, Mapping) and _items_match([*value.items()], (tuple[args], ...))
     if hint in (int, float):
-        number = isinstance(value, Integral if hint is int else Real) and not isinstance(value, bool)
-        return number and math.isfinite(value)
+        is_number = isinstance(value, Integral if hint is int else Real) and not isinstance(value, bool)
+        return is_number and math.isfinite(value)
     return isinstance(value, hint)
 
 
@@ -117,19 +116,19 @@ def _is_list(value: Any) -> bool:
     return (isinstance(value, Sequence) and not isinstance(value, str | bytes)) or getattr(value, "ndim", 0) > 0
 
 
-def _items_fit(values: list[Any], hints: tuple[Any, ...]) -> bool:
+def _items_match(values: list[Any], hints: tuple[Any, ...]) -> bool:
     if hints[-1] is ...:
-        return all(_fits(value, hints[0]) for value in values)
-    return len(values) == len(hints) and all(map(_fits, values, hints))
+        return all(_matches(value, hints[0]) for value in values)
+    return len(values) == len(hints) and all(map(_matches, values, hints))
 
 
-def _words(hint: Any) -> str:
+def _describe(hint: Any) -> str:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, UnionType):
-        return " or ".join(map(_words, args))
+        return " or ".join(map(_describe, args))
     if origin is Literal:
         return f"one of {', '.join(map(repr, args))}"
     if origin is tuple:
         count = "a list" if args[-1] is ... else f"a list of {len(args)}"
-        return f"{count}, each {_words(args[0])}"
-    return WORDS.get(hint, "keys and values")
+        return f"{count}, each {_describe(args[0])}"
+    return _TYPE_NAMES.get(hint, "keys and values")

@@ -1,4 +1,4 @@
-"""Reading YAML files, safely: plain data and nothing else."""
+"""YAML files, read safely: plain data only, nothing is executed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import yaml
 from centernet.errors import ConfigError
 from centernet.files.formatting import missing_file
 
-# ValueError: bytes that are no text, and values such as the date 2021-13-45.
+# ValueError: undecodable bytes, and values such as the date 2021-13-45.
 YAML_ERRORS = (yaml.YAMLError, ValueError, RecursionError)
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads plain data only, and tuples (which Model Garden's trainer writes) as lists."""
+    """Reads plain data, and tuples (written by Model Garden's trainer) as lists."""
 
 
 def _read_tuple(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
@@ -24,26 +24,20 @@ def _read_tuple(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
 
 
 _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _read_tuple)
-# YAML 1.1 takes 1e-3, which has no point, for a text.
+# YAML 1.1 reads 1e-3, which has no point, as text.
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
 
 
 def parse_yaml(text: str) -> Any:
-    """The content of a YAML text; one of `YAML_ERRORS` if it is none."""
+    """Parse YAML text; raises one of `YAML_ERRORS` if it is invalid."""
     return yaml.load(text, Loader=_Loader)
 
 
 def read_yaml(path: Path | str) -> Any:
-    """Read a YAML file, plain or as Model Garden writes it (`!!python/tuple`); nothing in it is executed.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its content.
+    """Read a YAML file, plain or with the `!!python/tuple` of Model Garden.
 
     Raises:
-        ConfigError: If the file is missing, can't be read or is no YAML.
+        ConfigError: The file is missing or can't be read, or its YAML is invalid.
     """
     try:
         return parse_yaml(Path(path).read_text(encoding="utf-8"))
