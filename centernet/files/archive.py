@@ -1,4 +1,4 @@
-"""Unpacking archives that nobody vouches for: regular files and folders inside the target, nothing else."""
+"""Untrusted archives: only regular files and folders inside the target are unpacked, within caps of size and number."""
 
 from __future__ import annotations
 
@@ -8,121 +8,177 @@ import lzma
 import os
 import secrets
 import shutil
+import stat
 import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, NamedTuple, cast
 
 from centernet.errors import ArchiveError
-from centernet.files.archive_members import Member, members
 from centernet.files.environment import DISK_FULL
 
 logger = logging.getLogger("centernet")
 
 _CHUNK = 1 << 20
 _MAX_NAME_BYTES = 1024
-_MAX_PART_BYTES = 255  # of a name between two slashes; the limit of the common file systems
-# Not separators everywhere, but on some systems: a name with them means different files on different ones.
+_MAX_PART_BYTES = 255  # between two slashes; the limit of the common file systems
+_MAX_HEADER_BYTES = 64 << 10  # of one tar member, its extended headers included
+_MAX_PADDING_BYTES = 1 << 20  # after the end marker; tar fills its last record with zeros
+# Separators on some systems only, where such a name would address another file.
 _NOT_PORTABLE = '\\ : " * ? < > |'
-_ADVICE = "Use the archive as it was published, or unpack it yourself and pass the folder."
+_TAR_KINDS = {
+    **dict.fromkeys((tarfile.REGTYPE, tarfile.AREGTYPE), "file"),
+    **dict.fromkeys((tarfile.CHRTYPE, tarfile.BLKTYPE), "device"),
+    tarfile.DIRTYPE: "folder",
+    tarfile.SYMTYPE: "symbolic link",
+    tarfile.LNKTYPE: "hard link",
+    tarfile.FIFOTYPE: "fifo",
+}
+# A second check of names, available from Python 3.11.4 on.
+_DATA_FILTER = getattr(tarfile, "data_filter", None)
 _DAMAGE = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    ValueError,  # unreadable numbers and names
-    RuntimeError,  # an unknown compression
+    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(ValueError, RuntimeError),  # unreadable numbers and names; an unknown compression
 )
 
 
-def extract(archive: Path, target: Path, *, max_bytes: int = 8 << 30, max_members: int = 10_000) -> Path:
-    """Unpack a `.tar`, `.tar.gz` or `.zip`, told apart by their first bytes.
+class Member(NamedTuple):
+    """One entry of an archive; nothing in its header is trusted.
 
-    Everything is unpacked beside the target and renamed, so the target appears whole or not at all. A target
-    that already holds something is therefore returned as it is: name it after what the archive contains.
+    Attributes:
+        name: Path as the archive spells it.
+        kind: `file`, `folder` or the name of another kind of entry.
+        size: Length in bytes according to the header.
+        read: Returns the next bytes, at most the given number, and none at the end. Valid until the next entry
+            is read.
+    """
+
+    name: str
+    kind: str
+    size: int
+    read: Callable[[int], bytes]
+
+
+def extract(archive: Path, target: Path, *, max_bytes: int = 8 << 30, max_members: int = 10_000) -> Path:
+    """Unpack a `.tar`, `.tar.gz` or `.zip`, recognized by its first bytes.
+
+    The archive is unpacked beside the target and renamed, so that the target appears complete or not at all. A
+    target that is not empty is returned unchanged: name it after the content of the archive.
 
     Args:
         archive: The archive.
-        target: The folder to create. It will hold the archive's members under their own names.
-        max_bytes: The cap on the sum of the unpacked files, counted while they are written.
-        max_members: The cap on the number of entries.
+        target: Folder to create; the archive's members keep their names in it.
+        max_bytes: Maximum sum of the unpacked files, counted while they are written.
+        max_members: Maximum number of entries.
 
     Returns:
         `target`.
 
     Raises:
-        ArchiveError: The archive is damaged, too large, or has an entry that is no regular file or folder
-            inside the target, or the file system refused. Nothing is left behind.
+        ArchiveError: The archive is damaged, too large or has an entry that is not a regular file or folder
+            inside the target, or the file system refuses. Nothing is left behind.
     """
     unpacked = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
-    names: dict[str, tuple[str, bool]] = {}
+    extraction = _Extraction(archive, max_bytes, max_members)
     try:
-        with _archive_errors(archive, names):
+        with extraction.errors():
             if _is_filled(target):
                 return target
             unpacked.mkdir(parents=True)
-            _unpack(archive, unpacked, names, max_bytes, max_members)
-            _put_in_place(unpacked, target)
+            extraction.run(unpacked)
+            _move_into_place(unpacked, target)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
     return target
 
 
+class _Extraction:
+    """The extraction of one archive; arguments as in `extract`."""
+
+    def __init__(self, archive: Path, max_bytes: int, max_members: int) -> None:
+        self.archive, self.max_bytes, self.max_members = archive, max_bytes, max_members
+        self.left = max_bytes
+        # Comparable name → name as the archive spells it, and whether it is a folder.
+        self.names: dict[str, tuple[str, bool]] = {}
+
+    def run(self, folder: Path) -> None:
+        for count, member in enumerate(members(self.archive, folder), start=1):
+            if count > self.max_members:
+                raise self._refusal(member, f"comes after {self.max_members:,} others, the maximum")
+            path = folder.joinpath(*self._checked_parts(member))
+            if member.kind == "folder":
+                path.mkdir(parents=True, exist_ok=True)
+                continue
+            self._check_size(member, member.size)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._write(member, path)
+
+    def _write(self, member: Member, path: Path) -> None:
+        written = 0
+        with path.open("xb") as file:
+            while chunk := member.read(_CHUNK):
+                written += len(chunk)
+                self._check_size(member, written)
+                file.write(chunk)
+        if written != member.size:
+            raise self._refusal(member, f"has {written:,} bytes, its header says {member.size:,}")
+        self.left -= written
+
+    def _checked_parts(self, member: Member) -> list[str]:
+        """Return the parts of a member's path after checking that it is a new file, or a folder, in the target."""
+        if member.kind not in ("file", "folder"):
+            raise self._refusal(member, f"is a {member.kind}; only regular files and folders are accepted")
+        parts = [part for part in member.name.split("/") if part not in ("", ".")]
+        problem = _name_problem(member.name, parts)
+        if problem is None and not parts and member.kind == "file":
+            problem = "has no name"
+        if problem:
+            raise self._refusal(member, problem)
+        for depth in range(1, len(parts) + 1):
+            entry = ("/".join(parts[:depth]), depth < len(parts) or member.kind == "folder")
+            # macOS and Windows treat names that differ in case or Unicode form as one file.
+            known = self.names.setdefault(unicodedata.normalize("NFC", entry[0]).casefold(), entry)
+            if known is not entry and not (known == entry and entry[1]):
+                raise self._refusal(member, f"would be the same file as {known[0]!r}")
+        return parts
+
+    def _check_size(self, member: Member, size: int) -> None:
+        if size > self.left:
+            raise self._refusal(member, f"brings the unpacked size above {self.max_bytes:,} bytes, the maximum")
+
+    def _refusal(self, member: Member, what: str) -> ArchiveError:
+        return ArchiveError(
+            f"{self.archive} is refused: its entry {member.name[:200]!r} {what}. "
+            "Use the archive as it was published, or unpack it yourself and pass the folder."
+        )
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn the errors of `tarfile`, `zipfile`, `gzip` and the file system into an ArchiveError."""
+        try:
+            yield
+        except ArchiveError:
+            raise
+        except _DAMAGE as error:
+            last = f" (the last entry begun was {next(reversed(self.names.values()))[0]!r})" if self.names else ""
+            raise ArchiveError(
+                f"{self.archive} can't be unpacked: {error}{last}. Expected an undamaged .tar, .tar.gz or .zip: "
+                "delete this file and fetch it again."
+            ) from error
+        except OSError as error:
+            reason = "The disk is full" if error.errno in DISK_FULL else error.strerror or str(error)
+            raise ArchiveError(
+                f"{self.archive} can't be unpacked: {reason} ({error.filename or 'while writing'}). Free some space or "
+                "make the folder writable, or set CENTERNET_HOME to a folder elsewhere."
+            ) from error
+
+
 def _is_filled(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
-
-
-def _unpack(archive: Path, folder: Path, names: dict[str, tuple[str, bool]], max_bytes: int, max_members: int) -> None:
-    left = max_bytes
-    for count, member in enumerate(members(archive, folder), start=1):
-        if count > max_members:
-            raise _refusal(archive, member, f"comes after {max_members:,} others, the most that is accepted")
-        path = folder.joinpath(*_checked_parts(archive, member, names))
-        if member.kind == "folder":
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        if member.size > left:
-            raise _too_large(archive, member, max_bytes)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        left -= _write(archive, member, path, left, max_bytes)
-
-
-def _write(archive: Path, member: Member, path: Path, left: int, max_bytes: int) -> int:
-    """Write one file and return its length in bytes."""
-    written = 0
-    with path.open("xb") as file:
-        while chunk := member.read(_CHUNK):
-            written += len(chunk)
-            if written > left:
-                raise _too_large(archive, member, max_bytes)
-            file.write(chunk)
-    if written != member.size:
-        raise _refusal(archive, member, f"has {written:,} bytes, its header says {member.size:,}")
-    return written
-
-
-def _checked_parts(archive: Path, member: Member, names: dict[str, tuple[str, bool]]) -> list[str]:
-    """Return the parts of a member's path, if it is a new file or a folder inside the target."""
-    if member.kind not in ("file", "folder"):
-        raise _refusal(archive, member, f"is a {member.kind}; only regular files and folders are accepted")
-    parts = [part for part in member.name.split("/") if part not in ("", ".")]
-    problem = _name_problem(member.name, parts)
-    if problem is None and not parts and member.kind == "file":
-        problem = "has no name"
-    if problem:
-        raise _refusal(archive, member, problem)
-    for depth in range(1, len(parts) + 1):
-        entry = ("/".join(parts[:depth]), depth < len(parts) or member.kind == "folder")
-        # Equal but for case or the spelling of accents is the same file on macOS and Windows.
-        known = names.setdefault(unicodedata.normalize("NFC", entry[0]).casefold(), entry)
-        if known is not entry and not (known == entry and entry[1]):
-            raise _refusal(archive, member, f"would be the same file as {known[0]!r}")
-    return parts
 
 
 def _name_problem(name: str, parts: list[str]) -> str | None:
@@ -136,41 +192,117 @@ def _name_problem(name: str, parts: list[str]) -> str | None:
     return None
 
 
-def _put_in_place(unpacked: Path, target: Path) -> None:
+def _move_into_place(unpacked: Path, target: Path) -> None:
     with suppress(OSError):
-        target.rmdir()  # an empty folder may give way
+        target.rmdir()  # an empty folder is replaced
     try:
         os.replace(unpacked, target)
     except OSError:
         if not _is_filled(target):
             raise
-        logger.info("Another process has unpacked %s meanwhile", target)
+        logger.info("Another process has unpacked %s in the meantime", target)
 
 
-def _refusal(archive: Path, member: Member, what: str) -> ArchiveError:
-    return ArchiveError(f"{archive} is refused: its entry {member.name[:200]!r} {what}. {_ADVICE}")
+def members(archive: Path, folder: Path) -> Iterator[Member]:
+    """Yield the entries of a tar, gzipped tar or zip in order; after the last, the archive is checked to its end.
+
+    Args:
+        archive: The archive.
+        folder: Where the entries will be written, for `tarfile`'s own check of names.
+
+    Raises:
+        tarfile.TarError: The bytes are damaged; `zipfile`, `gzip` and `zlib` raise their own.
+    """
+    with archive.open("rb") as file:
+        head = file.read(4)
+        file.seek(0)
+        if head in (b"PK\x03\x04", b"PK\x05\x06"):
+            yield from _zip_members(file)
+        elif head.startswith(b"\x1f\x8b"):
+            with gzip.open(file) as unpacked:
+                yield from _tar_members(cast(IO[bytes], unpacked), folder)
+        else:
+            yield from _tar_members(file, folder)
 
 
-def _too_large(archive: Path, member: Member, max_bytes: int) -> ArchiveError:
-    return _refusal(archive, member, f"brings the unpacked size above {max_bytes:,} bytes, the most accepted")
+class _ForwardReader:
+    """The file interface that `tarfile` needs, forward only and limited to an allowance of bytes.
+
+    A header may claim any length for what follows it, which `tarfile` reads into memory at once.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._position = 0
+        self.allowance = _MAX_HEADER_BYTES
+        self.last = b""
+
+    def read(self, size: int) -> bytes:
+        if size < 0:
+            raise tarfile.ReadError("a header points backwards")
+        self.last = self._stream.read(min(size, self.allowance + 1))
+        if len(self.last) > self.allowance:
+            raise tarfile.ReadError(f"a header is longer than {_MAX_HEADER_BYTES:,} bytes, or junk follows the end")
+        self.allowance -= len(self.last)
+        self._position += len(self.last)
+        return self.last
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> int:
+        self.read(position - self._position)
+        return self._position
 
 
-@contextmanager
-def _archive_errors(archive: Path, names: dict[str, tuple[str, bool]]) -> Iterator[None]:
-    """Turn what `tarfile`, `zipfile`, `gzip` and the file system raise into ours."""
-    try:
-        yield
-    except ArchiveError:
-        raise
-    except _DAMAGE as error:
-        last = f" (the last entry begun was {next(reversed(names.values()))[0]!r})" if names else ""
-        raise ArchiveError(
-            f"{archive} can't be unpacked: {error}{last}. Expected an undamaged .tar, .tar.gz or .zip: "
-            "delete this file and fetch it again."
-        ) from error
-    except OSError as error:
-        full = "The disk is full" if error.errno in DISK_FULL else error.strerror or str(error)
-        raise ArchiveError(
-            f"{archive} can't be unpacked: {full} ({error.filename or 'while writing'}). Free some space or "
-            "mend the folder, or set CENTERNET_HOME to a folder elsewhere."
-        ) from error
+def _tar_members(stream: IO[bytes], folder: Path) -> Iterator[Member]:
+    reader = _ForwardReader(stream)
+    with tarfile.open(fileobj=cast(IO[bytes], reader), mode="r:") as tar:
+        while (info := tar.next()) is not None:
+            kind: str = "sparse file" if info.issparse() else _TAR_KINDS.get(info.type, "special file")
+            if kind in ("file", "folder") and _DATA_FILTER:
+                _DATA_FILTER(info, str(folder))
+            reader.allowance = max(info.size, 0)
+            yield Member(info.name, kind, info.size, _tar_content(reader, info))
+            reader.allowance = _MAX_HEADER_BYTES
+    # `tarfile` takes a damaged header, or the end of a truncated file, for the end of the archive.
+    if reader.last != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("it ends without the end marker")
+    reader.allowance = _MAX_PADDING_BYTES
+    while reader.read(tarfile.RECORDSIZE):  # to the end of gzip, which holds its checksum
+        pass
+
+
+def _tar_content(reader: _ForwardReader, info: tarfile.TarInfo) -> Callable[[int], bytes]:
+    end = info.offset_data + info.size
+
+    def read(max_bytes: int) -> bytes:
+        wanted = min(max_bytes, end - reader.tell())
+        data = reader.read(wanted) if wanted > 0 else b""
+        if wanted > 0 and not data:
+            raise tarfile.ReadError(f"it ends within {info.name}")
+        return data
+
+    return read
+
+
+def _zip_members(file: IO[bytes]) -> Iterator[Member]:
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            kind = _zip_kind(info)
+            if kind != "file":
+                yield Member(info.orig_filename, kind, 0, lambda max_bytes: b"")
+                continue
+            with archive.open(info) as content:
+                yield Member(info.orig_filename, kind, info.file_size, content.read)
+
+
+def _zip_kind(info: zipfile.ZipInfo) -> str:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if info.flag_bits & 1:
+        return "password-protected file"
+    if info.is_dir() and kind in (0, stat.S_IFDIR):
+        return "folder"
+    if kind in (0, stat.S_IFREG) and not info.is_dir():
+        return "file"
+    return "symbolic link" if kind == stat.S_IFLNK else "special file"

@@ -1,8 +1,9 @@
-"""The text form of protocol buffers, read without their definitions: names, braces and values."""
+"""Text format of protocol buffers, parsed without their definitions."""
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,53 +11,53 @@ from centernet.errors import ConfigError
 
 Message = dict[str, Any]
 
-MAX_DEPTH = 100  # of messages in messages, as protocol buffers themselves allow
+MAX_DEPTH = 100  # nested messages; the limit of protocol buffers themselves
 _TOKEN = re.compile(
     r"""\s+|\#[^\n]*|(?P<brace>[{}<>\[\],;])|(?P<colon>:)|
     (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(?P<word>[^\s{}<>\[\],;:\#"']+)""",
     re.VERBOSE,
 )
 _CLOSING = {"{": "}", "<": ">"}
-_NO_NAMES = frozenset("{}<>[]:")
+_BRACES = frozenset("{}<>[]:")
+_SEPARATORS = (",", ";")
 
 
 def parse_text_proto(text: str, where: str) -> Message:
-    """Parse the text form of a protocol buffer.
+    """Parse the text format of a protocol buffer.
 
     Args:
         text: The text.
-        where: What to call it in errors.
+        where: Name of the text in errors.
 
     Returns:
-        Field → string value, dict of a message, or list of these where a field is repeated.
+        Field → string, dict of a message, or a list of these where the field is repeated.
 
     Raises:
-        ConfigError: If braces or values don't match.
+        ConfigError: Braces or values don't match.
     """
     return _Parser(text, where).message(closing=None, depth=0)
 
 
 class _Parser:
-    """Takes tokens one by one, and can look at the next."""
+    """Consumes the tokens of a text from the left."""
 
     def __init__(self, text: str, where: str) -> None:
         self._where = where
-        self._tokens = _tokens(text, where)
-        self._next = next(self._tokens, None)
+        self._tokens = deque(_tokens(text, where))
 
     def message(self, closing: str | None, depth: int) -> Message:
         if depth > MAX_DEPTH:
-            raise self._error(f"at most {MAX_DEPTH} messages in each other", "more")
+            raise self._error(f"at most {MAX_DEPTH} nested messages", "{")
         fields: Message = {}
         while (name := self._take()) != closing:
             if name is None:
-                raise self._error(repr(closing), "the end: it is cut short")
-            if name in (",", ";"):
+                raise self._error(repr(closing), name)
+            if name in _SEPARATORS:
                 continue
             if name == "[":  # [type.googleapis.com/...] or the name of an extension
                 name = "".join(self._until("]"))
-            if name in _NO_NAMES:
-                raise self._error("the name of a field", repr(name))
+            if name in _BRACES:
+                raise self._error("the name of a field", name)
             _add(fields, name, self._value(name, depth))
         return fields
 
@@ -68,18 +69,6 @@ class _Parser:
             return self._list(name, depth)
         return self._single(token, name, depth)
 
-    def _single(self, token: str | None, name: str, depth: int) -> Any:
-        if token in _CLOSING:
-            return self.message(_CLOSING[token], depth + 1)
-        if token is None or token in _NO_NAMES or token in (",", ";"):
-            raise self._error(f"a value of {name!r}", "the end: it is cut short" if token is None else repr(token))
-        if not _is_string(token):
-            return token
-        value = token[1:-1]
-        while self._next is not None and _is_string(self._next):  # strings side by side are one
-            value += str(self._take())[1:-1]
-        return value
-
     def _list(self, name: str, depth: int) -> list[Any]:
         values: list[Any] = []
         while (token := self._take()) != "]":
@@ -87,17 +76,29 @@ class _Parser:
                 values.append(self._single(token, name, depth))
         return values
 
+    def _single(self, token: str | None, name: str, depth: int) -> Any:
+        if token in _CLOSING:
+            return self.message(_CLOSING[token], depth + 1)
+        if token is None or token in _BRACES or token in _SEPARATORS:
+            raise self._error(f"a value of {name!r}", token)
+        if not _is_string(token):
+            return token
+        value = token[1:-1]
+        while self._tokens and _is_string(self._tokens[0]):  # adjacent strings are one
+            value += self._tokens.popleft()[1:-1]
+        return value
+
     def _until(self, end: str) -> Iterator[str]:
         while (token := self._take()) != end:
             if token is None:
-                raise self._error(repr(end), "the end: it is cut short")
+                raise self._error(repr(end), token)
             yield token
 
     def _take(self) -> str | None:
-        token, self._next = self._next, next(self._tokens, None)
-        return token
+        return self._tokens.popleft() if self._tokens else None
 
-    def _error(self, expected: str, received: str) -> ConfigError:
+    def _error(self, expected: str, token: str | None) -> ConfigError:
+        received = "the end: the text is truncated" if token is None else repr(token)
         return ConfigError(f"Expected {expected} in {self._where}. Received: {received}")
 
 

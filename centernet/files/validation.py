@@ -57,7 +57,8 @@ def check_types(instance: Any) -> None:
     Raises:
         ConfigError: A value has another type, or is NaN or infinite.
     """
-    for name, hint in _type_hints(type(instance)).items():
+    kind: Any = type(instance)
+    for name, hint in _type_hints(kind).items():
         value = getattr(instance, name)
         if not _matches(value, hint):
             raise ConfigError(f"Expected {name} to be {_describe(hint)}. Received: {value!r}")
@@ -105,7 +106,7 @@ def _matches(value: Any, hint: Any) -> bool:
     if origin is tuple:
         return _is_list(value) and _items_match(list(value), args)
     if origin is not None:  # Mapping[key, value]
-        return isinstance(value, Mapping) and _items_match([*value.items()], (tuple[args], ...))
+        return isinstance(value, Mapping) and all(_items_match([*item], args) for item in value.items())
     if hint in (int, float):
         is_number = isinstance(value, Integral if hint is int else Real) and not isinstance(value, bool)
         return is_number and math.isfinite(value)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from centernet.errors import ArchiveError
 from centernet.files import archive as archive_module
-from centernet.files import archive_members
 from centernet.files.archive import extract
 
 FILES = {"zoo/checkpoint/ckpt-0.index": b"index" * 9, "zoo/pipeline.config": b"model {}", "zoo/empty": b""}
@@ -257,7 +256,7 @@ def test_a_zip_that_lies_about_its_size_is_refused(tmp_path):
 
 def test_bytes_are_counted_while_writing_whatever_the_header_says(tmp_path, monkeypatch):
     stream = io.BytesIO(bytes(5000))
-    endless = archive_members.Member("liar", "file", 10, lambda most: stream.read(min(most, 100)))
+    endless = archive_module.Member("liar", "file", 10, lambda most: stream.read(min(most, 100)))
     monkeypatch.setattr(archive_module, "members", lambda archive, folder: iter([endless]))
     refuse(tmp_path, b"", "'liar' brings the unpacked size above 1,000 bytes", max_bytes=1000)
 
@@ -330,7 +329,7 @@ def test_a_truncated_member_is_named(tmp_path):
 def test_a_damaged_header_in_the_middle_is_not_taken_for_the_end(tmp_path):
     content = bytearray(tar_bytes(entry("a", b"1"), entry("b", b"2"), entry("c", b"3")))
     content[1024 + 150] ^= 0xFF  # the checksum of the second header
-    refuse(tmp_path, bytes(content), "without the mark for its end")
+    refuse(tmp_path, bytes(content), "without the end marker")
 
 
 def test_a_flipped_bit_in_the_data_is_caught_by_the_checksum(tmp_path):
