@@ -1,36 +1,37 @@
-"""Image files of a dataset that is read: where they are, how large they are, what they are called."""
+"""Image files of a dataset: finding, naming, measuring and copying them."""
 
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from centernet.data.sample import Sample
 from centernet.errors import SourceError
 from centernet.files.formatting import missing_file
+from centernet.images.rgb import rgb_from_array
 from centernet.images.sources import IMAGE_SUFFIXES, natural_key
 
 Source = Path | bytes | np.ndarray | Callable[[], np.ndarray]  # of a sample
-_TRIED = 20  # file names are enough to tell which folder has the photos
-_SIDEWAYS = (5, 6, 7, 8)  # orientations of EXIF that exchange height and width
+MAX_SHOWN = 5
+_MAX_TRIED = 20  # file names are enough to recognize the folder of the photos
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
+_SUFFIXES = {"JPEG": ".jpg", "TIFF": ".tif", "MPO": ".jpg"}
+logger = logging.getLogger("centernet")
 
 
 def image_ids(names: Sequence[str]) -> list[int | str]:
-    r"""Ids of images that have only names: without folder and ending, as far as these are different.
+    r"""Image ids from paths in the dataset, with `/` or `\`: the stem, or the whole path if stems repeat.
 
-    A name that is a plain number (12, not 0012) is that number, so that numbers survive in every format.
-
-    Args:
-        names: Path of each image in the dataset, with `/` or `\`.
-
-    Returns:
-        A different id for each different name.
+    A plain number (12, not 0012) becomes an integer, so that numbers survive in every format.
     """
     stems = [PurePosixPath(name.replace("\\", "/")).stem for name in names]
     counts = Counter(stems)
@@ -38,7 +39,7 @@ def image_ids(names: Sequence[str]) -> list[int | str]:
 
 
 def image_id(name: str) -> int | str:
-    """A name, or the number that it plainly is.
+    """A name, or its value if it is a plain number.
 
     >>> image_id("12"), image_id("0012")
     (12, '0012')
@@ -47,42 +48,31 @@ def image_id(name: str) -> int | str:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file has the ending of an image, and is not hidden."""
+    """Whether a file name has the suffix of an image and is not hidden."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
 
 
 def images_below(folder: Path) -> list[Path]:
-    """The images in a folder and its subfolders, in the order of their names."""
-    found = [
+    """The images in a folder and its subfolders in natural order."""
+    images = [
         Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names if is_image(name)
     ]
-    return sorted(found, key=lambda path: natural_key(str(path)))
+    return sorted(images, key=lambda path: natural_key(str(path)))
 
 
 def photos_folder(candidates: Iterable[Path], names: Sequence[str]) -> Path:
-    """The folder that has the photos.
-
-    Args:
-        candidates: Where they may be, the most usual first.
-        names: Their names; some may be missing.
-
-    Returns:
-        The candidate with most of them; if none has any, the first that is there.
-    """
+    """The candidate folder with most of the named photos; the first existing one if none has any."""
     folders = [folder for folder in dict.fromkeys(candidates) if folder.is_dir()]
-    tried = names[:: max(len(names) // _TRIED, 1)]
+    tried = names[:: max(len(names) // _MAX_TRIED, 1)]
     return max(folders, key=lambda folder: sum(photo_at(folder, name).is_file() for name in tried))
 
 
 def photo_at(folder: Path, name: str) -> Path:
-    r"""The photo that a dataset calls so; where there is none, a name with Windows's `\` is tried with `/`.
+    r"""The path of a photo, whether or not it exists; a name with Windows's `\` is also tried with `/`.
 
     Args:
         folder: The folder of the photos.
-        name: Path of the photo in it. Names with `\` lead nowhere else: neither `..` nor a root is followed in them.
-
-    Returns:
-        The path, whether or not there is a photo.
+        name: Path in it. Names with `\` never lead outside: neither `..` nor a root is followed in them.
     """
     path, inner = folder / name, PurePosixPath(name.replace("\\", "/"))
     if "\\" not in name or inner.is_absolute() or ".." in inner.parts or path.is_file():
@@ -91,10 +81,10 @@ def photo_at(folder: Path, name: str) -> Path:
 
 
 def upright_size(source: Source) -> tuple[int, int]:
-    """Height and width of an image as `read_image` gives it (EXIF orientation applied), from its header.
+    """Height and width of an image from its header, after EXIF rotation as in `read_image`.
 
     Raises:
-        SourceError: If it is missing, or no image.
+        SourceError: If it is missing or not an image.
     """
     if callable(source):
         source = source()
@@ -103,10 +93,104 @@ def upright_size(source: Source) -> tuple[int, int]:
     if isinstance(source, Path) and not source.is_file():
         raise SourceError(missing_file(source))
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with _opened(source) as image:
             sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
             width, height = image.size
     # Damaged headers make Pillow raise OSError, SyntaxError, ValueError, struct.error and others.
     except Exception as error:
-        raise SourceError(f"expected an image, whose size its header says. {error}") from error
+        raise SourceError(f"expected an image with its size in the header. {error}") from error
     return (width, height) if sideways else (height, width)
+
+
+def image_format(source: Path | bytes) -> str | None:
+    """Pillow's name for the format of an image file, from its header; None if it is not an image."""
+    try:
+        with _opened(source) as image:
+            return image.format
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _opened(source: Path | bytes) -> Image.Image:
+    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+
+
+def image_bytes(source: Source) -> bytes:
+    """The bytes of an image file; an array is encoded as PNG.
+
+    Raises:
+        OSError: If the file can't be read.
+        SourceError: If an array is not an image.
+    """
+    if isinstance(source, Path):
+        return source.read_bytes()
+    if isinstance(source, bytes):
+        return source
+    return as_png(source() if callable(source) else source)
+
+
+def as_png(array: np.ndarray) -> bytes:
+    """A uint8 array as PNG."""
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(rgb_from_array(array))).save(file, "PNG")
+    return file.getvalue()
+
+
+class ImageCopies:
+    """Copies images into a folder under different names.
+
+    Files are copied byte for byte; arrays become PNG. Files that are missing or not images (a foreign dataset may point
+    anywhere) are not copied; `report` names them, and their annotations are written all the same.
+
+    Args:
+        folder: Target; created with the first image.
+        keep_names: Keep file names. Otherwise images are named after their ids, where `_` replaces everything but
+            letters, digits, blanks and `_ . + -`.
+    """
+
+    def __init__(self, folder: Path, *, keep_names: bool = False) -> None:
+        self.folder = folder
+        self.keep_names = keep_names
+        self._taken: set[str] = set()
+        self._missing: list[str] = []
+
+    def add(self, sample: Sample) -> str:
+        """Copy an image and return the name of its file."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        source = sample.source
+        stem = source.stem if self.keep_names and isinstance(source, Path) else str(sample.image_id)
+        target = self.folder / (self._unused(stem) + _suffix(source))
+        if not isinstance(source, Path):
+            target.write_bytes(image_bytes(source))
+        elif source.is_file() and image_format(source):
+            shutil.copyfile(source, target)
+        else:
+            self._missing.append(sample.name)
+        return target.name
+
+    def report(self) -> None:
+        """Log a warning about images that were not copied, if there are any."""
+        if self._missing:
+            more = len(self._missing) - MAX_SHOWN
+            shown = ", ".join(self._missing[:MAX_SHOWN]) + (f" and {more} more" if more > 0 else "")
+            logger.warning(
+                "%d images are missing or not images; only their annotations are written: %s", len(self._missing), shown
+            )
+
+    def _unused(self, name: str) -> str:
+        stem = re.sub(r"[^\w.+ -]", "_", name).strip(" .") or "image"
+        unused, number = stem, 1
+        while unused.casefold() in self._taken:
+            number += 1
+            unused = f"{stem}_{number}"
+        self._taken.add(unused.casefold())
+        return unused
+
+
+def _suffix(source: Source) -> str:
+    if isinstance(source, Path):
+        return source.suffix or ".jpg"
+    if not isinstance(source, bytes):
+        return ".png"
+    kind = image_format(source) or "JPEG"
+    return _SUFFIXES.get(kind, f".{kind.lower()}")

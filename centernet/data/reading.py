@@ -20,7 +20,7 @@ from centernet.files.formatting import missing_file
 
 VALIDATION_PART = 0.2
 SEED = 0
-_COUNTED = 10_000  # files of a folder that the message about an unknown one counts
+_MAX_COUNTED = 10_000  # files of a folder that an error message counts
 logger = logging.getLogger("centernet")
 
 
@@ -43,80 +43,106 @@ def load(
 ) -> Dataset | tuple[Dataset, Dataset]:
     """Read a dataset.
 
-    Annotations are taken as they are: `centernet.data.check` looks for boxes outside and the like. Images whose
-    annotations can't be read are left out, and a warning names them; images themselves are not opened (YOLO's headers
-    are).
+    Annotations are kept as they are; `dataset.check()` reports invalid boxes and other problems. Images whose
+    annotations can't be read are left out with a warning. Images are not opened, except the headers of YOLO's.
 
     Args:
         path: A folder, or the file that describes the dataset (a COCO JSON, a data.yaml, a CSV, a record).
-        format: A key of `FORMATS`, or `"auto"`: what it is recognized as is logged.
-        split: A split that the dataset has (`val`, `valid` and `validation` are the same), or `"all"` for everything.
-            None gives two: train with val, valid, validation or test, in this order; if the dataset has no such pair,
-            a random fifth of everything is for validation, the same one every time.
-        classes: Names of the classes in the order of their class ids. By default the dataset's own order; in formats
-            that don't say one (VOC, CSV) names are sorted.
+        format: A key of `FORMATS`, or `"auto"`, which logs the recognized one.
+        split: A split of the dataset (`val`, `valid` and `validation` are synonyms), or `"all"` for everything. None
+            gives two datasets: train, and the first of val, valid, validation and test. Without such a pair, a random
+            fifth of all images is for validation, always the same one.
+        classes: Class names in the order of their ids. By default the order of the dataset; formats without an order
+            (VOC, CSV) sort the names.
 
     Returns:
         The dataset of `split`, or `(train, validation)`.
 
     Raises:
-        ConfigError: If there is no dataset, no such format or split, no image that can be read, or a class that is not
-            in `classes`.
+        ConfigError: If there is no dataset, the format or split is unknown, no image can be read, or a class with
+            objects is missing in `classes`.
     """
     place = Path(path).expanduser()
     if not place.exists() and not _recognized(place):
         raise ConfigError(f"Expected a dataset. {place}: {missing_file(place)}")
-    key = _format_of(place) if format == "auto" else _known(format)
-    datasets = _read(place, key, split)
+    if format not in ("auto", *FORMATS):
+        raise ConfigError(f"Expected a format of {['auto', *FORMATS]}. Received: format={format!r}")
+    datasets = _read(place, _format_of(place) if format == "auto" else format, split)
     if classes is not None:
         datasets = [with_classes(dataset, classes) for dataset in datasets]
     check_compatible(datasets)
     for dataset in datasets:
-        _announce(dataset)
+        _check_and_log(dataset)
     return datasets[0] if split is not None else (datasets[0], datasets[1])
 
 
+def _format_of(path: Path) -> str:
+    matches = _recognized(path)
+    if not matches:
+        looked = "; ".join(f"{key}: {entry.looks_for}" for key, entry in FORMATS.items())
+        flaw = f" {text}" if (text := flaw_of(path)) else ""
+        raise ConfigError(f"{path} is no dataset of a known format.{flaw} Looked for {looked}. Found: {_content(path)}")
+    more = f"; format={' or '.join(map(repr, matches[1:]))} would fit, too" if len(matches) > 1 else ""
+    logger.info("%s is %s (format=%r)%s.", path, FORMATS[matches[0]].title, matches[0], more)
+    return matches[0]
+
+
+def _recognized(path: Path) -> list[str]:
+    return [key for key, entry in FORMATS.items() if entry.code.recognize(path)]
+
+
+def _content(path: Path) -> str:
+    """The content of a path, for error messages."""
+    if path.is_file():
+        unpack = ": unpack it and give the folder" if path.suffix in (".zip", ".gz", ".tgz", ".tar") else ""
+        return f"a file of {path.stat().st_size:,} bytes, {path.name}{unpack}"
+    if not path.is_dir():
+        return "nothing"
+    with os.scandir(path) as entries:
+        names = [(entry.name, entry.is_dir()) for entry, _ in zip(entries, range(_MAX_COUNTED), strict=False)]
+    folders = sorted(f"{name}/" for name, is_folder in names if is_folder)
+    suffixes = Counter(Path(name).suffix or name for name, is_folder in names if not is_folder)
+    files = [f"{count} {suffix}" for suffix, count in suffixes.most_common(8)]
+    return ", ".join([*folders[:8], *files]) or "an empty folder"
+
+
 def _read(path: Path, key: str, split: str | None) -> list[Dataset]:
-    module = FORMATS[key].code
+    entry, module = FORMATS[key], FORMATS[key].code
     if not module.recognize(path):
         flaw = flaw_of(path) if key == "yolo" else ""
-        raise ConfigError(
-            f"Expected {FORMATS[key].title} ({FORMATS[key].looks_for}) at {path}. {flaw or f'Found: {_found(path)}'}"
-        )
+        raise ConfigError(f"Expected {entry.title} ({entry.looks_for}) at {path}. {flaw or f'Found: {_content(path)}'}")
     order = {name: place for place, name in enumerate(NAMES)}
     splits = sorted(module.splits(path), key=lambda name: (order.get(name, len(order)), name))
     if split is not None:
         return module.read(path, [find_split(split, splits, str(path))])
-    pair = train_and_validation(splits)
-    if pair:
-        logger.info("%s: trained on %s, validated on %s, of its splits %s.", path, *pair, ", ".join(splits))
+    if pair := train_and_validation(splits):
+        logger.info("%s: training on %s, validation on %s, of its splits %s.", path, *pair, ", ".join(splits))
         return module.read(path, pair)
-    return _divided(module.read(path, [ALL])[0], path, splits)
+    return _random_split(module.read(path, [ALL])[0], path, splits)
 
 
-def _divided(whole: Dataset, path: Path, splits: Sequence[str]) -> list[Dataset]:
+def _random_split(whole: Dataset, path: Path, splits: Sequence[str]) -> list[Dataset]:
     logger.info(
         "%s has %s: a random %.0f %% of all images is for validation (seed %d).",
         *(path, f"only {', '.join(splits)}" if splits else "no splits", 100 * VALIDATION_PART, SEED),
     )
     if len(whole) < 2:
         raise ConfigError(
-            f"Expected at least 2 images in {whole.name}, to train on one and validate on the other. Received: "
+            f"Expected at least 2 images in {whole.name}, one to train on and one to validate on. Received: "
             f"{len(whole)}. Give split='all' to read it as one dataset."
         )
-    parts = whole.split(VALIDATION_PART, SEED)
     shares = (1 - VALIDATION_PART, VALIDATION_PART)
     return [
         dataclasses.replace(part, name=f"{path.name} (random {share:.0%})")
-        for part, share in zip(parts, shares, strict=True)
+        for part, share in zip(whole.split(VALIDATION_PART, SEED), shares, strict=True)
     ]
 
 
-def _announce(dataset: Dataset) -> None:
+def _check_and_log(dataset: Dataset) -> None:
     if not dataset.class_names:
         raise ConfigError(
             f"Expected objects in {dataset.name}. None of its {len(dataset)} images has one, so there is no "
-            "class. Annotate some, or name the classes: classes=[...]."
+            "class. Annotate objects, or name the classes: classes=[...]."
         )
     objects = sum(len(sample.boxes) for sample in dataset)
     logger.info(
@@ -124,39 +150,3 @@ def _announce(dataset: Dataset) -> None:
         *(dataset.name, len(dataset), objects, len(dataset.class_names), FORMATS[dataset.format].title),
     )
     warn_of_unknown(dataset)
-
-
-def _known(format: str) -> str:
-    if format not in FORMATS:
-        raise ConfigError(f"Expected a format of {['auto', *FORMATS]}. Received: format={format!r}")
-    return format
-
-
-def _format_of(path: Path) -> str:
-    fitting = _recognized(path)
-    if not fitting:
-        looked = "; ".join(f"{key}: {entry.looks_for}" for key, entry in FORMATS.items())
-        flaw = f" {text}" if (text := flaw_of(path)) else ""
-        raise ConfigError(f"{path} is no dataset of a known format.{flaw} Looked for {looked}. Found: {_found(path)}")
-    others = f"; format={' or '.join(map(repr, fitting[1:]))} would fit, too" if len(fitting) > 1 else ""
-    logger.info("%s is %s (format=%r)%s.", path, FORMATS[fitting[0]].title, fitting[0], others)
-    return fitting[0]
-
-
-def _recognized(path: Path) -> list[str]:
-    return [key for key, entry in FORMATS.items() if entry.code.recognize(path)]
-
-
-def _found(path: Path) -> str:
-    """What there is at a path, in words."""
-    if path.is_file():
-        unpack = ": unpack it and give the folder" if path.suffix in (".zip", ".gz", ".tgz", ".tar") else ""
-        return f"a file of {path.stat().st_size:,} bytes that is called {path.name}{unpack}"
-    if not path.is_dir():
-        return "nothing"
-    with os.scandir(path) as entries:
-        names = [(entry.name, entry.is_dir()) for entry, _ in zip(entries, range(_COUNTED), strict=False)]
-    folders = sorted(f"{name}/" for name, is_folder in names if is_folder)
-    suffixes = Counter(Path(name).suffix or name for name, is_folder in names if not is_folder)
-    files = [f"{count} {suffix}" for suffix, count in suffixes.most_common(8)]
-    return ", ".join([*folders[:8], *files]) or "an empty folder"

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from centernet.data.dataset import Dataset
 from centernet.data.formats import FORMATS
 from centernet.data.splits import ALL, NAMES, check_compatible
@@ -22,22 +20,22 @@ logger = logging.getLogger("centernet")
 def write(
     dataset: Dataset | Mapping[str, Dataset] | tuple[Dataset, Dataset], path: str | os.PathLike[str], format: str
 ) -> Path:
-    """Write a dataset with copies of its images; reading it gives the same samples, to the precision of the format.
+    """Write a dataset with copies of its images. Reading it gives the same samples, to the precision of the format.
 
-    What a format has no place for is left out, with a warning: keypoints (VOC, CSV), ignored objects (YOLO). Areas are
-    kept by COCO, CSV and TFRecord.
+    A format without keypoints (VOC, CSV) or ignored objects (YOLO) drops them with a warning. COCO, CSV and TFRecord
+    keep areas.
 
     Args:
-        dataset: One dataset, datasets by split, or `(train, validation)` as `load` gives them.
-        path: The folder; it must be new or empty. It appears when everything is written, or not at all.
+        dataset: One dataset, datasets by split, or `(train, validation)` from `load`.
+        path: A new or empty folder. It appears when everything is written, or not at all.
         format: A key of `FORMATS`.
 
     Returns:
         The folder.
 
     Raises:
-        ConfigError: If it is no dataset, the folder has something in it or can't be written, there is no such format
-            or split, the splits have different classes, or an object has a class that the dataset doesn't name.
+        ConfigError: If the dataset is of another type or has no images, the folder is not empty or can't be written,
+            the format or a split is unknown, splits have different classes, or an object has an unknown class.
     """
     if format not in FORMATS:
         raise ConfigError(f"Expected a format of {list(FORMATS)}. Received: format={format!r}")
@@ -68,27 +66,23 @@ def _write(parts: Mapping[str, Dataset], target: Path, format: str) -> None:
         os.replace(folder, target)
 
 
-def _parts(dataset: Dataset | Mapping[str, Dataset] | tuple[Dataset, Dataset]) -> Mapping[str, Dataset]:
-    parts = _by_split(dataset)
-    if not parts or not all(len(part) for part in parts.values()):
+def _parts(dataset: Any) -> Mapping[str, Dataset]:
+    """The datasets by split."""
+    parts = {ALL: dataset} if isinstance(dataset, Dataset) else dataset
+    if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
+        parts = dict(zip(("train", "val"), dataset, strict=True))
+    if not isinstance(parts, Mapping) or not all(isinstance(part, Dataset) for part in parts.values()):
+        raise ConfigError(
+            "Expected a Dataset to write, (train, validation), or datasets by split as in {'train': a, 'val': b, "
+            f"'test': c}}. Received: {_described(dataset)}"
+        )
+    if not parts or not all(map(len, parts.values())):
         raise ConfigError(f"Expected images to write. Received: { {name: len(part) for name, part in parts.items()} }")
     check_compatible(list(parts.values()))
     return parts
 
 
-def _by_split(dataset: Any) -> Mapping[str, Dataset]:
-    parts = {ALL: dataset} if isinstance(dataset, Dataset) else dataset
-    if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
-        parts = dict(zip(("train", "val"), dataset, strict=True))
-    if isinstance(parts, Mapping) and all(isinstance(part, Dataset) for part in parts.values()):
-        return parts
-    raise ConfigError(
-        "Expected a Dataset to write, (train, validation), or datasets by split as in {'train': a, 'val': b, "
-        f"'test': c}}. Received: {_received(dataset)}"
-    )
-
-
-def _received(dataset: Any) -> str:
+def _described(dataset: Any) -> str:
     if isinstance(dataset, (str, os.PathLike)):
         path = os.fspath(dataset)
         return f"the path {path!r}. Read it first: centernet.data.load({path!r})"
@@ -100,19 +94,20 @@ def _received(dataset: Any) -> str:
 
 
 def _check_classes(dataset: Dataset) -> None:
+    classes = len(dataset.class_names)
     for sample in dataset:
-        wrong = sample.class_ids[(sample.class_ids < 0) | (sample.class_ids >= len(dataset.class_names))]
-        if len(wrong):
+        unknown = sample.class_ids[~sample.known(classes)]
+        if len(unknown):
             raise ConfigError(
-                f"Expected class ids of 0–{len(dataset.class_names) - 1} in {dataset.name}. "
-                f"Received: {sorted(set(wrong.tolist()))} in {sample.name}. Correct or leave out this image."
+                f"Expected class ids of 0–{classes - 1} in {dataset.name}. Received: {sorted(set(unknown.tolist()))} "
+                f"in {sample.name}. Correct or leave out this image."
             )
 
 
 def _warn_of_losses(dataset: Dataset, format: str) -> None:
     entry = FORMATS[format]
-    ignored = sum(int(np.count_nonzero(sample.ignore)) for sample in dataset)
+    ignored = sum(int(sample.ignore.sum()) for sample in dataset)
     if dataset.keypoints and not entry.keeps_keypoints:
         logger.warning("%s: %s has no keypoints; they are not written.", dataset.name, entry.title)
     if ignored and not entry.keeps_ignore:
-        logger.warning("%s: %s has no ignored objects; %d are not written.", *(dataset.name, entry.title, ignored))
+        logger.warning("%s: %s has no ignored objects; %d are not written.", dataset.name, entry.title, ignored)

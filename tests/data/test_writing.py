@@ -96,7 +96,7 @@ class TestEveryFormat:
         assert data == (tmp_path / "photo.jpg").read_bytes()
 
     def test_bytes_and_functions_are_images_too(self, dataset, tmp_path, key):
-        from centernet.data.image_copies import as_png
+        from centernet.data.image_files import as_png
 
         parts = [sample(1, source=as_png(image(50))), sample(2, source=lambda: image(60))]
         found = load(write(Dataset(parts, ["cat"]), tmp_path / "data", key), split="all")

@@ -21,8 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from centernet.data.dataset import Dataset
-from centernet.data.image_copies import ImageCopies
-from centernet.data.image_files import image_ids, photo_at, photos_folder
+from centernet.data.image_files import ImageCopies, image_ids, photo_at, photos_folder
 from centernet.data.sample import Sample
 from centernet.data.skipped_images import SkippedImages
 from centernet.data.splits import ALL, NAMES, disjoint, split_in

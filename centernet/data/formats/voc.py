@@ -28,8 +28,7 @@ from defusedxml.ElementTree import parse
 
 from centernet.data.dataset import Dataset
 from centernet.data.formats.voc_files import Photos, parts_of
-from centernet.data.image_copies import ImageCopies
-from centernet.data.image_files import image_ids
+from centernet.data.image_files import ImageCopies, image_ids
 from centernet.data.sample import Sample
 from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
 from centernet.data.splits import ALL

@@ -12,7 +12,7 @@ import tensorflow as tf
 from centernet.data import Dataset, Sample, load, write
 from centernet.data.classes import UNKNOWN
 from centernet.data.formats import tfrecord
-from centernet.data.image_copies import as_png
+from centernet.data.image_files import as_png
 from centernet.data.keypoints import coco_person, keypoint_task
 from centernet.errors import ConfigError
 

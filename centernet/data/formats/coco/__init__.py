@@ -20,7 +20,7 @@ from pathlib import Path
 from centernet.data.dataset import Dataset
 from centernet.data.formats.coco.reading import read_file
 from centernet.data.formats.coco.writing import content_of
-from centernet.data.image_copies import ImageCopies
+from centernet.data.image_files import ImageCopies
 from centernet.data.splits import ALL, disjoint, merge_splits, split_in
 from centernet.errors import ConfigError
 

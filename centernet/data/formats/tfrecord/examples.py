@@ -12,8 +12,7 @@ import numpy as np
 from centernet.data.classes import UNKNOWN, class_names
 from centernet.data.dataset import Dataset
 from centernet.data.formats.label_map import LabelMap
-from centernet.data.image_copies import as_png, encoded, kind_of
-from centernet.data.image_files import image_id, image_ids, upright_size
+from centernet.data.image_files import as_png, image_bytes, image_format, image_id, image_ids, upright_size
 from centernet.data.keypoints import KeypointTask, keypoint_class, keypoint_task, unnamed_keypoints
 from centernet.data.sample import DERIVED, Sample
 from centernet.errors import ConfigError
@@ -162,8 +161,8 @@ def features_of(sample: Sample, dataset: Dataset) -> Features:
         OSError: If its image can't be read.
         SourceError: If neither its annotation nor its image says how large that is.
     """
-    data = encoded(sample.source)
-    kind = _STORED.get(kind_of(data) or "")
+    data = image_bytes(sample.source)
+    kind = _STORED.get(image_format(data) or "")
     if kind is None:
         data, kind = as_png(read_image(data, name=sample.name).image), b"png"
     stated = sample.size is not None and min(sample.size) > 0

@@ -26,8 +26,7 @@ from centernet.data.classes import class_names
 from centernet.data.dataset import Dataset
 from centernet.data.formats.yolo.data_yaml import find_yaml
 from centernet.data.formats.yolo.labels import Labels, Shape, line_of, named_owner, read_labels, task_of
-from centernet.data.image_copies import ImageCopies
-from centernet.data.image_files import image_ids, images_below, is_image, upright_size
+from centernet.data.image_files import ImageCopies, image_ids, images_below, is_image, upright_size
 from centernet.data.keypoints import KeypointTask, keypoint_class
 from centernet.data.sample import Sample
 from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
