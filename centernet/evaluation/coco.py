@@ -16,11 +16,10 @@ import numpy as np
 from centernet.data.keypoints import SIGMA_SCALE, KeypointTask
 from centernet.errors import ConfigError
 from centernet.evaluation.alignment import Pair
+from centernet.results.detections import Detections
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
-BOX_SIZES = ("all", "small", "medium", "large")
-KEYPOINT_SIZES = ("all", "medium", "large")
 
 # https://github.com/cocodataset/cocoapi, PythonAPI/pycocotools/cocoeval.py, kpt_oks_sigmas.
 _SIGMAS_OF_SIDES = {
@@ -44,8 +43,8 @@ DEFAULT_SIGMA = 0.067  # the mean of COCO's
 class CocoCounts:
     """Precision and recall as counted by COCO's evaluation; NaN without objects.
 
-    Axes: `overlaps` are `OVERLAPS`, `recalls` are `RECALLS`, `sizes` are `BOX_SIZES` or `KEYPOINT_SIZES`, `limits` are
-    the maximum numbers of detections per image.
+    Axes: `overlaps` are `OVERLAPS`, `recalls` are `RECALLS`, `sizes` are all, small (boxes only), medium and large,
+    `limits` are the maximum numbers of detections per image: 1, 10 and 100 boxes, or 20 sets of keypoints.
 
     Attributes:
         precision: float64 `(overlaps, recalls, classes, sizes, limits)`, the best precision at that recall or above.
@@ -91,16 +90,11 @@ def count_boxes(pairs: Sequence[Pair], class_names: Sequence[str]) -> CocoCounts
     Args:
         pairs: Images; objects that are not usable are left out.
         class_names: Of the dataset.
-
-    Returns:
-        Sizes are `BOX_SIZES`; limits are 1, 10 and 100.
     """
     objects, detections = [], []
     for number, pair in enumerate(pairs, 1):
         objects += _objects(number, pair, pair.usable)
-        boxes = _xywh(pair.detections.boxes)
-        areas, class_ids, scores = boxes[:, 2:].prod(axis=1), pair.detections.class_ids + 1, pair.detections.scores
-        detections += _rows(number, bbox=boxes, area=areas, category_id=class_ids, score=scores)
+        detections += _detections(number, pair.detections, _xywh(pair.detections.boxes)[:, 2:])
     return _count("bbox", len(pairs), range(1, len(class_names) + 1), objects, detections)
 
 
@@ -114,14 +108,13 @@ def count_keypoints(pairs: Sequence[Pair], class_id: int, sigmas: Sequence[float
         pairs: Images; objects that are not usable are left out.
         class_id: Class with the keypoints.
         sigmas: COCO's σ of each keypoint, relative to the object's scale; the similarity falls with 2σ.
-
-    Returns:
-        Sizes are `KEYPOINT_SIZES`; the limit is 20.
     """
     objects, detections = [], []
     for number, pair in enumerate(pairs, 1):
         objects += _keypoint_objects(number, pair, class_id, len(sigmas))
-        detections += _keypoint_detections(number, pair, class_id)
+        chosen = pair.detections[pair.detections.class_ids == class_id]
+        if chosen.keypoints is not None:
+            detections += _detections(number, chosen, np.ptp(chosen.keypoints.astype(np.float64), axis=1))
     return _count("keypoints", len(pairs), [class_id + 1], objects, detections, list(sigmas))
 
 
@@ -153,21 +146,14 @@ def overlap_index(overlap: float | None) -> Any:
     return index
 
 
-def _rows(image: int, **columns: np.ndarray) -> list[dict[str, Any]]:
-    """COCO's rows of one image from columns of values."""
-    lists = (column.tolist() for column in columns.values())
-    return [{"image_id": image, **dict(zip(columns, values, strict=True))} for values in zip(*lists, strict=True)]
-
-
 def _objects(image: int, pair: Pair, chosen: np.ndarray) -> list[dict[str, Any]]:
     sample, rows = pair.sample, np.flatnonzero(chosen)
-    return _rows(
-        image,
-        bbox=_xywh(sample.boxes[rows]),
-        category_id=sample.class_ids[rows] + 1,
-        area=sample.areas[rows].astype(np.float64),
-        iscrowd=sample.ignore[rows].astype(int),
-    )
+    boxes, areas = _xywh(sample.boxes[rows]), sample.areas[rows].astype(np.float64)
+    columns = (boxes, sample.class_ids[rows] + 1, areas, sample.ignore[rows].astype(int))
+    return [
+        {"image_id": image, "bbox": box, "category_id": category_id, "area": area, "iscrowd": crowd}
+        for box, category_id, area, crowd in zip(*(column.tolist() for column in columns), strict=True)
+    ]
 
 
 def _keypoint_objects(image: int, pair: Pair, class_id: int, count: int) -> list[dict[str, Any]]:
@@ -180,20 +166,10 @@ def _keypoint_objects(image: int, pair: Pair, class_id: int, count: int) -> list
     return objects
 
 
-def _keypoint_detections(image: int, pair: Pair, class_id: int) -> list[dict[str, Any]]:
-    detections = pair.detections[pair.detections.class_ids == class_id]
-    if detections.keypoints is None or not len(detections):
-        return []
-    points = np.concatenate([detections.keypoints, np.ones((*detections.keypoints.shape[:2], 1))], axis=-1)
-    low, high = points[..., :2].min(axis=1), points[..., :2].max(axis=1)
-    return _rows(
-        image,
-        keypoints=points.reshape(len(points), -1),
-        bbox=np.concatenate([low, high - low], axis=1),
-        area=(high - low).prod(axis=1),
-        category_id=detections.class_ids + 1,
-        score=detections.scores,
-    )
+def _detections(image: int, detections: Detections, sides: np.ndarray) -> list[dict[str, Any]]:
+    """Rows of COCO's results, whose size is that of rectangles with the given sides `(n, 2)`."""
+    areas = sides.prod(axis=1).tolist()
+    return [row | {"area": area} for row, area in zip(detections.to_coco(image), areas, strict=True)]
 
 
 def _xywh(boxes: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -144,29 +145,23 @@ class ScoreCurves:
 
 def box_figures(counted: CocoCounts) -> BoxFigures:
     """The twelve figures of COCO's evaluation."""
-    sizes = {f"ap_{name}": counted.ap(size=size) for size, name in enumerate(("small", "medium", "large"), 1)}
-    recalls = {f"ar_{name}": counted.ar(size=size) for size, name in enumerate(("small", "medium", "large"), 1)}
-    limits = {f"ar{limit}": counted.ar(index) for index, limit in enumerate((1, 10, 100))}
-    return BoxFigures(counted.ap(), counted.ap(0.5), counted.ap(0.75), **sizes, **limits, **recalls)
+    precisions = [counted.ap(overlap) for overlap in (None, 0.5, 0.75)] + [counted.ap(size=size) for size in (1, 2, 3)]
+    recalls = [counted.ar(limit) for limit in range(3)] + [counted.ar(size=size) for size in (1, 2, 3)]
+    return BoxFigures(*precisions, *recalls)
 
 
 def keypoint_figures(counted: CocoCounts, class_name: str, objects: int, sigmas: dict[str, float]) -> KeypointFigures:
     """The ten figures of COCO's evaluation."""
-    return KeypointFigures(
-        ap=counted.ap(),
-        ap50=counted.ap(0.5),
-        ap75=counted.ap(0.75),
-        ap_medium=counted.ap(size=1),
-        ap_large=counted.ap(size=2),
-        ar=counted.ar(),
-        ar50=counted.ar(overlap=0.5),
-        ar75=counted.ar(overlap=0.75),
-        ar_medium=counted.ar(size=1),
-        ar_large=counted.ar(size=2),
-        class_name=class_name,
-        objects=objects,
-        sigmas=sigmas,
-    )
+    selections: dict[str, Any] = {
+        "": {},
+        "50": {"overlap": 0.5},
+        "75": {"overlap": 0.75},
+        "_medium": {"size": 1},
+        "_large": {"size": 2},
+    }
+    figures = {f"ap{name}": counted.ap(**selection) for name, selection in selections.items()}
+    figures |= {f"ar{name}": counted.ar(**selection) for name, selection in selections.items()}
+    return KeypointFigures(**figures, class_name=class_name, objects=objects, sigmas=sigmas)
 
 
 def score_curves(matches: Sequence[Match], classes: int) -> ScoreCurves:

@@ -16,7 +16,7 @@ from centernet.files.formatting import pluralize
 # Okabe and Ito, "Color Universal Design", 2008, without the yellow, which is too light for a line.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#555555")
 RIGHT, WRONG, MISSED = "#009e73", "#d55e00", "#e0b000"
-SIZES = (("small", 0, 32**2), ("medium", 32**2, 96**2), ("large", 96**2, math.inf))
+SMALL, LARGE = 32**2, 96**2  # square pixels
 MAX_CONFUSED_CLASSES = 20
 
 
@@ -27,11 +27,10 @@ def page_content(e: EvaluationBase) -> dict[str, Any]:
         "e": e,
         "title": f"{e.model} on {e.dataset}",
         "counts": f"{pluralize(e.images, 'image')}, {pluralize(e.objects, 'object')}, {classes}",
-        "tiles": _tiles(e),
+        "at_score": e.score_curves.at(e.score),
         "recall_lines": _recall_lines(e),
         "score_lines": _score_lines(e),
         "sizes": _sizes(e),
-        "keypoints": _keypoints(e),
         "classes": sorted(e.classes, key=lambda one: (one.objects == 0, -one.ap if one.objects else 0)),
         "class_lines": _class_lines(e),
         "mistakes": _mistakes(e),
@@ -44,14 +43,6 @@ def page_content(e: EvaluationBase) -> dict[str, Any]:
 def percent(value: float) -> str:
     """A width in percent; NaN gives 0."""
     return f"{100 * min(max(np.nan_to_num(value), 0.0), 1.0):.1f}"
-
-
-def _tiles(e: EvaluationBase) -> list[tuple[str, float]]:
-    tiles = [("AP", e.ap), ("AP50", e.ap50), ("AP75", e.ap75), ("AR100", e.ar100)]
-    if e.keypoints:
-        tiles += [("keypoint AP", e.keypoints.ap), ("keypoint AR", e.keypoints.ar)]
-    precision, recall = e.score_curves.at(e.score)
-    return [*tiles, (f"precision at {e.score:.2f}", precision), (f"recall at {e.score:.2f}", recall)]
 
 
 def _recall_lines(e: EvaluationBase) -> list[dict[str, str]]:
@@ -91,23 +82,11 @@ def _line(name: str, x: np.ndarray, y: np.ndarray, color: str) -> dict[str, str]
     return {"name": name, "color": color, "path": "".join(steps)}
 
 
-def _sizes(e: EvaluationBase) -> list[tuple[str, str, float, float]]:
+def _sizes(e: EvaluationBase) -> list[tuple[str, int, float, float]]:
+    """Name, number of objects, AP and AR of each size."""
     areas = np.concatenate([match.pair.sample.areas[match.objects] for match in e.matches])
-    counts = {name: int(((areas >= low) & (areas < high)).sum()) for name, low, high in SIZES}
-    return [(name, f"{n:,}", getattr(e, f"ap_{name}"), getattr(e, f"ar_{name}")) for name, n in counts.items()]
-
-
-def _keypoints(e: EvaluationBase) -> list[tuple[str, float, float]]:
-    p = e.keypoints
-    if p is None:
-        return []
-    return [
-        ("all", p.ap, p.ar),
-        ("similarity 0.50", p.ap50, p.ar50),
-        ("similarity 0.75", p.ap75, p.ar75),
-        ("medium", p.ap_medium, p.ar_medium),
-        ("large", p.ap_large, p.ar_large),
-    ]
+    groups = {"small": areas < SMALL, "medium": (areas >= SMALL) & (areas < LARGE), "large": areas >= LARGE}
+    return [(k, int(mask.sum()), getattr(e, f"ap_{k}"), getattr(e, f"ar_{k}")) for k, mask in groups.items()]
 
 
 def _mistakes(e: EvaluationBase) -> list[tuple[str, int, float, str, str]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from centernet.evaluation.matching import Outcome
-from centernet.results.colors import Color, contrast_color
+from centernet.results.colors import Color
+from centernet.results.draw import draw_box, pixel_area
 from centernet.results.draw_labels import Label, draw_labels
 from centernet.results.draw_pose import draw_pose
 
@@ -16,7 +17,7 @@ FALSE: Color = (245, 105, 20)
 MISSED: Color = (240, 210, 40)
 IGNORED: Color = (150, 150, 150)
 FONT_SIZE = 12.0
-DASH = 6
+MIN_KEYPOINT_SCORE = 0.2
 
 
 def draw_outcome(outcome: Outcome, max_side: int = 560) -> tuple[Image.Image, Image.Image]:
@@ -34,8 +35,7 @@ def draw_outcome(outcome: Outcome, max_side: int = 560) -> tuple[Image.Image, Im
     Raises:
         SourceError: If the image can't be read.
     """
-    sample = outcome.match.pair.sample
-    image = Image.fromarray(sample.image)
+    image = Image.fromarray(outcome.match.pair.sample.image)
     scale = min(1.0, max_side / max(image.size))
     size = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
     reduced = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
@@ -46,18 +46,17 @@ def draw_outcome(outcome: Outcome, max_side: int = 560) -> tuple[Image.Image, Im
 def _objects(picture: Image.Image, outcome: Outcome, factors: np.ndarray) -> Image.Image:
     match = outcome.match
     sample, names = match.pair.sample, match.pair.detections.class_names
+    boxes, missed = sample.boxes * factors, match.objects[outcome.missed]
     for row in np.flatnonzero(match.pair.usable & sample.ignore):
-        _outline(picture, sample.boxes[row] * factors, IGNORED, 1)
+        draw_box(picture, boxes[row], IGNORED, 1)
     for row in match.objects[~outcome.missed]:
-        _outline(picture, sample.boxes[row] * factors, TRUE, 2)
-    missed = match.objects[outcome.missed]
+        draw_box(picture, boxes[row], TRUE, 2)
     for row in missed:
-        _outline(picture, sample.boxes[row] * factors, MISSED, 2, dashed=True)
+        draw_box(picture, boxes[row], MISSED, 2, dashed=True)
     if sample.keypoints is not None:
         for points in sample.keypoints[match.objects]:
-            _pose(picture, points[:, :2] * factors[:2], points[:, 2] > 0, outcome)
-    labels = [_label(picture, sample.boxes[r] * factors, names[sample.class_ids[r]], MISSED) for r in missed]
-    draw_labels(picture, labels)
+            _draw_pose(picture, points[:, :2] * factors[:2], points[:, 2] > 0, outcome)
+    _draw_labels(picture, [(boxes[row], names[sample.class_ids[row]], MISSED) for row in missed])
     return picture
 
 
@@ -66,41 +65,20 @@ def _detections(picture: Image.Image, outcome: Outcome, factors: np.ndarray) -> 
     labels = []
     for shown, color in ((detections[outcome.true], TRUE), (detections[outcome.false], FALSE)):
         for one in shown:
-            _outline(picture, one.box * factors, color, 2)
+            draw_box(picture, one.box * factors, color, 2)
             if one.keypoints is not None and one.keypoint_scores is not None:
-                _pose(picture, one.keypoints * factors[:2], one.keypoint_scores >= 0.2, outcome)
-            text = f"{one.class_name} {one.score:.2f}"
-            labels.append(_label(picture, one.box * factors, text, color))
+                _draw_pose(picture, one.keypoints * factors[:2], one.keypoint_scores >= MIN_KEYPOINT_SCORE, outcome)
+            labels.append((one.box * factors, f"{one.class_name} {one.score:.2f}", color))
     # Mistakes come first: the last labels are left out if there is no room.
-    draw_labels(picture, labels[::-1])
+    _draw_labels(picture, labels[::-1])
     return picture
 
 
-def _pose(picture: Image.Image, points: np.ndarray, visible: np.ndarray, outcome: Outcome) -> None:
+def _draw_pose(picture: Image.Image, points: np.ndarray, visible: np.ndarray, outcome: Outcome) -> None:
     detections = outcome.match.pair.detections
     draw_pose(picture, points, visible, detections.skeleton or (), detections.keypoint_names, 2)
 
 
-def _label(picture: Image.Image, box: np.ndarray, text: str, color: Color) -> Label:
-    return Label(text, _inside(picture, box), color, FONT_SIZE)
-
-
-def _inside(picture: Image.Image, box: np.ndarray) -> tuple[int, int, int, int]:
-    """First and last column and row of a box inside the picture."""
-    limits = np.tile(np.array(picture.size) - 1, 2)
-    left, top, right, bottom = np.clip(np.rint(box), 0, limits).astype(int).tolist()
-    return left, top, max(left, right), max(top, bottom)
-
-
-def _outline(picture: Image.Image, box: np.ndarray, color: Color, width: int, *, dashed: bool = False) -> None:
-    draw, (left, top, right, bottom) = ImageDraw.Draw(picture, "RGBA"), _inside(picture, box)
-    draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=(*contrast_color(color), 120), width=width + 2)
-    if not dashed:
-        draw.rectangle((left, top, right, bottom), outline=color, width=width)
-        return
-    for start in range(left, right + 1, 2 * DASH):
-        for row in (top, bottom):
-            draw.line((start, row, min(start + DASH, right), row), fill=color, width=width)
-    for start in range(top, bottom + 1, 2 * DASH):
-        for column in (left, right):
-            draw.line((column, start, column, min(start + DASH, bottom)), fill=color, width=width)
+def _draw_labels(picture: Image.Image, labels: list[tuple[np.ndarray, str, Color]]) -> None:
+    placed = [(pixel_area(box, picture.size), text, color) for box, text, color in labels]
+    draw_labels(picture, [Label(text, area, color, FONT_SIZE) for area, text, color in placed if area])

@@ -13,6 +13,8 @@ from centernet.results.draw_labels import Label, Rectangle, draw_labels
 from centernet.results.draw_pose import draw_pose
 from centernet.results.rows import check_min_score
 
+DASH = 6  # pixels
+
 
 def draw_detections(
     image: np.ndarray | Image.Image,
@@ -57,7 +59,7 @@ def draw_detections(
     line_width = line_width or max(1, round((height * width) ** 0.5 / 320))
     shown = [one for one in detections if one.score >= np.float32(min_score)]
     for one in reversed(shown):
-        _draw_box(picture, one.box, class_color(one.class_id), line_width)
+        draw_box(picture, one.box, class_color(one.class_id), line_width)
         if keypoints and one.keypoints is not None and one.keypoint_scores is not None:
             visible = one.keypoint_scores >= np.float32(keypoint_min_score)
             skeleton, names = detections.skeleton or (), detections.keypoint_names
@@ -103,8 +105,17 @@ def draw_heatmap(image: np.ndarray | Image.Image, heatmap: np.ndarray, alpha: fl
     return Image.composite(Image.fromarray(colors[level]), photo, Image.fromarray(weights[level]))
 
 
-def _draw_box(picture: Image.Image, box: np.ndarray, color: Color, line_width: int) -> None:
-    area = _pixels(box, picture.size)
+def draw_box(picture: Image.Image, box: np.ndarray, color: Color, line_width: int, *, dashed: bool = False) -> None:
+    """Draw a box with a translucent outline.
+
+    Args:
+        picture: RGB; changed in place.
+        box: `(4,)`, x_min, y_min, x_max, y_max in pixels.
+        color: Of the line.
+        line_width: In pixels.
+        dashed: Whether the line is dashed.
+    """
+    area = pixel_area(box, picture.size)
     if area is None:
         return
     # The mode "RGBA" blends the translucent outline.
@@ -112,7 +123,25 @@ def _draw_box(picture: Image.Image, box: np.ndarray, color: Color, line_width: i
     halo = max(1, line_width // 2)
     outer = (left - halo, top - halo, right + halo, bottom + halo)
     draw.rectangle(outer, outline=(*contrast_color(color), 130), width=line_width + 2 * halo)
-    draw.rectangle(area, outline=color, width=line_width)
+    if not dashed:
+        draw.rectangle(area, outline=color, width=line_width)
+        return
+    for x in range(left, right + 1, 2 * DASH):
+        for y in (top, bottom):
+            draw.line((x, y, min(x + DASH, right), y), fill=color, width=line_width)
+    for y in range(top, bottom + 1, 2 * DASH):
+        for x in (left, right):
+            draw.line((x, y, x, min(y + DASH, bottom)), fill=color, width=line_width)
+
+
+def pixel_area(box: np.ndarray, size: tuple[int, int]) -> Rectangle | None:
+    """First and last column and row of a box, clipped to an image of size (width, height); None if it is outside."""
+    (width, height), (x1, y1, x2, y2) = size, box.tolist()
+    left, right = max(0, round(min(x1, x2))), min(width, round(max(x1, x2))) - 1
+    top, bottom = max(0, round(min(y1, y2))), min(height, round(max(y1, y2))) - 1
+    if left >= width or top >= height or right < 0 or bottom < 0:
+        return None
+    return left, top, max(left, right), max(top, bottom)
 
 
 def _labels(
@@ -121,7 +150,7 @@ def _labels(
     largest = max(11.0, (size[0] * size[1]) ** 0.5 / 42)
     made = []
     for one in shown:
-        area = _pixels(one.box, size)
+        area = pixel_area(one.box, size)
         text = " ".join([one.class_name] * labels + [f"{one.score:.2f}"] * scores)
         if area is not None:
             # Small objects get smaller labels, which keeps crowds visible.
@@ -129,13 +158,3 @@ def _labels(
             fitting = round(min(max(side / 5, 0.75 * largest, 10.0), largest))
             made.append(Label(text, area, class_color(one.class_id), font_size or fitting))
     return made
-
-
-def _pixels(box: np.ndarray, size: tuple[int, int]) -> Rectangle | None:
-    """First and last column and row of a box, clipped to the image; None if it is outside."""
-    (width, height), (x1, y1, x2, y2) = size, box.tolist()
-    left, right = max(0, round(min(x1, x2))), min(width, round(max(x1, x2))) - 1
-    top, bottom = max(0, round(min(y1, y2))), min(height, round(max(y1, y2))) - 1
-    if left >= width or top >= height or right < 0 or bottom < 0:
-        return None
-    return left, top, max(left, right), max(top, bottom)
