@@ -1,1 +1,1 @@
-"""Anything to uint8 RGB images."""
+"""Image sources (files, URLs, arrays, folders, videos, cameras) as uint8 RGB arrays."""

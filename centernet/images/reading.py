@@ -1,13 +1,13 @@
-"""Reads one image, wherever it is: path, URL, bytes, file object, PIL image or array."""
+"""Reads one image from a path, URL, bytes, file object, PIL image or array."""
 
 from __future__ import annotations
 
-import contextlib
 import io
 import logging
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,12 +20,12 @@ from centernet.files.formatting import missing_file
 from centernet.files.web import fetch_image, is_url
 from centernet.images.rgb import rgb_from_array, rgb_from_pil
 
-MAX_PIXELS = 178_956_970
-ACCEPTED = "a path, a URL, a PIL image, a uint8 array, bytes or a file opened in binary mode"
+MAX_PIXELS = 178_956_970  # where Pillow itself refuses an image by default
 
-_TRUSTED = "If it is to be trusted, raise max_pixels or CENTERNET_MAX_PIXELS."
-logger = logging.getLogger("centernet")
+_ACCEPTED = "a path, a URL, a PIL image, a uint8 array, bytes or a file opened in binary mode"
+_RAISE_LIMIT = "If you trust it, raise max_pixels or CENTERNET_MAX_PIXELS."
 _pillow_limit_lock = threading.Lock()
+logger = logging.getLogger("centernet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,34 +34,39 @@ class Frame:
 
     Attributes:
         image: uint8 `(height, width, 3)` RGB, upright; may be read-only.
-        name: Path, URL or a number in the list, as messages and results show it.
+        name: Path, URL or index in a list, as messages and results show it.
     """
 
     image: np.ndarray
     name: str
 
+    def __repr__(self) -> str:
+        """Name and size, without pixels."""
+        height, width = self.image.shape[:2]
+        return f"Frame({self.name!r}, {width}x{height})"
+
 
 def read_image(source: Any, *, name: str | None = None, max_pixels: int | None = None) -> Frame:
-    """Reads one image.
+    """Read one image.
 
-    EXIF orientation is applied, every mode becomes RGB (see `centernet.images.rgb`), and of an animation the first
-    frame is taken, with a warning.
+    EXIF orientation is applied, every mode is converted to RGB (see `centernet.images.rgb`), and only the first
+    frame of an animation is read, with a warning.
 
     Args:
         source: A path, an http(s) URL, a PIL image, a uint8 array (see `rgb_from_array`), bytes of an image
             file, a file opened in binary mode, or an object with `__array__`.
-        name: What to call it; by default its path or URL.
-        max_pixels: Most pixels to decode; by default `CENTERNET_MAX_PIXELS` or 178,956,970.
+        name: Name in messages and results; its path or URL by default.
+        max_pixels: Maximum number of pixels to decode; `CENTERNET_MAX_PIXELS` or 178,956,970 by default.
 
     Returns:
         The image as uint8 RGB, with its name.
 
     Raises:
-        SourceError: There is no such image, or it is damaged, or too large.
+        SourceError: The image is missing, damaged or too large.
     """
     name = name or name_of(source) or "image"
     try:
-        return Frame(_Reader(name, _limit(max_pixels)).pixels(source), name)
+        return Frame(_Reader(name, _pixel_limit(max_pixels)).read(source), name)
     except SourceError as error:
         if str(error).startswith(name):
             raise
@@ -69,7 +74,7 @@ def read_image(source: Any, *, name: str | None = None, max_pixels: int | None =
 
 
 def name_of(source: Any) -> str | None:
-    """Gives a source's own name: path, URL or file name; None for an array, bytes and the like."""
+    """Return the path, URL or file name of a source; None for an array, bytes and the like."""
     if isinstance(source, (str, os.PathLike)):
         return os.fsdecode(source)
     label = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)
@@ -78,17 +83,17 @@ def name_of(source: Any) -> str | None:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Reads one source to `(height, width, 3)` RGB; `name` is for warnings, `limit` in pixels."""
+    """Reads one source as `(height, width, 3)` RGB; `name` is for warnings, `limit` in pixels."""
 
     name: str
     limit: int
 
-    def pixels(self, source: Any) -> np.ndarray:
+    def read(self, source: Any) -> np.ndarray:
         if isinstance(source, np.ndarray):
             return rgb_from_array(source)
         if isinstance(source, Image.Image):
-            with _readable():
-                return self._decoded(source)
+            with _pillow_errors():
+                return self._decode(source)
         if isinstance(source, (bytes, bytearray, memoryview)):
             return self._from_bytes(bytes(source))
         if isinstance(source, str) and is_url(source):
@@ -96,44 +101,46 @@ class _Reader:
         if isinstance(source, (str, os.PathLike)):
             return self._from_path(os.path.expanduser(os.fsdecode(source)))
         if hasattr(source, "read"):
-            return self._from_bytes(_contents(source))
+            return self._from_bytes(_content(source))
         if hasattr(source, "__array__"):
             return rgb_from_array(np.asarray(source))
-        raise SourceError(f"expected {ACCEPTED}. Received: {type(source).__name__} {str(source)[:60]!r}.")
+        raise SourceError(f"expected {_ACCEPTED}. Received: {type(source).__name__} {str(source)[:60]!r}.")
 
     def _from_url(self, url: str) -> np.ndarray:
         data, content_type = fetch_image(url)
         try:
             return self._from_bytes(data)
         except SourceError as error:
-            raise SourceError(f"{error} The server called it {content_type}.") from error.__cause__
+            raise SourceError(
+                f"{error} The content type of the server's answer is {content_type}."
+            ) from error.__cause__
 
     def _from_path(self, path: str) -> np.ndarray:
         if os.path.isdir(path):
-            raise SourceError("expected an image file. Received a folder: give it by itself, outside a list.")
+            raise SourceError("expected an image file. Received a folder: pass it by itself, outside a list.")
         if not os.path.exists(path):
             raise SourceError(missing_file(Path(path)))
         if os.path.isfile(path) and not os.path.getsize(path):
             raise SourceError("expected an image. Received: an empty file (0 bytes). Get it again.")
-        return self._opened(path)
+        return self._open(path)
 
     def _from_bytes(self, data: bytes) -> np.ndarray:
         if not data:
             raise SourceError("expected an image. Received: 0 bytes.")
-        return self._opened(io.BytesIO(data))
+        return self._open(io.BytesIO(data))
 
-    def _opened(self, file: str | BinaryIO) -> np.ndarray:
-        with _readable(), _pillow_allows(self.limit):
+    def _open(self, file: str | BinaryIO) -> np.ndarray:
+        with _pillow_errors(), _pillow_limit(self.limit):
             image = Image.open(file)
-        with image, _readable():
-            return self._decoded(image)
+        with image, _pillow_errors():
+            return self._decode(image)
 
-    def _decoded(self, image: Image.Image) -> np.ndarray:
+    def _decode(self, image: Image.Image) -> np.ndarray:
         width, height = image.size
         if width * height > self.limit:
             raise SourceError(
                 f"expected at most {self.limit:,} pixels. Received: {width}x{height} = {width * height:,}, "
-                f"perhaps a decompression bomb. {_TRUSTED}"
+                f"perhaps a decompression bomb. {_RAISE_LIMIT}"
             )
         if width * height == 0:
             raise SourceError(f"expected at least one pixel. Received: {width}x{height}.")
@@ -147,42 +154,42 @@ class _Reader:
         try:
             upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
             return image if upright else ImageOps.exif_transpose(image)
-        # Cameras and editors write broken EXIF in many ways; the pixels are sound all the same.
+        # Cameras and editors write broken EXIF in many ways; the pixels are valid all the same.
         except Exception as error:
             logger.warning("%s: unreadable EXIF orientation ignored: %s", self.name, error)
             return image
 
 
-def _contents(file: Any) -> bytes:
+def _content(file: Any) -> bytes:
     data = file.read()
     if not isinstance(data, bytes):
         raise SourceError(f"expected a file opened in binary mode. Received {type(data).__name__}: open(path, 'rb').")
     return data
 
 
-@contextlib.contextmanager
-def _readable() -> Iterator[None]:
-    """Turns whatever Pillow raises into a SourceError."""
+@contextmanager
+def _pillow_errors() -> Iterator[None]:
+    """Turn every error of Pillow into a SourceError."""
     try:
         yield
     except (SourceError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
-        raise SourceError(f"{error} {_TRUSTED}") from error
+        raise SourceError(f"{error} {_RAISE_LIMIT}") from error
     except UnidentifiedImageError as error:
         raise SourceError(
-            "expected an image (JPEG, PNG, WebP, GIF, TIFF, BMP and others that Pillow reads). "
+            "expected an image (JPEG, PNG, WebP, GIF, TIFF, BMP or another format that Pillow reads). "
             "Received: a file of another kind. Convert it to one of those."
         ) from error
     # Damaged files make Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others.
     except Exception as error:
         reason = str(error) or type(error).__name__
-        raise SourceError(f"expected a whole image. Received a damaged one: {reason}. Get it again.") from error
+        raise SourceError(f"expected an undamaged image. Received a damaged one: {reason}. Get it again.") from error
 
 
-@contextlib.contextmanager
-def _pillow_allows(limit: int) -> Iterator[None]:
-    """Lifts Pillow's own limit, a global, where the caller's is higher, while a header is read."""
+@contextmanager
+def _pillow_limit(limit: int) -> Iterator[None]:
+    """Raise Pillow's own limit, which is global, to the caller's while a header is read."""
     if Image.MAX_IMAGE_PIXELS is None or limit <= 2 * Image.MAX_IMAGE_PIXELS:
         yield
         return
@@ -194,7 +201,7 @@ def _pillow_allows(limit: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _limit(max_pixels: int | None) -> int:
+def _pixel_limit(max_pixels: int | None) -> int:
     value = os.environ.get("CENTERNET_MAX_PIXELS") or MAX_PIXELS if max_pixels is None else max_pixels
     try:
         return int(value)

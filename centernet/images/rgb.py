@@ -1,4 +1,4 @@
-"""Every way to store a picture, as the one way detectors take it: uint8 `(height, width, 3)` RGB."""
+"""Images of every mode and arrays of every shape as uint8 `(height, width, 3)` RGB."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from centernet.errors import SourceError
 
 
 def rgb_from_pil(image: Image.Image) -> np.ndarray:
-    """Converts a PIL image of any mode.
+    """Convert a PIL image of any mode to RGB.
 
-    Transparent pixels are put on white, as a viewer shows them; what lies under them is often garbage.
-    16-bit gray is scaled from 0–65535. 32-bit integers up to 255 stay, up to 65535 are scaled as 16-bit.
-    Floating point of 0–1 is scaled, of 0–255 stays. Other 32-bit ranges are stretched to 0–255.
+    Transparent pixels are composited on white, as viewers do; their hidden colors are often garbage.
+    16-bit gray is scaled from 0–65535. 32-bit integers up to 255 are unchanged, up to 65535 they are scaled as 16-bit.
+    Floating point of 0–1 is scaled, of 0–255 unchanged. Other 32-bit ranges are stretched to 0–255.
 
     Args:
         image: The image, at least 1x1.
@@ -25,36 +25,36 @@ def rgb_from_pil(image: Image.Image) -> np.ndarray:
         SourceError: A floating-point image has NaN or infinite pixels.
     """
     if image.mode.startswith(("I", "F")):
-        return _repeated(_bytes_from_gray(np.asarray(image)))
+        return _gray_to_rgb(_to_8_bits(np.asarray(image)))
     if image.has_transparency_data:
         image = _on_white(image)
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def rgb_from_array(array: np.ndarray) -> np.ndarray:
-    """Checks an array and gives it as RGB.
+    """Check an array and convert it to RGB.
 
     Args:
         array: uint8 of shape (height, width, 3) RGB, (height, width) or (height, width, 1) gray, or
-            (height, width, 4) RGBA, which is put on white.
+            (height, width, 4) RGBA, which is composited on white.
 
     Returns:
-        uint8 `(height, width, 3)`; the same memory where it was RGB already.
+        uint8 `(height, width, 3)`; the same memory if it is RGB already.
 
     Raises:
-        SourceError: The array is no such image; the message says what it is and how to convert it.
+        SourceError: The array is not such an image; the message describes it and how to convert it.
     """
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or not array.size or channels not in (1, 3, 4):
         raise SourceError(
             "expected a uint8 RGB array of shape (height, width, 3) with values 0–255. "
-            f"Received: {_described(array)}. {_advice(array)}"
+            f"Received: {_describe(array)}. {_advice(array)}"
         )
     if channels == 3:
         return array
     if channels == 4:
         return np.asarray(_on_white(Image.fromarray(np.ascontiguousarray(array))))
-    return _repeated(array.reshape(array.shape[:2]))
+    return _gray_to_rgb(array.reshape(array.shape[:2]))
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -63,51 +63,52 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, rgba).convert("RGB")
 
 
-def _bytes_from_gray(gray: np.ndarray) -> np.ndarray:
+def _gray_to_rgb(gray: np.ndarray) -> np.ndarray:
+    return np.repeat(gray[..., None], 3, axis=2)
+
+
+def _to_8_bits(gray: np.ndarray) -> np.ndarray:
     if gray.dtype.kind == "f" and not np.isfinite(gray).all():
         raise SourceError("expected finite pixels. Received: NaN or infinity. Replace them: np.nan_to_num(...)")
-    low, high = _gray_range(gray)
-    scaled = (gray.astype(np.float64) - low) * (255 / ((high - low) or 1))
+    black, white = _gray_range(gray)
+    scaled = (gray.astype(np.float64) - black) * (255 / ((white - black) or 1))
     return (scaled + 0.5).astype(np.uint8)
 
 
 def _gray_range(gray: np.ndarray) -> tuple[float, float]:
-    """Gives the values that become black and white."""
+    """Return the values that become black and white."""
     if gray.dtype.itemsize == 2:
         return 0.0, 65535.0
     low, high = float(gray.min()), float(gray.max())
-    usual = (1.0, 255.0) if gray.dtype.kind == "f" else (255.0, 65535.0)
-    return next(((0.0, white) for white in usual if low >= 0 and high <= white), (low, high))
+    common = (1.0, 255.0) if gray.dtype.kind == "f" else (255.0, 65535.0)
+    return next(((0.0, white) for white in common if low >= 0 and high <= white), (low, high))
 
 
-def _repeated(gray: np.ndarray) -> np.ndarray:
-    return np.repeat(gray[..., None], 3, axis=2)
-
-
-def _described(array: np.ndarray) -> str:
+def _describe(array: np.ndarray) -> str:
     text = f"{array.dtype} of shape {array.shape}"
     if not array.size or array.dtype.kind not in "iufb":
         return text
-    missing = int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
-    known = array[~np.isnan(array)] if missing else array
+    nans = int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
+    known = array[~np.isnan(array)] if nans else array
     span = f", values {known.min():.6g} to {known.max():.6g}" if known.size else ""
-    return text + span + (f", {missing} of them NaN" if missing else "")
+    return text + span + (f", {nans} of them NaN" if nans else "")
 
 
 def _advice(array: np.ndarray) -> str:
-    """Says how to make an image of an array that is none."""
+    """Say how to convert an array that is not an image."""
+    channels_last = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
     if not array.size:
-        return "There are no pixels in it."
+        return "It has no pixels."
     if array.ndim == 4:
-        return "A batch is given as a list: list(batch)."
-    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] not in (1, 3, 4):
+        return "Pass a batch as a list: list(batch)."
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and not channels_last:
         return "Channels come last: image.transpose(1, 2, 0)."
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        return "Give one image with 1, 3 or 4 channels last."
+    if not channels_last:
+        return "Pass one image with 1, 3 or 4 channels last."
     if array.dtype.kind not in "iufb":
-        return "Give numbers."
+        return "Pass numbers."
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return "Find out where NaN or infinity comes from, and scale the image to 0–255."
+        return "Remove NaN and infinity at their source, and scale the image to 0–255."
     return f"Convert it: {_conversion(array)}."
 
 

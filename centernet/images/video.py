@@ -1,4 +1,4 @@
-"""Video in and out through PyAV, the extra `video`."""
+"""Reads and writes videos through PyAV, the extra `video`."""
 
 from __future__ import annotations
 
@@ -8,36 +8,33 @@ import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from centernet.errors import ConfigError, MissingExtraError, SourceError
 from centernet.files.formatting import missing_file
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 logger = logging.getLogger("centernet")
 
 
 class Video:
-    """The frames of a video file or a camera; `iter` opens it anew, and one array is read at a time.
+    """The frames of a video file or camera; each iteration opens it anew and holds one frame at a time.
 
-    Frames are uint8 `(height, width, 3)` RGB, turned as the file's metadata says (from PyAV 14.2 on), and
-    with square pixels: anamorphic video is widened.
+    Frames are uint8 `(height, width, 3)` RGB, rotated according to the file's metadata (from PyAV 14.2 on), with
+    square pixels: anamorphic video is widened.
 
     Args:
-        source: Path of a file, or the number of a camera.
+        source: Path of a file, or number of a camera.
 
     Attributes:
         name: The path, or `camera 0`.
-        fps: Frames a second, or None where unknown.
-        frame_count: About how many frames, or None where unknown.
+        fps: Frame rate in frames per second; None if unknown.
+        frame_count: Approximate number of frames; None if unknown.
 
     Raises:
-        SourceError: There is no such file or camera, or it is no video.
+        SourceError: The file or camera is missing, or the file is not a video.
         MissingExtraError: PyAV is not installed.
     """
 
@@ -49,14 +46,18 @@ class Video:
         self.name = str(source) if self._camera is None else f"camera {source}"
         self.fps: float | None = None
         self.frame_count: int | None = None
-        _require_av("Reading video")
-        # A camera is opened once, when its frames are read: opening it twice is slow, and at times refused.
+        _import_av("Reading video")
+        # Open a camera only once, when its frames are read: a second time is slow, and sometimes refused.
         if self._camera is None:
-            with self._opened() as container:
+            with self._open() as container:
                 self.fps, self.frame_count = _rate_and_count(container.streams.video[0])
 
+    def __repr__(self) -> str:
+        """Name, number of frames and frame rate."""
+        return f"Video({self.name!r}, frame_count={self.frame_count}, fps={self.fps})"
+
     def __iter__(self) -> Iterator[np.ndarray]:
-        return self._read(self._opened())
+        return self._read(self._open())
 
     def _read(self, opened: Any) -> Iterator[np.ndarray]:
         count = 0
@@ -65,65 +66,62 @@ class Video:
                 for array in _frames(container):
                     yield array
                     count += 1
-            except _errors() as error:
+            except _av_errors() as error:
                 raise SourceError(
-                    f"{self.name}: expected a whole video. Received one that is damaged after frame {count}: "
+                    f"{self.name}: expected an undamaged video. Received one that is damaged after frame {count}: "
                     f"{_reason(error)}. Get it again, or repair it: ffmpeg -i in.mp4 -c copy out.mp4"
                 ) from error
         if not count:
             raise SourceError(f"{self.name}: expected a video. Received a file without a readable frame.")
-        # Some containers carry no index, so that a file cut short ends like a whole one.
+        # Some containers carry no index, so that a truncated file ends like a complete one.
         if count < 0.9 * (self.frame_count or 0):
             logger.warning("%s: ended after %d of about %d frames.", self.name, count, self.frame_count)
 
-    def _opened(self) -> Any:
-        av = _require_av("Reading video")
+    def _open(self) -> Any:
+        av = _import_av("Reading video")
         if self._camera is None and not os.path.isfile(self._path):
             raise SourceError(f"{self.name}: {missing_file(Path(self._path))}")
         try:
-            # With its protocol, so that a colon in the path is no other one.
-            file = f"file:{self._path}"
-            container = av.open(file) if self._camera is None else _open_camera(self._camera)
-        except _errors() as error:
-            raise SourceError(self._refusal(error)) from error
+            # With the protocol, so that a colon in the path isn't read as another one.
+            container = av.open(f"file:{self._path}") if self._camera is None else _open_camera(self._camera)
+        except _av_errors() as error:
+            raise SourceError(f"{self.name}: {self._refusal(_reason(error))}") from error
         if not container.streams.video:
             container.close()
             raise SourceError(f"{self.name}: expected a video. Received a file without a video stream.")
         container.streams.video[0].thread_type = "AUTO"
         return container
 
-    def _refusal(self, error: Exception) -> str:
-        if self._camera is not None:
-            return (
-                f"{self.name}: no camera could be opened there: {_reason(error)}. Connect one, "
-                "close other programs that use it, or give another number."
-            )
+    def _refusal(self, reason: str) -> str:
+        if self._camera is None:
+            size = os.path.getsize(self._path)
+            return f"expected a video. Received a file of {size} bytes that can't be opened: {reason}. Get it again."
         return (
-            f"{self.name}: expected a video. Received a file of {os.path.getsize(self._path)} bytes that "
-            f"can't be opened: {_reason(error)}. Get it again."
+            f"no camera could be opened there: {reason}. Connect one, "
+            "close other programs that use it, or use another number."
         )
 
 
 class VideoWriter:
-    """Writes RGB frames to a video file, as H.264 where the installed FFmpeg has it, otherwise as MPEG-4.
+    """Writes RGB frames to a video file, as H.264 if the installed FFmpeg has it, otherwise as MPEG-4.
 
-    Use it as a context manager. Odd sizes, which these codecs lack, are filled up by repeating the last row
-    or column. No file appears before the first frame.
+    Use it as a context manager. These codecs lack odd sizes, which are padded by repeating the last row or column.
+    The file is created with the first frame.
 
     Args:
-        path: File to write; its suffix (`.mp4`, `.mkv`, …) decides the container.
-        fps: Frames a second.
+        path: File to write; its suffix (`.mp4`, `.mkv`, …) selects the container.
+        fps: Frame rate in frames per second.
         size: Height and width of the frames in pixels; by default those of the first one.
 
     Raises:
-        ConfigError: The rate is not positive.
+        ConfigError: The frame rate is not positive.
         MissingExtraError: PyAV is not installed.
     """
 
     def __init__(
         self, path: str | os.PathLike[str], fps: float | Fraction, size: tuple[int, int] | None = None
     ) -> None:
-        _require_av("Writing video")
+        self._av = _import_av("Writing video")
         if not 0 < fps < 1e4:
             raise ConfigError(f"VideoWriter expected a positive number of frames a second. Received: {fps!r}.")
         self.path = os.fspath(path)
@@ -131,19 +129,21 @@ class VideoWriter:
         self.size = size
         self._container: Any = None
 
+    def __repr__(self) -> str:
+        """Path, frame rate and size."""
+        return f"VideoWriter({self.path!r}, fps={float(self.fps):g}, size={self.size})"
+
     def __enter__(self) -> VideoWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def write(self, image: np.ndarray | Image.Image) -> None:
-        """Appends one frame.
+        """Append one frame.
 
         Args:
-            image: uint8 `(height, width, 3)` RGB, or a PIL image, of the size of all the others.
+            image: uint8 `(height, width, 3)` RGB, or a PIL image; all frames have the same size.
 
         Raises:
             ConfigError: The frame has another size, or the file can't be written.
@@ -158,40 +158,38 @@ class VideoWriter:
         if self._container is None:
             self._open(*self.size)
         even = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
-        picture = _require_av("Writing video").VideoFrame.from_ndarray(even, format="rgb24")
-        self._mux(picture)
+        self._encode(self._av.VideoFrame.from_ndarray(even, format="rgb24"))
 
     def close(self) -> None:
-        """Writes what is left and closes the file."""
+        """Write the remaining frames and close the file."""
         if self._container is not None:
             try:
-                self._mux(None)
+                self._encode(None)
             finally:
                 self._container.close()
                 self._container = None
 
     def _open(self, height: int, width: int) -> None:
-        av = _require_av("Writing video")
-        codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+        codec = "libx264" if "libx264" in self._av.codecs_available else "mpeg4"
         try:
-            self._container = av.open(f"file:{self.path}", "w")
+            self._container = self._av.open(f"file:{self.path}", "w")
             self._stream = self._container.add_stream(codec, rate=self.fps)
             self._stream.height, self._stream.width = height + height % 2, width + width % 2
             self._stream.pix_fmt = "yuv420p"
             self._container.start_encoding()
-        except _errors() as error:
+        except _av_errors() as error:
             self._container = None
             raise self._refusal(error) from error
 
-    def _mux(self, picture: Any) -> None:
+    def _encode(self, frame: Any) -> None:
         try:
-            self._container.mux(self._stream.encode(picture))
-        except _errors() as error:
+            self._container.mux(self._stream.encode(frame))
+        except _av_errors() as error:
             raise self._refusal(error) from error
 
     def _refusal(self, error: Exception) -> ConfigError:
         return ConfigError(
-            f"{self.path}: expected a video file that can be written, such as found.mp4, in a folder that "
+            f"{self.path}: expected a video file that can be written, such as detections.mp4, in a folder that "
             f"exists and has room. Received: {_reason(error)}."
         )
 
@@ -215,7 +213,7 @@ def _rate_and_count(stream: Any) -> tuple[float | None, int | None]:
 
 
 def _open_camera(number: int) -> Any:
-    av = _require_av("Reading a camera")
+    av = _import_av("Reading a camera")
     if sys.platform == "win32":
         from av.device import enumerate_input_devices
 
@@ -226,21 +224,21 @@ def _open_camera(number: int) -> Any:
     return av.open(f"/dev/video{number}", format="v4l2")
 
 
-def _errors() -> tuple[type[Exception], ...]:
+def _av_errors() -> tuple[type[Exception], ...]:
     # Most of PyAV's errors are built-in ones as well, but not all.
-    return (_require_av("Video").error.FFmpegError, OSError, ValueError, LookupError)
+    return (_import_av("Video").error.FFmpegError, OSError, ValueError, LookupError)
 
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _require_av(what: str) -> Any:
+def _import_av(purpose: str) -> Any:
     try:
         import av
         import av.error
     except ImportError as error:
         raise MissingExtraError(
-            f"{what} needs PyAV, which is not installed. Install it: pip install centernet[video]"
+            f"{purpose} needs PyAV, which is not installed. Install it: pip install centernet[video]"
         ) from error
     return av

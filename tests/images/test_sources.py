@@ -171,3 +171,9 @@ def test_importing_sources_loads_no_framework_and_no_video():
     code = "import sys, centernet.images.sources; print([n for n in ('keras', 'tensorflow', 'av') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_repr_names_the_source_without_its_pixels():
+    (frame,) = read_images(gray())
+    assert repr(frame) == "Frame('image', 4x3)"
+    assert repr(open_source([gray()])) == "Source(kind='list', name='image', total=1, fps=None)"
