@@ -16,12 +16,11 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from centernet.data.sample import Sample
 from centernet.errors import SourceError
-from centernet.files.formatting import missing_file
+from centernet.files.formatting import missing_file, shortened_list
 from centernet.images.rgb import rgb_from_array
 from centernet.images.sources import IMAGE_SUFFIXES, natural_key
 
 Source = Path | bytes | np.ndarray | Callable[[], np.ndarray]  # of a sample
-MAX_SHOWN = 5
 _MAX_TRIED = 20  # file names are enough to recognize the folder of the photos
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
 _SUFFIXES = {"JPEG": ".jpg", "TIFF": ".tif", "MPO": ".jpg"}
@@ -171,10 +170,9 @@ class ImageCopies:
     def report(self) -> None:
         """Log a warning about images that were not copied, if there are any."""
         if self._missing:
-            more = len(self._missing) - MAX_SHOWN
-            shown = ", ".join(self._missing[:MAX_SHOWN]) + (f" and {more} more" if more > 0 else "")
             logger.warning(
-                "%d images are missing or not images; only their annotations are written: %s", len(self._missing), shown
+                "%d images are missing or not images; only their annotations are written: %s",
+                *(len(self._missing), shortened_list(self._missing)),
             )
 
     def _unused(self, name: str) -> str:

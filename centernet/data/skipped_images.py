@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from centernet.errors import ConfigError
+from centernet.files.formatting import shortened_list
 
-MAX_SHOWN = 5
 # Raised by parsers, and for missing keys and values of the wrong type.
 PARSE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, OverflowError, OSError, SyntaxError)
 logger = logging.getLogger("centernet")
@@ -48,13 +48,11 @@ class SkippedImages:
         Raises:
             ConfigError: If `read` is 0.
         """
-        shown = [f"{name} ({reason})" for name, reason in list(self.reasons.items())[:MAX_SHOWN]]
-        more = f" and {len(self.reasons) - MAX_SHOWN} more" if len(self.reasons) > MAX_SHOWN else ""
-        names = f"{'; '.join(shown)}{more}"
+        names = shortened_list(f"{name} ({reason})" for name, reason in self.reasons.items())
         if not read:
-            why = f"None of {len(self.reasons)} can be read: {names}" if shown else "It has none"
+            why = f"None of {len(self.reasons)} can be read: {names}" if self.reasons else "It has none"
             raise ConfigError(f"Expected images with {self.what} in {self.where}. {why}.")
-        if shown:
+        if self.reasons:
             logger.warning(
                 "%s: skipped %d of %d images, whose %s can't be read: %s",
                 *(self.where, len(self.reasons), read + len(self.reasons), self.what, names),

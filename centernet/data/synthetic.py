@@ -154,15 +154,10 @@ class Scene:
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """A shape.
+    """A shape."""
 
-    Attributes:
-        polygons: Corners `x y` of each of its parts, float64 `(n, 2)`.
-        keypoints: `x y`, float64 `(k, 2)`; `k` is 0 for shapes without keypoints.
-    """
-
-    polygons: tuple[np.ndarray, ...]
-    keypoints: np.ndarray
+    polygons: tuple[np.ndarray, ...]  # corners x y of each part, float64 (n, 2)
+    keypoints: np.ndarray  # x y, float64 (k, 2); k is 0 for shapes without keypoints
 
     @property
     def box(self) -> np.ndarray:

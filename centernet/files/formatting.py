@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,24 @@ def pluralize(count: int, noun: str) -> str:
     """
     plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{count:,} {noun if count == 1 else plural}"
+
+
+def shortened_list(names: Iterable[object], limit: int = 5) -> str:
+    """Return the first names and the number of the rest.
+
+    >>> shortened_list(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    texts = [str(name) for name in names]
+    return ", ".join(texts[:limit]) + (f" and {len(texts) - limit:,} more" if len(texts) > limit else "")
+
+
+def aligned_columns(rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Return rows of text as columns of equal width, the first `left` ones flush left and the rest flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = "<" * left + ">" * (len(widths) - left)
+    lines = ("  ".join(f"{c:{side}{width}}" for c, side, width in zip(row, sides, widths, strict=True)) for row in rows)
+    return "\n".join(map(str.rstrip, lines))
 
 
 def missing_file(path: Path) -> str:

@@ -18,17 +18,11 @@ logger = logging.getLogger("centernet")
 
 @dataclass(frozen=True)
 class Placed:
-    """An image on a canvas.
+    """An image on a canvas."""
 
-    Attributes:
-        index: Index in the dataset.
-        size: Height and width in pixels.
-        fitted: Height and width on the canvas.
-    """
-
-    index: int
-    size: tuple[int, int]
-    fitted: tuple[int, int]
+    index: int  # in the dataset
+    size: tuple[int, int]  # height and width in pixels
+    fitted: tuple[int, int]  # height and width on the canvas
 
     @property
     def factor(self) -> tuple[float, float]:

@@ -61,23 +61,12 @@ def _near_duplicates(objects: Objects, candidates: np.ndarray) -> np.ndarray:
     near = np.zeros(len(objects), bool)
     rows = np.flatnonzero(candidates)
     for image in np.split(rows, np.flatnonzero(np.diff(objects.images[rows])) + 1):
-        if len(image) > 1:
-            _mark_near(objects, image[np.argsort(objects.boxes[image, 0], kind="stable")], near)
+        for start in range(0, len(image) if len(image) > 1 else 0, BLOCK):
+            block, earlier = image[start : start + BLOCK], image[: start + BLOCK]
+            same_class = objects.class_ids[block, None] == objects.class_ids[earlier]
+            overlaps = box_overlaps(objects.boxes[block], objects.boxes[earlier])
+            near[block] = ((overlaps >= DUPLICATE_IOU) & same_class & (earlier < block[:, None])).any(axis=1)
     return near
-
-
-def _mark_near(objects: Objects, image: np.ndarray, near: np.ndarray) -> None:
-    """Mark the near duplicates of one image, whose objects are sorted by their left edge."""
-    left, _, right, _ = objects.boxes[image].T
-    for start in range(0, len(image), BLOCK):
-        block = slice(start, start + BLOCK)
-        # No box farther to the left or right overlaps that much.
-        reach = (right - left)[block].max() * (1 / DUPLICATE_IOU - 1)
-        first, last = np.searchsorted(left, (left[block][0] - reach, left[block][-1] + reach))
-        rows, columns = image[block], image[first : last + 1]
-        earlier = (objects.class_ids[rows, None] == objects.class_ids[columns]) & (columns < rows[:, None])
-        overlaps = box_overlaps(objects.boxes[rows], objects.boxes[columns])
-        near[rows] = ((overlaps >= DUPLICATE_IOU) & earlier).any(axis=1)
 
 
 def _xyxy(first: np.ndarray, second: np.ndarray) -> np.ndarray:

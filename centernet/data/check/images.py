@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from centernet.data.check.problems import IMAGE_FAILURES, MAX_SHOWN, Problem, of_images
+from centernet.data.check.problems import IMAGE_FAILURES, Problem, of_images
 from centernet.data.dataset_base import DatasetBase
 from centernet.data.image_files import upright_size
 from centernet.data.sample import Sample
@@ -20,24 +20,18 @@ from centernet.errors import SourceError
 from centernet.images.reading import read_image
 
 MAX_WORKERS = 8
+MAX_SHOWN = 5  # ids of identical images
 MISSING, TRUNCATED, UNREADABLE = IMAGE_FAILURES
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What is known about an image.
+    """What is known about an image."""
 
-    Attributes:
-        size: Height and width in pixels, or those annotated if it was not read; None if unknown.
-        digest: Equal for identical images; None if it was not read.
-        failure: Kind of problem, if it can't be read.
-        reason: Error message, if it can't be read.
-    """
-
-    size: tuple[int, int] | None
-    digest: bytes | None = None
-    failure: str | None = None
-    reason: str = ""
+    size: tuple[int, int] | None  # height and width in pixels, annotated ones if it was not read; None if unknown
+    digest: bytes | None = None  # equal for identical images; None if it was not read
+    failure: str | None = None  # kind of problem, if it can't be read
+    reason: str = ""  # error message, if it can't be read
 
 
 def annotated_facts(dataset: DatasetBase) -> list[ImageFacts]:
@@ -71,13 +65,15 @@ def image_problems(dataset: DatasetBase, facts: Sequence[ImageFacts]) -> list[Pr
         problems += of_images(dataset, kind, numbers, [dataset[number].name for number in numbers], detail=detail)
     copies = _repeated(one.digest for one in facts)
     ids = [[str(dataset[number].image_id) for number in group] for group in copies]
-    problems += [
+    equal = [" = ".join(group[:MAX_SHOWN]) + (" …" if len(group) > MAX_SHOWN else "") for group in ids]
+    same_id = _repeated(sample.image_id for sample in dataset)
+    times = [f"{dataset[group[0]].image_id} ({len(group)} times)" for group in same_id]
+    return [
+        *problems,
         *_different_sizes(dataset, facts),
-        *of_images(dataset, "same image", _later(copies), [_equal(group) for group in ids]),
+        *of_images(dataset, "same image", _later(copies), equal),
+        *of_images(dataset, "same id", _later(same_id), times),
     ]
-    same = _repeated(sample.image_id for sample in dataset)
-    cases = [f"{dataset[group[0]].image_id} ({len(group)} times)" for group in same]
-    return [*problems, *of_images(dataset, "same id", _later(same), cases)]
 
 
 def _annotated_size(sample: Sample) -> tuple[int, int] | None:
@@ -122,7 +118,3 @@ def _repeated(keys: Iterable[Hashable]) -> list[list[int]]:
 def _later(groups: Sequence[Sequence[int]]) -> list[int]:
     """All but the first of each group."""
     return [number for group in groups for number in group[1:]]
-
-
-def _equal(ids: Sequence[str]) -> str:
-    return " = ".join(ids[:MAX_SHOWN]) + (" …" if len(ids) > MAX_SHOWN else "")

@@ -15,23 +15,14 @@ TOLERANCE = 1.0  # pixels beyond the image edge: tools count pixels from 0 or fr
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """The objects of a dataset, in the order of its images.
+    """The objects of a dataset, in the order of its images."""
 
-    Attributes:
-        images: Index of the image in the dataset, int64 `(n,)`.
-        numbers: Index of the object in its image, int64 `(n,)`.
-        boxes: float64 `(n, 4)`, `x0 y0 x1 y1` in pixels.
-        class_ids: int64 `(n,)`.
-        ignore: bool `(n,)`.
-        sizes: Width and height of the image in pixels, float64 `(n, 2)`; NaN if unknown.
-    """
-
-    images: np.ndarray
-    numbers: np.ndarray
-    boxes: np.ndarray
-    class_ids: np.ndarray
-    ignore: np.ndarray
-    sizes: np.ndarray
+    images: np.ndarray  # index of the image in the dataset, int64 (n,)
+    numbers: np.ndarray  # index of the object in its image, int64 (n,)
+    boxes: np.ndarray  # x0 y0 x1 y1 in pixels, float64 (n, 4)
+    class_ids: np.ndarray  # int64 (n,)
+    ignore: np.ndarray  # bool (n,)
+    sizes: np.ndarray  # width and height of the image in pixels, float64 (n, 2); NaN if unknown
 
     @classmethod
     def of(cls, dataset: DatasetBase, sizes: Sequence[tuple[int, int] | None]) -> Objects:

@@ -10,11 +10,11 @@ import numpy as np
 
 from centernet.data.check.objects import Objects
 from centernet.data.dataset_base import DatasetBase
+from centernet.files.formatting import shortened_list
 
 Level = Literal["fatal", "problem", "note"]
 LEVELS: tuple[Level, ...] = ("fatal", "problem", "note")  # worst first
 IMAGE_FAILURES = ("missing", "truncated", "unreadable")  # kinds of images that can't be read
-MAX_SHOWN = 5  # cases that the text names
 
 
 class Kind(NamedTuple):
@@ -173,9 +173,7 @@ class Problem:
 
     def __str__(self) -> str:
         """The description with the first cases."""
-        more = len(self.cases) - MAX_SHOWN
-        named = ", ".join(self.cases[:MAX_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
-        return f"{self.text}: {named}" if named else self.text
+        return f"{self.text}: {shortened_list(self.cases)}" if self.cases else self.text
 
     def to_dict(self) -> dict[str, Any]:
         """The problem as JSON-compatible values, with all images."""
@@ -204,15 +202,9 @@ def of_images(
 def of_objects(
     dataset: DatasetBase, kind: str, objects: Objects, mask: np.ndarray, count: int | None = None, **fields: Any
 ) -> list[Problem]:
-    """A list with the problem of some objects; empty if there are none.
+    """A list with the problem of the objects in a mask, bool `(n,)`; empty if there are none.
 
-    Args:
-        dataset: The dataset.
-        kind: Key of `KINDS`.
-        objects: Objects of the dataset.
-        mask: Which of them have it, bool `(n,)`.
-        count: Number of cases, if not one per object.
-        **fields: Further fields of the problem.
+    `count` is the number of cases if it is not one per object; further `fields` are those of `problem`.
     """
     if not mask.any():
         return []

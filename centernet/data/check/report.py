@@ -87,7 +87,7 @@ class CheckReport(Generic[AnyDataset]):
         """Counts, statistics, problems, notes and the verdict."""
         dataset = self.dataset
         objects = pluralize(sum(len(sample.boxes) for sample in dataset), "object")
-        classes = f"{len(dataset.class_names):,} class{'' if len(dataset.class_names) == 1 else 'es'}"
+        classes = pluralize(len(dataset.class_names), "class")
         unread = "" if self.images_read else " (images were not read)"
         parts = [
             f"{dataset.name}: {pluralize(len(dataset), 'image')}, {objects}, {classes}{unread}",
@@ -183,17 +183,19 @@ def _tile(report: CheckReport, number: int) -> Image.Image:
 def collected_warnings() -> Iterator[list[str]]:
     """Collect the library's warnings of a block instead of logging them, except those that a check repeats."""
     logger, warnings = logging.getLogger("centernet"), list[str]()
-    collector = _Collector(warnings)
-    handlers = list(logger.handlers)
-    for handler in handlers:
-        handler.addFilter(_is_no_warning)
-    logger.addHandler(collector)
+
+    def collect(record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        if not hasattr(record, REPORTED_BY_CHECK):
+            warnings.append(record.getMessage())
+        return False
+
+    logger.addFilter(collect)
     try:
         yield warnings
     finally:
-        logger.removeHandler(collector)
-        for handler in handlers:
-            handler.removeFilter(_is_no_warning)
+        logger.removeFilter(collect)
 
 
 def with_reader_warnings(report: CheckReport[AnyDataset], warnings: Sequence[str]) -> CheckReport[AnyDataset]:
@@ -201,17 +203,3 @@ def with_reader_warnings(report: CheckReport[AnyDataset], warnings: Sequence[str
     advice = KINDS["reading"].advice
     problems = [Problem("reading", text.rstrip("."), 1, "problem", advice) for text in warnings]
     return dataclasses.replace(report, findings=worst_first([*problems, *report.findings]))
-
-
-class _Collector(logging.Handler):
-    def __init__(self, warnings: list[str]) -> None:
-        super().__init__(logging.WARNING)
-        self._warnings = warnings
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if not hasattr(record, REPORTED_BY_CHECK):
-            self._warnings.append(record.getMessage())
-
-
-def _is_no_warning(record: logging.LogRecord) -> bool:
-    return record.levelno < logging.WARNING

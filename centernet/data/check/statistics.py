@@ -12,6 +12,7 @@ from centernet.data.check.boxes import duplicates
 from centernet.data.check.objects import Objects, repeats
 from centernet.data.check.problems import Problem, of_objects
 from centernet.data.dataset_base import DatasetBase
+from centernet.files.formatting import aligned_columns
 from centernet.ops.preprocessing import MAX_DETECTIONS, STRIDE
 
 QUANTILES = {"smallest": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "largest": 1.0}
@@ -24,76 +25,43 @@ HEAD = ("class", "objects", "share", "images", "crowds", "median cells", "< a ce
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Objects in output cells.
+    """Objects in output cells."""
 
-    Attributes:
-        cells: Width and height of each box in cells, float64 `(n, 2)`.
-        small: Boxes that cover less than a cell, bool `(n,)`.
-        same_class: Objects with their center in the cell of an earlier object of their class, bool `(n,)`.
-        any_class: The same, for an earlier object of any class, bool `(n,)`.
-    """
-
-    cells: np.ndarray
-    small: np.ndarray
-    same_class: np.ndarray
-    any_class: np.ndarray
+    cells: np.ndarray  # width and height of each box in cells, float64 (n, 2)
+    small: np.ndarray  # boxes that cover less than a cell, bool (n,)
+    same_class: np.ndarray  # center in the cell of an earlier object of the same class, bool (n,)
+    any_class: np.ndarray  # center in the cell of an earlier object of any class, bool (n,)
 
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Statistics of a class; sizes and cells are those of learnable objects.
-
-    Attributes:
-        name: Name of the class.
-        objects: Number of objects without ignored ones.
-        ignored: Number of ignored objects, such as crowds.
-        images: Number of images with at least one object.
-        cells: Median width and height in output cells; None without objects.
-        small: Objects that cover less than a cell.
-        shared: Objects with their center in the cell of another one of the class.
-    """
+    """Numbers of objects of a class; `cells`, `small` and `shared` are those of learnable objects."""
 
     name: str
-    objects: int
-    ignored: int
-    images: int
-    cells: tuple[float, float] | None
-    small: int
-    shared: int
+    objects: int  # without ignored ones
+    ignored: int  # such as crowds
+    images: int  # with at least one object
+    cells: tuple[float, float] | None  # median width and height in output cells; None without objects
+    small: int  # smaller than a cell
+    shared: int  # center in the cell of another object of the class
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Statistics of the learnable objects at an input size.
-
-    Attributes:
-        objects: Number of objects.
-        sides: `QUANTILES` of the square root of the box area, in cells.
-        small: Objects that cover less than a cell.
-        shared_class: Objects with their center in the cell of another one of their class.
-        shared_any: Objects with their center in the cell of another one of any class.
-        in_image: Objects per image: minimum, median, maximum.
-        without: Images without objects.
-        crowded: Images with more objects than the maximum detections per image.
-    """
+    """Numbers of learnable objects at an input size."""
 
     objects: int
-    sides: tuple[float, ...]
-    small: int
-    shared_class: int
-    shared_any: int
-    in_image: tuple[int, float, int]
-    without: int
-    crowded: int
+    sides: tuple[float, ...]  # square root of the box area in cells, at each of `QUANTILES`
+    small: int  # smaller than a cell
+    shared_class: int  # center in the cell of another object of the same class
+    shared_any: int  # center in the cell of another object of any class
+    in_image: tuple[int, float, int]  # objects per image: minimum, median, maximum
+    without: int  # images without objects
+    crowded: int  # images with more objects than the maximum detections per image
 
 
 def layout_of(objects: Objects, input_size: tuple[int, int]) -> Layout:
-    """Objects in output cells after their images are fitted to the input.
-
-    Args:
-        objects: Objects with valid boxes in images of known sizes.
-        input_size: Height and width of the network's input in pixels.
-    """
+    """Objects with valid boxes, in output cells after their images are fitted to the input (height, width)."""
     boxes = objects.boxes.clip(0, np.tile(objects.sizes, 2)) * np.tile(_scales(objects, input_size) / STRIDE, 2)
     cells = boxes[:, 2:] - boxes[:, :2]
     last = -(-np.array(input_size[::-1]) // STRIDE) - 1
@@ -174,7 +142,7 @@ def class_table(classes: Sequence[ClassCounts]) -> str:
         crowds = HEAD.index("crowds")
         rows = [row[:crowds] + row[crowds + 1 :] for row in rows]
     more = len(classes) - MAX_CLASSES
-    return _aligned(rows) + (f"\n… {more} more" if more > 0 else "")
+    return aligned_columns(rows) + (f"\n… {more} more" if more > 0 else "")
 
 
 def figures_table(one: Figures, input_size: tuple[int, int]) -> str:
@@ -189,21 +157,8 @@ def figures_table(one: Figures, input_size: tuple[int, int]) -> str:
         ["objects per image", f"min {low}, median {median:g}, max {high}; {one.without:,} images have none{crowded}"],
     ]
     lead = f"At input size {input_size[1]}x{input_size[0]} (width x height), one output cell per 4x4 pixels:\n"
-    return lead + _aligned(rows, left=2)
+    return lead + aligned_columns(rows, left=2)
 
 
 def _share(count: int, total: int) -> str:
     return f"{count:,} ({count / total:.2%})"
-
-
-def _aligned(rows: list[list[str]], left: int = 1) -> str:
-    """Columns of equal width, the first ones flush left, the others flush right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        padded = [
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(padded).rstrip())
-    return "\n".join(lines)
