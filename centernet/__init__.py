@@ -6,7 +6,7 @@
     found = detector.detect("street.jpg", min_score=0.3)
     found.draw().save("street_found.jpg")
 
-Importing the package loads neither Keras nor TensorFlow: every public name is imported when it is first used.
+Importing the package loads neither Keras nor TensorFlow: public names are imported at first use.
 """
 
 from __future__ import annotations
@@ -20,17 +20,21 @@ if TYPE_CHECKING:
     from centernet.checkpoints.report import LoadReport as LoadReport
     from centernet.data.keypoints import KeypointTask as KeypointTask
     from centernet.detector import Detector as Detector
+    from centernet.detector import PointDetector as PointDetector
+    from centernet.detector import TripletDetector as TripletDetector
     from centernet.errors import CenterNetError as CenterNetError
     from centernet.loading import load as load
     from centernet.models import backbones as backbones
     from centernet.models import layers as layers
     from centernet.models.config import ModelConfig as ModelConfig
-    from centernet.models.points.detector import PointDetector as PointDetector
-    from centernet.models.points.settings import DecoderSettings as DecoderSettings
-    from centernet.models.points.settings import HeadSettings as HeadSettings
+    from centernet.models.points.settings import PointDecoderSettings as DecoderSettings  # noqa: F401
+    from centernet.models.points.settings import PointDecoderSettings as PointDecoderSettings
+    from centernet.models.points.settings import PointHeadSettings as HeadSettings  # noqa: F401
+    from centernet.models.points.settings import PointHeadSettings as PointHeadSettings
     from centernet.models.presets import list_models as list_models
     from centernet.models.test_time import TestTime as TestTime
-    from centernet.models.triplets.detector import TripletDetector as TripletDetector
+    from centernet.models.triplets.settings import TripletDecoderSettings as TripletDecoderSettings
+    from centernet.models.triplets.settings import TripletHeadSettings as TripletHeadSettings
     from centernet.ops.preprocessing import Preprocessing as Preprocessing
     from centernet.results.detections import Detections as Detections
     from centernet.results.draw import draw_detections as draw_detections
@@ -38,25 +42,36 @@ if TYPE_CHECKING:
     from centernet.training import augmentation as augmentation
 
     __version__: str
+else:
 
-# Public name → module that has it.
+    def load(source, weights="published", classes=None, *, keypoints=None, image_size=None):
+        """Load a detector from a name, path, address or handle; `help(centernet.loading.load)` has the details."""
+        from centernet.loading import load as load_detector
+
+        return load_detector(source, weights, classes, keypoints=keypoints, image_size=image_size)
+
+
+# Public name → its module and, for an alias, its name there.
 _PUBLIC = {
     "CenterNetError": "centernet.errors",
+    "DecoderSettings": "centernet.models.points.settings:PointDecoderSettings",
     "Detections": "centernet.results.detections",
     "Detector": "centernet.detector",
-    "DecoderSettings": "centernet.models.points.settings",
-    "HeadSettings": "centernet.models.points.settings",
+    "HeadSettings": "centernet.models.points.settings:PointHeadSettings",
     "KeypointTask": "centernet.data.keypoints",
     "LoadReport": "centernet.checkpoints.report",
     "ModelConfig": "centernet.models.config",
-    "PointDetector": "centernet.models.points.detector",
+    "PointDecoderSettings": "centernet.models.points.settings",
+    "PointDetector": "centernet.detector",
+    "PointHeadSettings": "centernet.models.points.settings",
     "Preprocessing": "centernet.ops.preprocessing",
     "TestTime": "centernet.models.test_time",
-    "TripletDetector": "centernet.models.triplets.detector",
+    "TripletDecoderSettings": "centernet.models.triplets.settings",
+    "TripletDetector": "centernet.detector",
+    "TripletHeadSettings": "centernet.models.triplets.settings",
     "draw_detections": "centernet.results.draw",
     "draw_heatmap": "centernet.results.draw",
     "list_models": "centernet.models.presets",
-    "load": "centernet.loading",
 }
 _MODULES = {
     "augmentation": "centernet.training.augmentation",
@@ -66,13 +81,14 @@ _MODULES = {
     "layers": "centernet.models.layers",
 }
 
-__all__ = [*_PUBLIC, *_MODULES]
+__all__ = [*_PUBLIC, *_MODULES, "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562)."""
+    """Import a public name at first use (PEP 562)."""
     if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
+        module, _, alias = _PUBLIC[name].partition(":")
+        return getattr(importlib.import_module(module), alias or name)
     if name in _MODULES:
         return importlib.import_module(_MODULES[name])
     if name == "__version__":

@@ -1,7 +1,8 @@
-"""What both detectors are: a network with its preprocessing, its decoder and its description."""
+"""The two detectors: a network with everything that is done with it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,92 +11,44 @@ import keras
 import numpy as np
 from keras import ops
 
-from centernet.inference import compiled as inference
-from centernet.models.config import ModelConfig
+from centernet.checkpoints.locate import locate_weights_file
+from centernet.checkpoints.saved import saving, weights_file
+from centernet.checkpoints.saved.form import KERAS, check_form
+from centernet.data.dataset import Dataset
+from centernet.data.keypoints import KeypointTask
+from centernet.data.sample import Sample
+from centernet.errors import ConfigError
+from centernet.evaluation import evaluate
+from centernet.images.sources import read_single_image
+from centernet.inference.compiled import Inference
+from centernet.inference.detecting import detect
+from centernet.inference.exporting.export import export
+from centernet.models.config import FAMILIES, ModelConfig
+from centernet.models.family import Arrays, Signature
+from centernet.models.heads import HeadSettings
+from centernet.models.input_normalization import default_preprocessing
+from centernet.models.network import Network
+from centernet.models.points.settings import PointDecoderSettings, PointHeadSettings
 from centernet.models.test_time import TestTime
-from centernet.ops.preprocessing import Placement, collate
-from centernet.training.trainable import Trainable
+from centernet.models.triplets.settings import TripletDecoderSettings, TripletHeadSettings
+from centernet.ops.preprocessing import Preprocessing
+from centernet.training.batch_checks import check_batch
+from centernet.training.fit import fit
+from centernet.training.loss_metrics import LossParts
+from centernet.training.replicas import own_part, total
 
 
-class Detector(Trainable):
-    """Base of `PointDetector`: images in, `Detections` out.
+class Detector(Network):
+    """Images in, `Detections` out: the base of `PointDetector` and `TripletDetector`.
 
-    Attributes:
-        config: The whole description of the model.
-        backbone: The network below the heads, a `keras.Model` of its own.
-        report: What was taken from which file when weights were loaded (a `LoadReport`), or None.
-        center_heatmap: Name of the head map that says where centers are.
+    Called on a preprocessed float32 batch, it is the network and returns head maps, as any Keras model. Images (paths,
+    uint8 arrays …) go through `detect`; to call or to `predict` on them is an error.
     """
 
-    center_heatmap = "heatmap"
-
-    def __init__(self, config: ModelConfig, backbone: keras.Model, inputs: Any, outputs: Any) -> None:
-        super().__init__(inputs=inputs, outputs=outputs, name=config.identifier)
-        self.config = config
-        self.backbone = backbone
-        self.report: Any = None
-        self._inference: inference.Inference | None = None
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Name of each class; `class_ids` index it."""
-        return self.config.classes
-
-    def preprocess(self, images: np.ndarray | Sequence[np.ndarray]) -> tuple[Any, np.ndarray]:
-        """The network's input from images of any sizes.
-
-        Args:
-            images: One uint8 RGB array `(height, width, 3)`, a batch of them, or a list of any sizes.
-
-        Returns:
-            float32 `(batch, *config.preprocessing.size, 3)`, and the height and width of each original
-            image in pixels, int32 `(batch, 2)`, which `decode` needs.
-
-        Raises:
-            SourceError: If an image is no such array.
-        """
-        if isinstance(images, np.ndarray) and images.ndim == 3:
-            images = [images]
-        batch, sizes = collate(list(images))
-        preprocessing = self.config.preprocessing
-        tensors = ops.convert_to_tensor(batch), ops.convert_to_tensor(sizes)
-        return preprocessing(*tensors, preprocessing.canvas(sizes)), sizes
-
-    def decode(
-        self, maps: Mapping[str, Any], image_sizes: Any, *, canvas: tuple[int, int] | None = None, exact: bool = False
-    ) -> dict[str, Any]:
-        """Detections from head maps, in pixels of the original images.
-
-        Args:
-            maps: What calling the model returned.
-            image_sizes: Height and width of the original images in pixels, int32 `(batch, 2)`.
-            canvas: Height and width of the network's input; what `preprocess` makes if it is None.
-            exact: See `detect`.
-
-        Returns:
-            `boxes` float32 `(batch, k, 4)` as `x0 y0 x1 y1` in pixels, `scores` `(batch, k)` descending,
-            `class_ids` int32 `(batch, k)` and, if the model finds them, `keypoints` `(batch, k, n, 2)` as
-            `x y` in pixels and `keypoint_scores` `(batch, k, n)`; `k` is `config.decoder.max_detections`.
-        """
-        preprocessing = self.config.preprocessing
-        canvas = canvas or preprocessing.canvas(ops.convert_to_numpy(image_sizes))
-        sizes = ops.convert_to_tensor(image_sizes, dtype="int32")
-        last = {name: stacks[-1] for name, stacks in maps.items()}
-        return self.decode_maps(last, sizes, preprocessing.place(sizes, canvas), canvas, exact)
-
-    def decode_maps(
-        self, maps: Mapping[str, Any], image_sizes: Any, placement: Placement, canvas: tuple[int, int], exact: bool
-    ) -> dict[str, Any]:
-        """What a family has to say: as `decode`, from the maps of the last stack.
-
-        Args:
-            maps: Head name → map `(batch, height, width, channels)`.
-            image_sizes: Height and width of the original images in pixels, int32 `(batch, 2)`.
-            placement: Where they lie on the network's input.
-            canvas: Height and width of the network's input.
-            exact: See `detect`.
-        """
-        raise TypeError(f"{type(self).__name__} is no detector of a family: it has no decoder.")
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self._inference: Inference | None = None
+        self._loss_parts: LossParts | None = None
 
     def detect(
         self,
@@ -107,29 +60,27 @@ class Detector(Trainable):
         test_time: TestTime | None = None,
         exact: bool = False,
     ) -> Any:
-        """Find objects in images.
+        """Detect objects in images.
 
         Args:
             source: A path, URL, PIL image, uint8 RGB array `(height, width, 3)` or bytes: one image. A list
                 of these. A folder, glob pattern, video or camera number: a stream.
-            min_score: Objects that score less are left out; 0 keeps everything the decoder gives.
-            max_detections: At most this many objects an image; at most (and by default) the decoder's.
-            batch_size: Images that go through the network together (of a list or stream), in one pass.
-            test_time: Several passes over each image (mirrored, at several scales), joined by soft-NMS; by
-                default what the model's description says, which is one pass for Objects as Points.
-            exact: Also reproduce accidents of the software that exported the published models
-                (see `centernet.models.points.rules`), to compare with such an export.
+            min_score: Minimum score; 0 keeps everything the decoder gives.
+            max_detections: Maximum number of detections per image, at most (and by default) the decoder's.
+            batch_size: Images of a list or stream that pass the network together.
+            test_time: Several passes over each image (mirrored, at several scales), merged by soft-NMS. By default
+                the passes of the model's description; one pass for the published Objects as Points.
+            exact: Also reproduce artifacts of the software that exported the published models
+                (see `centernet.models.points.rules`), for comparison with such an export.
 
         Returns:
-            `Detections` for one image, a list of them for a list, an iterator of them for a stream. An image
-            of a list or stream that can't be read gives empty `Detections` whose `error` says why; it is
-            logged, and the others are not lost.
+            `Detections` for one image, a list of them for a list, an iterator for a stream. An image of a list or
+            stream that can't be read gives empty `Detections` with the reason in `error`; it is logged, and the rest
+            is processed.
 
         Raises:
             SourceError: If the one image, or the stream, can't be read.
         """
-        from centernet.inference.detecting import detect
-
         return detect(
             self,
             source,
@@ -140,12 +91,11 @@ class Detector(Trainable):
             exact=exact,
         )
 
-    def infer(self, images: Sequence[np.ndarray], *, exact: bool = False) -> dict[str, np.ndarray]:
-        """Run the compiled detector on images; what `detect` does between reading and results.
+    def infer(self, images: Sequence[np.ndarray], *, exact: bool = False) -> Arrays:
+        """Run the compiled detector on images: the step of `detect` between reading and results.
 
-        The graph is compiled at the first call, and again after training or loading has changed the weights.
-        (To be quick, only a few small variables are compared: after setting single layers by hand, call
-        `refresh`.)
+        The graph is compiled at the first call, and again after training or loading has changed the weights. (For
+        speed, only a few small variables are compared: after setting single layers by hand, call `refresh`.)
 
         Args:
             images: uint8 RGB arrays `(height, width, 3)` of any sizes.
@@ -156,64 +106,17 @@ class Detector(Trainable):
         """
         return self._compiler()(images, exact)
 
-    def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:
-        """Run the compiled detector on one image several times, and join what it finds.
-
-        Args:
-            image: uint8 RGB `(height, width, 3)`.
-            test_time: The passes.
-            exact: See `detect`.
-
-        Returns:
-            As `infer`, for the one image: without the first axis, best first.
-        """
-        raise TypeError(f"{type(self).__name__} is no detector of a family: it has no passes.")
-
-    def compiled_form(self, form: Any, step: Callable[..., Any], signature: inference.Signature) -> Callable[..., Any]:
-        """A function that uses the network, compiled with the present weights when it is first asked for.
-
-        Args:
-            form: What tells it from others; hashable.
-            step: `step(forward, *arguments)`, where `forward` is the network as a function of a batch, its batch
-                normalization folded into the convolutions.
-            signature: Dtype and shape of each argument; None for a dimension that varies.
-
-        Returns:
-            A function of the arguments (NumPy arrays or tensors).
-        """
+    def compiled_form(self, form: Any, step: Callable[..., Any], signature: Signature) -> Callable[..., Any]:
+        """See `Network.compiled_form`."""
         return self._compiler().compiled(form, step, signature)
 
-    def _compiler(self) -> inference.Inference:
+    def _compiler(self) -> Inference:
         if self._inference is None:
-            self._inference = inference.Inference(self)
+            self._inference = Inference(self)
         return self._inference
 
-    def load_weights(self, filepath: str | Path, **options: Any) -> None:
-        """Set the weights from a `.weights.h5` file, of Keras's form or of a saved detector.
-
-        Args:
-            filepath: The file; or the folder, `.zip` or `.keras` of a saved detector.
-            **options: See `keras.Model.load_weights`; without any, everything must fit.
-
-        Raises:
-            CheckpointError: If the file is missing, damaged or belongs to another network.
-        """
-        if options:
-            super().load_weights(filepath, **options)
-            self.refresh()
-        else:
-            from centernet.checkpoints.locate import locate_weights_file
-            from centernet.checkpoints.saved import weights_file
-
-            weights_file.load_weights(self, locate_weights_file(str(filepath)))
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Set all weights; see `keras.Model.set_weights`."""
-        super().set_weights(weights)
-        self.refresh()
-
     def refresh(self) -> None:
-        """Make the next `detect` use the present weights and description, whatever was changed by hand."""
+        """Make the next `detect` use the present weights and description, after changes by hand."""
         if self._inference is not None:
             self._inference.reset()
 
@@ -221,8 +124,7 @@ class Detector(Trainable):
         """Probability that a cell is the center of an object of any class.
 
         Args:
-            image: One image, as `detect` takes it: a path, URL, PIL image, uint8 RGB array `(height, width, 3)`
-                or bytes.
+            image: One image, as in `detect`: a path, URL, PIL image, uint8 RGB array `(height, width, 3)` or bytes.
 
         Returns:
             float32 `(rows, columns)`, 0–1, cropped to the image (without the padding of the canvas).
@@ -230,10 +132,8 @@ class Detector(Trainable):
         Raises:
             SourceError: If it can't be read, or is not one image.
         """
-        from centernet.images.sources import read_single_image
-
         batch, sizes = self.preprocess(read_single_image(image).image)
-        logits = self(batch, training=False)[self.center_heatmap][-1]
+        logits = self(batch, training=False)[self.family.center_heatmap][-1]
         cells = ops.convert_to_numpy(ops.max(ops.sigmoid(ops.cast(logits, "float32")), axis=-1))[0]
         canvas = tuple(batch.shape[1:3])
         placement = self.config.preprocessing.place(ops.convert_to_tensor(sizes), canvas)
@@ -243,22 +143,166 @@ class Detector(Trainable):
         bottom, right = -(-(offset + size) // stride)
         return cells[top:bottom, left:right]
 
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Head maps of a preprocessed batch; see `keras.Model`.
+
+        Raises:
+            ConfigError: If the input is an image file or has whole numbers, as images before preprocessing have.
+        """
+        _check_preprocessed(arguments[0] if arguments else options.get("inputs"))
+        return super().__call__(*arguments, **options)
+
+    def predict(self, x: Any, *arguments: Any, **options: Any) -> Any:
+        """Head maps of preprocessed batches as NumPy arrays; see `keras.Model.predict`, and `detect` for images.
+
+        Raises:
+            ConfigError: See `__call__`.
+        """
+        _check_preprocessed(x)
+        return super().predict(x, *arguments, **options)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Head maps of one preprocessed batch; see `predict`."""
+        _check_preprocessed(x)
+        return super().predict_on_batch(x)
+
+    def quantize(self, *arguments: Any, **options: Any) -> None:
+        """Refuse Keras's quantization, which has no form of convolutions and would change nothing.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(
+            f"Expected a network with Dense or Embedding layers to quantize. Received: {self.name}, whose layers are "
+            "convolutions, which Keras leaves in float32. Export it (detector.export) and quantize the file with the "
+            "tools of its runtime."
+        )
+
+    def fit(self, x: Any = None, y: Any = None, *arguments: Any, **options: Any) -> Any:
+        """Train on a dataset, or on preprocessed arrays.
+
+            detector.fit(train, validation_data=validation, epochs=30, out="runs/mine")
+
+        Args:
+            x: A `centernet.data.Dataset`, or preprocessed images; see `compute_loss` for these and for `y`.
+            y: Objects, if `x` isn't a dataset.
+            *arguments: See `keras.Model.fit`.
+            **options: With a dataset, the arguments of `centernet.training.fit.fit`: `validation_data`, `settings` or
+                single fields of `TrainingSettings` such as `epochs`, `out`, `resume`, `callbacks`. Otherwise those of
+                `keras.Model.fit`.
+
+        Returns:
+            Keras's history.
+
+        Raises:
+            ConfigError: If the data have another form, or classes or keypoints that differ from the model's.
+            TrainingError: If the loss is NaN or infinite.
+        """
+        if isinstance(x, Dataset):
+            return fit(self, x, *(() if y is None else (y,)), *arguments, **options)
+        _check_arrays(x)
+        if not self.compiled:
+            raise ConfigError("Expected a compiled detector to train on arrays: detector.compile('adam') before fit.")
+        # Before Keras takes over the weights: on JAX, an exception inside fit doesn't give them back.
+        if y is not None:
+            check_batch(self.config, x, y, options.get("sample_weight"), self.loss)
+        if isinstance(validation := options.get("validation_data"), tuple):
+            check_batch(self.config, *validation)
+        self.config = self.config.with_own_weights()
+        return super().fit(x, y, *arguments, **options)
+
+    def evaluate(self, x: Any = None, *arguments: Any, **options: Any) -> Any:
+        """COCO's average precision and recall on a `Dataset`.
+
+        Args:
+            x: A `centernet.data.Dataset`. Anything else goes to `keras.Model.evaluate` with `arguments` and gives the
+                loss.
+            *arguments: See `keras.Model.evaluate`.
+            **options: With a dataset, those of `centernet.evaluation.evaluate`: `batch_size`, `test_time` and others.
+
+        Returns:
+            An `Evaluation` for a dataset: `print(it)`, `it.ap`, `it.report("folder")`. Otherwise as Keras.
+
+        Raises:
+            ConfigError: If the dataset is empty, or its classes or keypoints differ from the detector's.
+            SourceError: If none of its images can be read.
+        """
+        if isinstance(x, Dataset):
+            return evaluate(self, x, *arguments, **options)
+        _check_arrays(x)
+        return super().evaluate(x, *arguments, **options)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """The loss that `fit` minimizes; called by Keras. `compile` needs only an optimizer.
+
+        Args:
+            x: The preprocessed float32 batch `(batch, height, width, 3)`.
+            y: The objects: `boxes` float32 `(batch, n, 4)` as `x0 y0 x1 y1` in pixels of the network's input;
+                `class_ids` int32 `(batch, n)`, -1 is padding; optionally `ignore` bool `(batch, n)`, objects that
+                are neither positive nor negative (crowds); `keypoints` float32 `(batch, n, k, 3)` as `x y visibility`
+                if the model has keypoints.
+            y_pred: Output of the model on `x`.
+            sample_weight: Not supported; None.
+            training: Ignored; training and evaluation have the same loss.
+
+        Returns:
+            Scalar, float32. Its parts are tracked under their names.
+
+        Raises:
+            ConfigError: If the batch has another form, or a loss or weights were given as well.
+        """
+        check_batch(self.config, x, y, sample_weight, self.loss)
+        losses = self.training_losses(y_pred, y, tuple(x.shape[1:3]), total)
+        self._parts().update(losses, ops.shape(x)[0])
+        return losses["loss"] + own_part(sum(ops.sum(loss) for loss in self.losses))
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Metrics of the progress bar: the loss, its parts, and those given to `compile`."""
+        return [*super().metrics, *(self._parts().means.values() if self.compiled else ())]
+
+    def _parts(self) -> LossParts:
+        if self._loss_parts is None:
+            self._loss_parts = LossParts(self)
+        return self._loss_parts
+
+    def load_weights(self, filepath: str | Path, **options: Any) -> None:
+        """Set the weights from a `.weights.h5` file of Keras or of a saved detector.
+
+        Args:
+            filepath: The file, or the folder, `.zip` or `.keras` of a saved detector.
+            **options: See `keras.Model.load_weights`; without any, everything must fit.
+
+        Raises:
+            CheckpointError: If the file is missing, damaged or belongs to another network.
+        """
+        if options:
+            super().load_weights(filepath, **options)
+            self.refresh()
+        else:
+            weights_file.load_weights(self, locate_weights_file(str(filepath)))
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all weights; see `keras.Model.set_weights`."""
+        super().set_weights(weights)
+        self.refresh()
+
     def save(self, filepath: str | Path, overwrite: bool = True, **options: Any) -> None:
         """Save to a folder that `centernet.load` reads: `config.json` and `model.weights.h5`.
 
         Args:
-            filepath: The folder; or a path ending in `.zip` for one file, or in `.keras` for Keras's form.
+            filepath: The folder; or a path ending in `.zip` for one file, or in `.keras` for Keras's form (which
+                `keras.saving.load_model` reads after `import centernet.detector`).
             overwrite: Whether an existing saved model may be replaced.
             **options: `dtype="float16"` stores weights in half precision.
 
         Raises:
-            ConfigError: If something that is no saved model is in the way, the dtype is unknown, or the path
-                ends like a file of another form, such as `.onnx` (see `export`) or `.weights.h5` (see `save_weights`).
-            DownloadError: If it can't be written; what was there before is unchanged.
+            ConfigError: If the path holds something that is not a saved model, the dtype is unknown, or the path
+                ends like another format, such as `.onnx` (see `export`) or `.weights.h5` (see `save_weights`).
+            DownloadError: If it can't be written; existing files are unchanged.
         """
-        from centernet.checkpoints.saved import saving
-        from centernet.checkpoints.saved.form import KERAS, check_form
-
         check_form(Path(filepath), options.get("dtype"))
         if str(filepath).endswith(KERAS):
             super().save(filepath, overwrite=overwrite, **options)
@@ -272,33 +316,171 @@ class Detector(Trainable):
         *,
         image_size: tuple[int, int] | None = None,
     ) -> None:
-        """Write a file that other programs run: uint8 images in, boxes out, as `detect` finds them in one pass.
+        """Write a file for other runtimes: uint8 images in, boxes out, as `detect` gives them in one pass.
 
-        Its input, `images`, is uint8 RGB `(batch, height, width, 3)`, of any size; its outputs are those of `decode`,
-        by name, best first: rows with score 0 are none. The description of the model (names of classes and keypoints,
-        among others) is in `config.json` in a SavedModel, and beside a file as `NAME.onnx.json` or `NAME.tflite.json`.
+        The input, `images`, is uint8 RGB `(batch, height, width, 3)` of any size. The outputs are those of `decode`, by
+        name, best first; rows with score 0 are empty. The description of the model (among others the names of classes
+        and keypoints) is in `config.json` in a SavedModel, and beside a file as `NAME.onnx.json` or `NAME.tflite.json`.
 
         Args:
             filepath: Ending in `.onnx` for ONNX or `.tflite` for LiteRT; otherwise the folder of a SavedModel.
-            format: `"onnx"`, `"litert"` or `"saved_model"`; by default what the path ends with.
-            image_size: Height and width of all images in pixels, if they have one. It must be given where the
-                network's input is as large as the images (`fit="original"`).
+            format: `"onnx"`, `"litert"` or `"saved_model"`; by default from the path's ending.
+            image_size: Height and width in pixels of all images, for a fixed size. Required if the network's input is
+                as large as the images (`fit="original"`).
 
         Raises:
-            ConfigError: If the format is unknown, something else is in the way, a size is missing, or the backend is
+            ConfigError: If the format is unknown, the path holds something else, a size is missing, or the backend is
                 not TensorFlow.
-            MissingExtraError: If what writes the format is not installed: `pip install centernet[export]`.
-            DownloadError: If it can't be written; what was there before is unchanged.
+            MissingExtraError: If the writer of the format is not installed: `pip install centernet[export]`.
+            DownloadError: If it can't be written; existing files are unchanged.
         """
-        from centernet.inference.exporting.export import export
-
         export(self, Path(filepath), format, image_size=image_size)
 
     def get_config(self) -> dict[str, Any]:
         """The description as plain data."""
-        return {"config": self.config.to_dict()}
+        # Keras prints this when it can't load a `.keras` file because this library isn't imported.
+        return {"load_with": "import centernet; centernet.load(path)", "config": self.config.to_dict()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Detector:
         """Build the detector that `get_config` described."""
-        return cls(ModelConfig.from_dict(config["config"]))  # type: ignore[call-arg] # as subclasses take it
+        return cls(ModelConfig.from_dict(config["config"]))
+
+
+@keras.saving.register_keras_serializable(package="centernet")
+class PointDetector(Detector):
+    """An object is its center, with a size, an offset and optionally keypoints (Zhou 2019).
+
+    Called on a preprocessed float32 batch `(batch, height, width, 3)` it returns the head maps of every stack: a dict
+    from head name (see `centernet.models.points.heads`) to a list over stacks of `(batch, height / 4, width / 4,
+    channels)`; `size` and `offset` are in output cells, y before x.
+
+    Args:
+        backbone: Name of a backbone, a mapping of `name` and its arguments, or the `ModelConfig` of the
+            whole model (then nothing else is given).
+        classes: Names of the classes, or their number.
+        image_size: Height and width of the network's input; None for the preprocessing's.
+        heads: Shape of the heads.
+        preprocessing: Resizing and normalization of images; by default what the backbone's trunk expects, at 512×512.
+        decoder: Counts, thresholds and rules of decoding.
+        keypoints: The keypoints of one class, for keypoint heads.
+        name: Name of the model.
+
+    Attributes:
+        target_settings: Training targets (`TargetSettings`); may be set.
+        loss_weights: Weights of the parts of the loss; may be set.
+    """
+
+    def __init__(
+        self,
+        backbone: str | Mapping[str, Any] | ModelConfig = "resnet50_v1_fpn",
+        classes: int | Sequence[str] = 80,
+        *,
+        image_size: tuple[int, int] | None = None,
+        heads: PointHeadSettings | None = None,
+        preprocessing: Preprocessing | None = None,
+        decoder: PointDecoderSettings | None = None,
+        keypoints: KeypointTask | None = None,
+        name: str = "point_detector",
+    ) -> None:
+        settings = heads, decoder, preprocessing, image_size
+        super().__init__(_description("points", backbone, classes, *settings, keypoints, name))
+
+
+@keras.saving.register_keras_serializable(package="centernet")
+class TripletDetector(Detector):
+    """An object is a triplet: two corners, and a center of the same class in its central region (Duan 2019).
+
+    Called on a preprocessed float32 batch `(batch, height, width, 3)` it returns the head maps of every stack: a dict
+    from head name (see `centernet.models.triplets.heads`) to a list over stacks of `(batch, height / 4, width / 4,
+    channels)`; offsets are in output cells, x before y.
+
+    Args:
+        backbone: Name of a backbone, a mapping of `name` and its arguments, or the `ModelConfig` of the
+            whole model (then nothing else is given).
+        classes: Names of the classes, or their number.
+        image_size: Height and width of the network's input; None for the preprocessing's.
+        heads: Shape of the pooling modules and heads.
+        preprocessing: Resizing and normalization of images; by default what the backbone's trunk expects, at 512×512.
+        decoder: Counts and thresholds of decoding.
+        name: Name of the model.
+
+    Attributes:
+        target_settings: Training targets (`TargetSettings`); may be set.
+        loss_weights: Weights of the parts of the loss; may be set.
+    """
+
+    def __init__(
+        self,
+        backbone: str | Mapping[str, Any] | ModelConfig = "hourglass52",
+        classes: int | Sequence[str] = 80,
+        *,
+        image_size: tuple[int, int] | None = None,
+        heads: TripletHeadSettings | None = None,
+        preprocessing: Preprocessing | None = None,
+        decoder: TripletDecoderSettings | None = None,
+        name: str = "triplet_detector",
+    ) -> None:
+        settings = heads, decoder, preprocessing, image_size
+        super().__init__(_description("triplets", backbone, classes, *settings, None, name))
+
+
+DETECTORS: Mapping[str, type[Detector]] = {"points": PointDetector, "triplets": TripletDetector}
+
+
+def _description(
+    family: str,
+    backbone: str | Mapping[str, Any] | ModelConfig,
+    classes: int | Sequence[str],
+    heads: HeadSettings | None,
+    decoder: Any,
+    preprocessing: Preprocessing | None,
+    image_size: tuple[int, int] | None,
+    keypoints: KeypointTask | None,
+    name: str,
+) -> ModelConfig:
+    """The description of a detector from the arguments of its constructor."""
+    if isinstance(backbone, ModelConfig):
+        if backbone.family != family:
+            raise ConfigError(
+                f"Expected the description of a detector of family {family!r}. Received: {backbone.name!r} of family "
+                f"{backbone.family!r}. Use {DETECTORS[backbone.family].__name__}."
+            )
+        return backbone
+    options = {"name": backbone} if isinstance(backbone, str) else dict(backbone)
+    return ModelConfig(
+        name=name,
+        family=family,
+        backbone=options,
+        preprocessing=default_preprocessing(str(options.get("name")), preprocessing, image_size),
+        classes=classes,  # type: ignore[arg-type] # ModelConfig makes it a tuple of names
+        heads=heads or FAMILIES[family].heads(),
+        decoder=decoder or FAMILIES[family].decoder(),
+        task="boxes+keypoints" if keypoints else "boxes",
+        keypoints=keypoints,
+    )
+
+
+def _check_preprocessed(x: Any) -> None:
+    """Refuse images that are not preprocessed: paths, images, and arrays of whole numbers."""
+    for part in x if isinstance(x, list | tuple) and len(x) else [x]:
+        is_file = isinstance(part, str | bytes | os.PathLike)
+        dtype = getattr(part, "dtype", None)
+        is_whole = dtype is not None and keras.backend.standardize_dtype(dtype).startswith(("uint", "int", "bool"))
+        if is_file or is_whole or hasattr(part, "convert"):  # the last is what PIL's images have
+            what = f"an array of {dtype}" if is_whole else type(part).__name__
+            raise ConfigError(
+                f"Expected a preprocessed float32 batch (batch, height, width, 3). Received: {what}. To detect objects "
+                "in images: detector.detect(images). To make the network's input: detector.preprocess(images)."
+            )
+
+
+def _check_arrays(x: Any) -> None:
+    """Refuse paths and lists of datasets or samples, which Keras would try to unpack."""
+    parts = x if isinstance(x, list | tuple) else [x]
+    if any(isinstance(part, str | os.PathLike | Dataset | Sample) for part in parts):
+        kinds = ", ".join(dict.fromkeys(type(part).__name__ for part in parts))
+        raise ConfigError(
+            "Expected a Dataset (centernet.data.load(path) returns train and validation), or arrays. Received: "
+            f"{kinds if x is parts[0] else f'{type(x).__name__} of {kinds}'}"
+        )

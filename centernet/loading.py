@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from centernet.checkpoints.descriptions import read_model
-from centernet.checkpoints.locate import Located, locate, locate_published, locate_weights
+from centernet.checkpoints.locate import Located, locate_published, locate_weights
+from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint
+from centernet.checkpoints.pytorch.loading import load_pytorch
 from centernet.checkpoints.report import LoadReport
+from centernet.checkpoints.saved.weights_file import find_weights, load_weights, read_weights
+from centernet.checkpoints.sources import describe, find
+from centernet.checkpoints.zoo.loading import load_checkpoint, transfer
+from centernet.checkpoints.zoo.tf_checkpoint import TensorFlowCheckpoint
 from centernet.data.classes import class_names
+from centernet.data.keypoints import KeypointTask
+from centernet.detector import DETECTORS, Detector
 from centernet.errors import CenterNetError, CheckpointError
-from centernet.models import presets
-from centernet.models.config import FAMILIES, ModelConfig
-
-if TYPE_CHECKING:
-    from centernet.data.keypoints import KeypointTask
-    from centernet.detector import Detector
+from centernet.models.backbones.build import without_initialization
+from centernet.models.config import ModelConfig
 
 PUBLISHED = "published"
 logger = logging.getLogger("centernet")
@@ -42,25 +44,24 @@ def load(
             or `.zip` written by `Detector.save`; a `ckpt-N` prefix; a folder or `.tar.gz` of the Detection
             Zoo; an exported `saved_model`; an `https://` address of such an archive; a handle of TF-Hub or
             Kaggle.
-        weights: `"published"` for the weights that belong to the source, None for random ones, or where
-            others are: any of the forms above, or a `.weights.h5` file.
-        classes: Other classes than the weights have: names or a number. The trunk is kept, the last layer
-            of the class heatmap is new, except for names that the old classes have too. If the source has
-            no names of its own and as many classes, they are names for them.
-        keypoints: Other keypoints than the weights have, if any; those of a `Dataset` are its `keypoints`. Their
-            heads are new.
-        image_size: Another height and width of the network's input.
+        weights: `"published"` for the weights that belong to the source, None for random weights, or
+            the path or address of weights: any of the forms above, or a `.weights.h5` file.
+        classes: New classes: names or a number. The trunk and the channels of classes with the same name are kept,
+            the remaining channels of class heatmaps are new. If the source has as many classes without names, these
+            become their names.
+        keypoints: New keypoints, such as the `keypoints` of a `Dataset`. Their heads are new.
+        image_size: New height and width of the network's input in pixels.
 
     Returns:
-        The detector; `detector.report` says what was taken from where, what was left over and what is new.
+        The detector; `detector.report` lists what was loaded from where, what was left over and what is new.
 
     Raises:
-        ConfigError: If the source or a part of its description can't be understood.
+        ConfigError: If the source is unknown or its description is invalid.
         CheckpointError: If the weights are damaged or don't fit.
         DownloadError: If they can't be fetched.
     """
     names = None if classes is None else class_names(classes)
-    found = _with_weights(_find(str(source), weights == PUBLISHED), weights)
+    found = _with_weights(find(str(source), weights == PUBLISHED), weights)
     config = found.config
     if names and _names_only(config, names):
         config = rename(config, names)
@@ -73,25 +74,17 @@ def load(
     return detector
 
 
-def describe(source: str | Path) -> ModelConfig:
-    """The description of what `load` takes, without its weights."""
-    return _find(str(source), with_weights=False).config
-
-
 def build(config: ModelConfig, *, initialize: bool = True) -> Detector:
     """Build a detector from its description.
 
     Args:
         config: The description.
-        initialize: False if weights are set next, so that random ones need not be drawn.
+        initialize: False if weights are set next, to skip random initialization.
 
     Returns:
         The detector, without trained weights.
     """
-    from centernet.models.backbones.build import without_initialization
-
-    module, name = FAMILIES[config.family][1].split(":")
-    kind = getattr(importlib.import_module(module), name)
+    kind: Any = DETECTORS[config.family]
     if initialize:
         return kind(config)
     with without_initialization():
@@ -104,7 +97,7 @@ def changed(
     keypoints: KeypointTask | None = None,
     image_size: tuple[int, int] | None = None,
 ) -> ModelConfig:
-    """A description with other classes, keypoints or input size, as `load` takes them; its own of those left None."""
+    """A description with other classes, keypoints or input size; None keeps the present ones."""
     others: dict[str, Any] = {}
     if classes and classes != config.classes:
         kept = config.keypoints and config.keypoints.class_name in classes
@@ -119,9 +112,7 @@ def changed(
 
 
 def rebuilt(detector: Detector, config: ModelConfig, *, has_weights: bool = True) -> Detector:
-    """A copy of a detector for another description, and what was kept of its weights in the `report`."""
-    from centernet.checkpoints.zoo.loading import transfer
-
+    """A copy of a detector for another description; its `report` lists the weights that were kept."""
     target = build(config)
     if has_weights:
         target.report = transfer(detector, target)
@@ -129,7 +120,7 @@ def rebuilt(detector: Detector, config: ModelConfig, *, has_weights: bool = True
 
 
 def rename(config: ModelConfig, classes: tuple[str, ...]) -> ModelConfig:
-    """The same description with names for its unnamed classes."""
+    """The same description with names for its numbered classes."""
     keypoints = config.keypoints
     if keypoints:
         name = classes[config.classes.index(keypoints.class_name)]
@@ -139,16 +130,6 @@ def rename(config: ModelConfig, classes: tuple[str, ...]) -> ModelConfig:
 
 def _names_only(config: ModelConfig, names: tuple[str, ...]) -> bool:
     return config.classes == class_names(len(config.classes)) and len(names) == len(config.classes)
-
-
-def _find(source: str, with_weights: bool) -> Located:
-    """The description that a source has or names and, if they are wanted, its weights."""
-    if source in presets.list_models().names:
-        config = presets.find_model(source)
-        return locate_published(config) if with_weights else Located(config)
-    if source.lower().endswith((".yaml", ".yml")):
-        return Located(read_model(source))
-    return locate(source)
 
 
 def _with_weights(found: Located, weights: str | Path | None) -> Located:
@@ -175,17 +156,12 @@ def _with_read_weights(config: ModelConfig, found: Located) -> Detector:
 
 
 def _reader(found: Located) -> Callable[[], Any]:
-    """A function that reads weights as `_set_weights` takes them; all it needs is imported before it is called."""
+    """A function that reads weights for `_set_weights`. Its imports run in the calling thread."""
     assert found.path is not None
     if found.form == "checkpoint":
-        from centernet.checkpoints.zoo.tf_checkpoint import TensorFlowCheckpoint
-
         return TensorFlowCheckpoint(found.path).read_all
     if found.form == "pytorch":
-        from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint
-
         return partial(PyTorchCheckpoint, found.path)
-    from centernet.checkpoints.saved.weights_file import find_weights, read_weights
 
     return partial(read_weights, found.path, find_weights(found.path))
 
@@ -193,25 +169,20 @@ def _reader(found: Located) -> Callable[[], Any]:
 def _set_weights(detector: Detector, found: Located, content: Any) -> LoadReport:
     assert found.path is not None
     if found.form == "checkpoint":
-        from centernet.checkpoints.zoo.loading import load_checkpoint
-
         report = load_checkpoint(detector, content)
         if found.convert_to is not None:
             _keep(detector, found.convert_to)
         return report
     if found.form == "pytorch":
-        from centernet.checkpoints.pytorch.loading import load_pytorch
-
         return load_pytorch(detector, content)
-    from centernet.checkpoints.saved.weights_file import load_weights
 
     load_weights(detector, found.path, content)
     names = tuple(variable.path for variable in detector.variables)
     return LoadReport(str(found.path), "weights of this library", names)
 
 
-def _keep(detector: Any, target: Path) -> None:
-    """Keep a converted copy in the cache; if that fails, the model is loaded all the same."""
+def _keep(detector: Detector, target: Path) -> None:
+    """Keep a converted copy in the cache; a failure only logs a warning."""
     try:
         detector.save(target)
     except (CenterNetError, OSError) as error:

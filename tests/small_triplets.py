@@ -26,10 +26,10 @@ def small_triplets(classes: Any = ("a", "b"), *, seed: int = 0, lively: bool = T
     import keras
 
     from centernet import TripletDetector
-    from centernet.models.triplets.settings import DecoderSettings, HeadSettings
+    from centernet.models.triplets.settings import TripletDecoderSettings, TripletHeadSettings
 
     keras.utils.set_random_seed(seed)
-    parts = {"heads": HeadSettings(**HEADS), "decoder": DecoderSettings(**DECODER)}
+    parts = {"heads": TripletHeadSettings(**HEADS), "decoder": TripletDecoderSettings(**DECODER)}
     chosen = {"backbone": BACKBONE, "classes": classes, "image_size": SIZE, "name": "small_triplets", **parts}
     detector = TripletDetector(**chosen | options)
     if lively:

@@ -17,7 +17,7 @@ from centernet.data.keypoints import KeypointTask
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, SourceError
 from centernet.inference import compiled as inference
 from centernet.inference.folding import fold_batch_normalization
-from centernet.models.points.settings import DecoderSettings
+from centernet.models.points.settings import PointDecoderSettings
 from centernet.models.test_time import TestTime
 from centernet.ops.preprocessing import Preprocessing
 
@@ -221,7 +221,7 @@ class TestSizesOfTheirOwn:
 
         size = 4 * sum(variable.numpy().size for variable in fold_batch_normalization(detector).variables)
         monkeypatch.setattr(inference, "compile_with_network", count)
-        monkeypatch.setattr(inference, "MOST_FORMS", 2)
+        monkeypatch.setattr(inference, "MAX_FORMS", 2)
         monkeypatch.setattr(inference, "FROZEN_BYTES", size)
         first, second, third, _ = self.IMAGES
         for image in (first, second, first):
@@ -429,7 +429,7 @@ class TestBuilding:
             small_detector(**{"lively": False, **options})
 
     def test_fewer_detections_fit_a_smaller_input(self):
-        detector = small_detector(image_size=(32, 32), decoder=DecoderSettings(max_detections=64))
+        detector = small_detector(image_size=(32, 32), decoder=PointDecoderSettings(max_detections=64))
         assert len(detector.detect(picture(), min_score=0)) > 0
 
     def test_preprocessing_is_the_trunk_s_unless_given(self):

@@ -1,4 +1,4 @@
-"""A detector compiled for inference: uint8 images in, boxes out, in one graph."""
+"""A detector compiled for inference: uint8 images to boxes in one graph."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ import numpy as np
 
 from centernet.errors import CenterNetError
 from centernet.inference.folding import fold_batch_normalization
-from centernet.ops.preprocessing import check_images, collate
+from centernet.models.family import Arrays, Signature
+from centernet.models.network import Network
+from centernet.ops.preprocessing import check_images, collate, shape_step
 
-Arrays = dict[str, np.ndarray]
 Forward = Callable[[Any], Any]
-Signature = Sequence[tuple[str, tuple[int | None, ...]]]  # dtype and shape of each argument; None where it varies
 
-IMAGES: Signature = [("uint8", (None, None, None, 3)), ("int32", (None, 2))]  # a batch, and its images' sizes
-ONE_IMAGE: Signature = [("uint8", (1, None, None, 3)), ("int32", (1, 2))]
-# TensorFlow runs a graph whose weights are constants about a tenth faster, but holds them once more for each graph.
-# Beyond this size, of all graphs together, weights are shared; large convolutions take so long that it doesn't show.
+IMAGES: Signature = [("uint8", (None, None, None, 3)), ("int32", (None, 2))]  # a batch, and the sizes of its images
+# TensorFlow runs a graph whose weights are constants up to a tenth faster, but keeps a copy of them for each graph.
+# Above this size, summed over all graphs, weights are shared: with large convolutions the difference vanishes.
 FROZEN_BYTES = 256 * 2**20
-MOST_FORMS = 32  # compiled at a time; images that keep their own size need one for each size of the canvas
-# Compilers that specialize on shapes see image batches in steps of this many pixels.
-SHAPE_STEP = 128
+MAX_FORMS = 32  # compiled functions kept at a time; fit="original" needs one per canvas size
 WATCHED_IN_BACKBONE = 4
 
 
 class Inference:
-    """The compiled forms of one detector, made when they are first needed and again when weights have changed."""
+    """Compiled functions of one detector, made at first use and again after its weights have changed."""
 
-    def __init__(self, detector: Any) -> None:
-        """Remember the detector; nothing is compiled yet."""
+    def __init__(self, detector: Network) -> None:
+        """Nothing is compiled yet.
+
+        Args:
+            detector: The detector.
+        """
         self._detector = detector
-        # A few values tell whether the model was trained or other weights were loaded in between: of each head,
-        # because heads may be trained alone, and here and there of the backbone.
+        # A few values reveal training or loading in between: of each head, because heads may be trained alone, and of
+        # some layers of the backbone.
         heads = [v for layer in detector.layers if layer is not detector.backbone for v in layer.weights]
         trunk = [v for v in detector.backbone.variables if v.ndim == 1]
         every = max(1, len(trunk) // WATCHED_IN_BACKBONE)
         self._watched = [*(v for v in heads if v.ndim == 1), *trunk[::every]]
         self._state = b""
         self._network: keras.Model | None = None
-        self._forms: dict[Any, _Form] = {}  # the last one used is the last
+        self._forms: dict[Any, _Form] = {}  # most recently used last
         self._lock = threading.Lock()
 
     def __call__(self, images: Sequence[np.ndarray], exact: bool) -> Arrays:
@@ -54,7 +55,7 @@ class Inference:
         for number, image in enumerate(images):
             canvas = self._detector.config.preprocessing.canvas(np.array([image.shape[:2]]))
             groups.setdefault(canvas, []).append(number)
-        # On the canvas of a larger one beside it, other things would be found in an image.
+        # An image on the canvas of a larger one would give different detections, so canvases are not shared.
         found = [self._run([images[number] for number in group], canvas, exact) for canvas, group in groups.items()]
         if len(found) == 1:
             return found[0]
@@ -73,7 +74,7 @@ class Inference:
         return {name: keras.ops.convert_to_numpy(value) for name, value in found.items()}
 
     def compiled(self, form: Any, step: Callable[..., Any], signature: Signature) -> Callable[..., Any]:
-        """The compiled function of a form; see `Detector.compiled_form`."""
+        """The compiled function of a form; see `Network.compiled_form`."""
         state = b"".join(keras.ops.convert_to_numpy(variable).tobytes() for variable in self._watched)
         with self._lock:
             if state != self._state:
@@ -84,14 +85,14 @@ class Inference:
         return made.run
 
     def reset(self) -> None:
-        """Forget what was compiled, so that changed weights or settings are used."""
+        """Discard compiled functions, so that changed weights or settings are used."""
         self._network, self._forms = None, {}
 
     def _compile(self, step: Callable[..., Any], signature: Signature) -> _Form:
         if self._network is None:
             check_weights(self._detector)
             self._network = fold_batch_normalization(self._detector)
-        while len(self._forms) >= MOST_FORMS:
+        while len(self._forms) >= MAX_FORMS:
             del self._forms[next(iter(self._forms))]
         size = sum(math.prod(variable.shape) * 4 for variable in self._network.variables)
         frozen = size + sum(form.frozen_bytes for form in self._forms.values()) <= FROZEN_BYTES
@@ -100,14 +101,14 @@ class Inference:
 
 
 class _Form(NamedTuple):
-    """A compiled function, and the size of the copy of the weights that it holds for itself."""
+    """A compiled function, and the size of its own copy of the weights."""
 
     run: Callable[..., Any]
     frozen_bytes: int
 
 
-def check_weights(detector: Any) -> None:
-    """Refuse weights that are no numbers: some runtimes' ReLU makes zeros of them, and plausible scores come out.
+def check_weights(detector: Network) -> None:
+    """Refuse NaN and infinite weights: the ReLU of some runtimes turns them into 0, which gives plausible scores.
 
     Raises:
         CenterNetError: If a weight is NaN or infinite.
@@ -116,7 +117,7 @@ def check_weights(detector: Any) -> None:
     broken = [v.path for v in detector.variables if not np.isfinite(np.sum(keras.ops.convert_to_numpy(v)))]
     if broken:
         raise CenterNetError(
-            f"Expected weights of {detector.name} that are finite numbers. Received NaN or infinity in {len(broken)} "
+            f"Expected finite weights of {detector.name}. Received NaN or infinity in {len(broken)} "
             f"of its variables ({', '.join(broken[:3])}): the file is damaged or training diverged. Load other "
             "weights; to train, use a lower learning rate."
         )
@@ -130,8 +131,8 @@ def compile_with_network(
     Args:
         network: The network.
         step: `step(forward, *arguments)`, where `forward` is the network as a function of a batch.
-        signature: Of the arguments.
-        frozen: Whether TensorFlow makes constants of the weights.
+        signature: Dtype and shape of each argument.
+        frozen: Whether weights become constants (TensorFlow).
 
     Returns:
         A function of the arguments (NumPy arrays or tensors).
@@ -139,11 +140,6 @@ def compile_with_network(
     if keras.backend.backend() == "tensorflow":
         return _compile_tensorflow(network, step, signature, frozen)
     return {"jax": _compile_jax, "torch": _compile_torch}[keras.backend.backend()](network, step)
-
-
-def shape_step() -> int:
-    """What the height and width of an image batch should be a multiple of, on the current backend."""
-    return SHAPE_STEP if keras.backend.backend() == "jax" else 1
 
 
 def _compile_tensorflow(

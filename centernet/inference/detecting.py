@@ -1,25 +1,41 @@
-"""From a source to its detections: read, run in batches, make results."""
+"""From a source to its detections: read, run in batches, build results."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from centernet.errors import CenterNetError, ConfigError, SourceError
 from centernet.images.sources import Frame, open_source
+from centernet.models.config import ModelConfig
+from centernet.models.family import Arrays
 from centernet.models.test_time import TestTime
 from centernet.results.detections import Detections
 
 logger = logging.getLogger("centernet")
 
 
+class DetectionModel(Protocol):
+    """What detecting needs of a detector, whichever runtime computes it."""
+
+    config: ModelConfig
+
+    def infer(self, images: Sequence[np.ndarray], *, exact: bool = False) -> Arrays:
+        """Arrays of `Network.decode` for uint8 RGB images `(height, width, 3)` of any sizes."""
+        ...
+
+    def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
+        """Detections of one image from several passes, without the batch axis; see `Network.infer_passes`."""
+        ...
+
+
 def detect(
-    detector: Any,
+    detector: DetectionModel,
     source: Any,
     *,
     min_score: float,
@@ -28,7 +44,7 @@ def detect(
     test_time: TestTime | None,
     exact: bool,
 ) -> Detections | list[Detections] | Iterator[Detections]:
-    """Find objects in any source; see `Detector.detect`."""
+    """Detect objects in any source; see `Detector.detect`."""
     check_options(min_score, max_detections, batch_size, test_time)
     opened = open_source(source)
     options = {"min_score": min_score, "max_detections": max_detections, "test_time": test_time, "exact": exact}
@@ -41,10 +57,10 @@ def detect(
 def check_options(
     min_score: float, max_detections: int | None, batch_size: int, test_time: TestTime | None = None
 ) -> None:
-    """Refuse options that make no sense, before anything is read.
+    """Check options before anything is read.
 
     Raises:
-        ConfigError: If a number is out of range, or `test_time` is something else.
+        ConfigError: If a number is out of range, or `test_time` is not a `TestTime`.
     """
     if not isinstance(test_time, TestTime | None):
         raise ConfigError(
@@ -61,18 +77,18 @@ def check_options(
 
 
 def detect_frames(
-    detector: Any, frames: Iterable[Frame | SourceError], *, batch_size: int, **options: Any
+    detector: DetectionModel, frames: Iterable[Frame | SourceError], *, batch_size: int, **options: Any
 ) -> Iterator[Detections]:
     """Detections of frames in their order, `batch_size` at a time.
 
     Args:
         detector: The detector.
-        frames: Images, or what went wrong instead of one (that gives empty `Detections` with its `error`).
-        batch_size: Images that go through the network together.
+        frames: Images, or the error of one that can't be read (gives empty `Detections` with its `error`).
+        batch_size: Images that pass the network together.
         **options: `min_score`, `max_detections` and `exact` of `Detector.detect`.
 
     Yields:
-        The detections of each.
+        The detections of each frame.
     """
     frames = iter(frames)
     while group := list(islice(frames, batch_size)):
@@ -83,7 +99,7 @@ def detect_frames(
 
 
 def _detect_batch(
-    detector: Any,
+    detector: DetectionModel,
     frames: list[Frame],
     *,
     min_score: float,
@@ -101,7 +117,7 @@ def _detect_batch(
     count = min(max_detections or limit, limit)
     for arrays, frame in zip(found, frames, strict=True):
         _check_numbers(detector, {"scores": arrays["scores"]})
-        # Scores are descending, so what is kept is the beginning.
+        # Scores are descending: the first rows are kept.
         keep = arrays["scores"][:count] >= np.float32(min_score or np.finfo(np.float32).tiny)
         kept = int(keep.argmin()) if not keep.all() else len(keep)
         arrays = {name: values[:kept] for name, values in arrays.items()}
@@ -109,16 +125,16 @@ def _detect_batch(
         yield _result(detector, frame, arrays)
 
 
-def _check_numbers(detector: Any, found: dict[str, np.ndarray]) -> None:
+def _check_numbers(detector: DetectionModel, found: dict[str, np.ndarray]) -> None:
     broken = [name for name, values in found.items() if not np.isfinite(values).all()]
     if broken:
         raise CenterNetError(
-            f"Expected finite numbers from {detector.name}. Received NaN or infinity in its {', '.join(broken)}: its "
-            "weights are damaged or too large for its numbers. Load other weights; to train, use a lower learning rate."
+            f"Expected finite output of {detector.config.name}. Received NaN or infinity in {', '.join(broken)}: the "
+            "weights are damaged, or too large for the precision. Load other weights, or train with a lower rate."
         )
 
 
-def _result(detector: Any, frame: Frame, arrays: dict[str, Any]) -> Detections:
+def _result(detector: DetectionModel, frame: Frame, arrays: dict[str, Any]) -> Detections:
     return Detections(
         **arrays,
         image_size=frame.image.shape[:2],
@@ -128,13 +144,13 @@ def _result(detector: Any, frame: Frame, arrays: dict[str, Any]) -> Detections:
     )
 
 
-def _failed(detector: Any, error: SourceError) -> Detections:
+def _failed(detector: DetectionModel, error: SourceError) -> Detections:
     task = detector.config.keypoints
     keypoints = {"keypoints": np.zeros((0, len(task.names), 2))} if task else {}
     return Detections.empty((1, 1), error=str(error), source=error.source, **keypoints, **_common(detector))
 
 
-def _common(detector: Any) -> dict[str, Any]:
+def _common(detector: DetectionModel) -> dict[str, Any]:
     config = detector.config
     task = config.keypoints
     names = {"keypoint_names": task.names, "skeleton": task.skeleton} if task else {}

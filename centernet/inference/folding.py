@@ -1,4 +1,4 @@
-"""Batch normalization folded into the convolutions before it: the same network with less to compute."""
+"""Folds batch normalization into the preceding convolutions: the same network with fewer operations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-# Which kernel the scale goes into, and the axes of that kernel that are output channels.
+from centernet.models.network import Network
+
+# Convolution → kernel that takes the scale, and the axes of that kernel that are output channels.
 CONVOLUTIONS: dict[type, tuple[str, str]] = {
     keras.layers.Conv2D: ("kernel", "last"),
     keras.layers.Conv2DTranspose: ("kernel", "third"),
@@ -17,16 +19,17 @@ CONVOLUTIONS: dict[type, tuple[str, str]] = {
 
 
 def fold_batch_normalization(model: keras.Model) -> keras.Model:
-    """A copy of a functional model for inference, without the normalizations that can be folded.
+    """A copy of a functional model for inference, with batch normalization folded where possible.
 
-    A batch normalization that alone reads a convolution's output is a scale and a shift of each channel; they
-    go into the convolution's kernel and bias. Nested models are folded as well. The original is unchanged.
+    A batch normalization that is the only reader of a convolution's output scales and shifts each channel; both move
+    into the convolution's kernel and bias. LoRA updates are merged into their kernels. Nested models are folded as
+    well. The original is unchanged.
 
     Args:
-        model: A functional model. Its values are copied: later changes of its weights don't reach the copy.
+        model: A functional model. Its weights are copied: later changes don't reach the copy.
 
     Returns:
-        A functional model with the same inputs and outputs, equal to rounding in inference mode.
+        A functional model with the same inputs and outputs, equal up to rounding in inference mode.
     """
     folded = _foldable(model)
     by_norm = {norm.name: conv for conv, norm in folded.values()}
@@ -40,26 +43,30 @@ def fold_batch_normalization(model: keras.Model) -> keras.Model:
         if layer.name in folded:
             config["use_bias"] = True
         for key in config:
-            if key.endswith("_initializer"):  # the values are set below
+            if key == "lora_rank":
+                config[key] = None
+            if key.endswith("_initializer"):  # values are set below
                 config[key] = "zeros"
         return layer.__class__.from_config(config)
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         return args[0] if isinstance(layer, keras.layers.Identity) else layer(*args, **kwargs)
 
-    copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
+    # A detector refuses to be cloned.
+    plain = keras.Model(model.input, model.output, name=model.name) if isinstance(model, Network) else model
+    copy = keras.models.clone_model(plain, clone_function=clone, call_function=call)
     originals = {layer.name: layer for layer in model.layers}
     for layer in copy.layers:
         original = originals.get(layer.name)
         if layer.name in folded:
             layer.set_weights(_folded_weights(*folded[layer.name]))
         elif layer.weights and not isinstance(layer, keras.models.Model) and original is not None:
-            layer.set_weights(original.get_weights())
+            layer.set_weights(_merged_weights(original))
     return copy
 
 
 def _foldable(model: keras.Model) -> dict[str, tuple[Any, Any]]:
-    """Name of each convolution that can take in a normalization → (convolution, normalization)."""
+    """Name of each convolution that can absorb a normalization → (convolution, normalization)."""
     producers: dict[int, Any] = {}
     consumers: dict[int, list[Any]] = {id(tensor): [model] for tensor in keras.tree.flatten(model.outputs)}
     for layer in model.layers:
@@ -76,8 +83,16 @@ def _foldable(model: keras.Model) -> dict[str, tuple[Any, Any]]:
     return pairs
 
 
+def _merged_weights(layer: Any) -> list[np.ndarray]:
+    """Weights of a layer, with its LoRA update (Hu 2021) merged into the kernel."""
+    if not getattr(layer, "lora_enabled", False):
+        return layer.get_weights()
+    kernel = keras.ops.convert_to_numpy(layer.kernel)
+    return [kernel, keras.ops.convert_to_numpy(layer.bias)] if layer.use_bias else [kernel]
+
+
 def _folded_weights(conv: Any, norm: Any) -> list[np.ndarray]:
-    """Weights of the convolution that does what both did (Ioffe and Szegedy 2015, algorithm 2)."""
+    """Weights of the convolution that replaces both (Ioffe and Szegedy 2015, algorithm 2)."""
     value = keras.ops.convert_to_numpy
     scale = 1.0 / np.sqrt(value(norm.moving_variance) + norm.epsilon)
     if norm.scale:

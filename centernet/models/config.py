@@ -1,41 +1,50 @@
-"""The description of a model: what a YAML of `configs/` and the `config.json` of a saved model hold."""
+"""The description of a model, as stored in the YAMLs of `configs/` and in `config.json` of a saved model."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from centernet.data.classes import class_names
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
 from centernet.files.validation import check_types, dataclass_from, to_plain
+from centernet.models.heads import HeadSettings
+from centernet.models.points.settings import PointDecoderSettings, PointHeadSettings
 from centernet.models.test_time import TestTime
+from centernet.models.triplets.settings import TripletDecoderSettings, TripletHeadSettings
 from centernet.ops.preprocessing import Preprocessing
 
-# Family → module with its HeadSettings and DecoderSettings, and the detector that is built from them.
-FAMILIES: Mapping[str, tuple[str, str]] = {
-    "points": ("centernet.models.points.settings", "centernet.models.points.detector:PointDetector"),
-    "triplets": ("centernet.models.triplets.settings", "centernet.models.triplets.detector:TripletDetector"),
+
+class FamilySettings(NamedTuple):
+    """Settings classes of a detector family."""
+
+    heads: type[HeadSettings]
+    decoder: type
+
+
+FAMILIES: Mapping[str, FamilySettings] = {
+    "points": FamilySettings(PointHeadSettings, PointDecoderSettings),
+    "triplets": FamilySettings(TripletHeadSettings, TripletDecoderSettings),
 }
 TASKS = ("boxes", "boxes+keypoints", "keypoints")
-# Sections that may be left empty.
+# Sections that may be empty.
 DEFAULTED = ("heads", "decoder", "archive", "published", "dataset_ids")
 
 
 @dataclass(frozen=True)
 class Archive:
-    """Where the published weights are.
+    """Source of the published weights.
 
     Attributes:
-        url: The archive.
+        url: Address of the archive.
         checkpoint: Prefix of the checkpoint inside it.
-        sha256: File inside the archive → its hash, where it is known.
+        sha256: File inside the archive → its hash, if known.
         bundled: Path below `configs/` of weights that ship with the library (instead of an archive).
-        page: Where the authors link a file that a program can't fetch (instead of an archive).
+        page: Page of the authors with a link that a program can't fetch (instead of an archive).
         file: Name of that file.
     """
 
@@ -53,7 +62,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Published:
-    """What its publisher measured: average precision on `dataset` (0–100), latency in milliseconds."""
+    """Figures of the publisher: average precision on `dataset` (0–100), latency in milliseconds."""
 
     box_ap: float | None = None
     keypoint_ap: float | None = None
@@ -68,7 +77,7 @@ class Published:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything that is needed to build a detector and to understand what it says.
+    """Everything needed to build a detector and to read its output.
 
     Attributes:
         name: Name of the model.
@@ -76,14 +85,14 @@ class ModelConfig:
         task: One of `TASKS`.
         backbone: `name` (key of `centernet.backbones.BACKBONES`) and arguments of its function.
         heads: `HeadSettings` of the family.
-        preprocessing: How images become the network's input.
+        preprocessing: Resizing and normalization of images.
         decoder: `DecoderSettings` of the family.
         classes: Name of each class.
-        dataset_ids: Id of each class in the dataset; `class_id + 1` unless told otherwise.
-        keypoints: The keypoints of one class, if the model finds them.
-        test_time: The passes over an image that the published figures were reached with, if more than one.
-        archive: Where published weights are.
-        published: What was published about them.
+        dataset_ids: Id of each class in the dataset; by default `class_id + 1`.
+        keypoints: The keypoints of one class, if the model has keypoint heads.
+        test_time: Test-time passes behind the published figures, if more than one.
+        archive: Source of the published weights.
+        published: Published figures.
     """
 
     name: str
@@ -109,6 +118,7 @@ class ModelConfig:
             raise ConfigError(f"Expected a name for the model. Received: {self.name!r}")
         if self.family not in FAMILIES:
             raise ConfigError(f"Expected a family of {sorted(FAMILIES)}. Received: family={self.family!r}")
+        self._check_family_settings()
         if self.task not in TASKS:
             raise ConfigError(f"Expected a task of {TASKS}. Received: task={self.task!r}")
         if not isinstance(self.backbone.get("name"), str):
@@ -133,22 +143,31 @@ class ModelConfig:
                 f"{self.keypoints.class_name!r} and {_shorten(self.classes)}"
             )
 
+    def _check_family_settings(self) -> None:
+        """Check that heads and decoder have the settings of the family."""
+        expected = FAMILIES[self.family]
+        for name, kind, value in (("heads", expected.heads, self.heads), ("decoder", expected.decoder, self.decoder)):
+            if type(value) is not kind:
+                raise ConfigError(
+                    f"Expected {name} of family {self.family!r} as centernet.{kind.__name__}. Received: {value!r}"
+                )
+
     @property
     def keypoint_class(self) -> int | None:
-        """Class id of the objects that have keypoints."""
+        """Class id of objects with keypoints, or None."""
         return self.classes.index(self.keypoints.class_name) if self.keypoints else None
 
     @property
     def identifier(self) -> str:
-        """The name with nothing but letters, digits, `_`, `.` and `-`, as graphs and folders need it."""
+        """The name reduced to letters, digits, `_`, `.` and `-`, for graphs and folders."""
         return re.sub(r"[^A-Za-z0-9_.-]+", "_", self.name).lstrip("_.-") or "detector"
 
     def with_own_weights(self) -> ModelConfig:
-        """The description without where published weights are and what was published: it has others."""
+        """The description without the published weights and figures, for a model with its own weights."""
         return dataclasses.replace(self, archive=Archive(), published=Published())
 
     def to_dict(self) -> dict[str, Any]:
-        """The description as plain data, as it stands in `config.json`."""
+        """The description as plain data, as stored in `config.json`."""
         return to_plain(dataclasses.asdict(self))
 
     @classmethod
@@ -156,14 +175,14 @@ class ModelConfig:
         """Read a description.
 
         Args:
-            data: As `to_dict` gives it or a YAML holds it.
-            where: What to call it in errors (a path, for instance).
+            data: Plain data from `to_dict` or a YAML.
+            where: Name in errors, such as a path.
 
         Returns:
             The validated description.
 
         Raises:
-            ConfigError: If a key is unknown or missing, or a value can't be.
+            ConfigError: If a key is unknown or missing, or a value is invalid.
         """
         if not isinstance(data, Mapping):
             raise ConfigError(f"Expected keys and values in {where}. Received: {data!r}")
@@ -171,11 +190,10 @@ class ModelConfig:
         family = values.get("family", "points")
         if not isinstance(family, str) or family not in FAMILIES:
             raise ConfigError(f"Expected a family of {sorted(FAMILIES)} in {where}. Received: family={family!r}")
-        settings = importlib.import_module(FAMILIES[family][0])
         kinds = {
-            "heads": settings.HeadSettings,
+            "heads": FAMILIES[family].heads,
             "preprocessing": Preprocessing,
-            "decoder": settings.DecoderSettings,
+            "decoder": FAMILIES[family].decoder,
             "keypoints": KeypointTask,
             "test_time": TestTime,
             "archive": Archive,

@@ -1,23 +1,32 @@
-"""The focal loss of heatmaps that CornerNet introduced and all CenterNets have."""
+"""Loss terms of both families: the focal loss of heatmaps, and masked vectors."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras import ops
 
-MIN_PROBABILITY = 1e-4  # a published constant: the references clamp probabilities so
+MIN_PROBABILITY = 1e-4  # both references clamp probabilities to this distance from 0 and 1
+
+# Sums a number over all devices that share a batch.
+DeviceSum = Callable[[Any], Any]
+
+
+def one_device(value: Any) -> Any:
+    """The sum over all devices if there is one device: the value."""
+    return value
 
 
 def focal_terms(logits: Any, heatmap: Any) -> Any:
-    """Focal loss of each value of a heatmap (Law and Deng 2018, equation 1, with α = 2 and β = 4).
+    """Focal loss of each heatmap value (Law and Deng 2018, equation 1, with α = 2 and β = 4).
 
-    Where probability is clamped to 1e-4 or 1 - 1e-4, there is no gradient, as in the references.
+    Clamped probabilities (1e-4, 1 - 1e-4) have no gradient, as in the references.
 
     Args:
         logits: `(batch, height, width, classes)`.
-        heatmap: Target, float32, same shape, 0–1; what is exactly 1 is an object, everything else background, which
-            counts the less the nearer it is to 1.
+        heatmap: Target, float32, same shape, 0–1. A value of exactly 1 is an object; the weight of any other cell
+            falls with its value.
 
     Returns:
         float32, same shape, at least 0; neither summed nor normalized.
@@ -30,3 +39,31 @@ def focal_terms(logits: Any, heatmap: Any) -> Any:
     right = ops.where(right > 1 - MIN_PROBABILITY, 1 - MIN_PROBABILITY, right)
     weight = ops.where(is_object, 1.0, ops.square(ops.square(1 - heatmap)))
     return -ops.log(right) * ops.square(1 - right) * weight
+
+
+def heatmap_loss(logits: Any, heatmap: Any, count: Any, masks: Sequence[Any] = ()) -> Any:
+    """Focal loss of a heatmap, summed and normalized (Zhou 2019, equation 1).
+
+    Args:
+        logits: `(batch, height, width, channels)`.
+        heatmap: Target; see `focal_terms`.
+        count: Number of objects or keypoints in the batch, by which the sum is divided (at least 1).
+        masks: Cells that count, bool, of the heatmap's shape or with one channel. All masks must be true.
+
+    Returns:
+        Scalar, float32.
+    """
+    terms = focal_terms(logits, heatmap)
+    for mask in masks:
+        terms = ops.where(mask, terms, 0.0)
+    return ops.sum(terms) / ops.maximum(ops.cast(count, "float32"), 1.0)
+
+
+def masked(values: Any, mask: Any) -> Any:
+    """Values as float32, 0 where the mask is false, so that NaN there reaches neither the loss nor its gradient."""
+    return ops.where(mask, ops.cast(values, "float32"), 0.0)
+
+
+def count_true(mask: Any, axis: int | None = None) -> Any:
+    """Number of true values of a mask, float32."""
+    return ops.sum(ops.cast(mask, "float32"), axis=axis)

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-PEAK_TOLERANCE = 1e-6  # of the published Objects as Points: a value this close to its neighbours' maximum is a peak
-EQUAL = 1e-30  # less than any difference of two probabilities: only the maximum itself is a peak
+from centernet.ops.constants import PEAK_TOLERANCE
 
 
 class Peaks(NamedTuple):

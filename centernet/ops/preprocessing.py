@@ -11,11 +11,10 @@ import numpy as np
 
 from centernet.errors import ConfigError, SourceError
 from centernet.files.validation import check_types, to_plain
+from centernet.ops.resize import Sampling, fitted_sizes, resize_to_canvas
 
-STRIDE = 4  # pixels of the input to a cell of the output, of all networks
-MAX_DETECTIONS = 100  # boxes read from a heatmap by the published models
-KEYPOINT_BOX_SCALE = 1.2  # candidates for a keypoint lie inside the box scaled by this about its center, as published
 ORIGINAL_STEP = 128  # the hourglass needs multiples of it, or one less
+SHAPE_STEP = 128  # compilers that specialize on shapes get image batches in steps of this many pixels
 SMALLEST_CANVAS = 64  # pixels a side of a canvas that follows its images: a smaller one has too few cells for peaks
 
 
@@ -52,7 +51,7 @@ class Preprocessing:
     channels: Literal["rgb", "bgr"] = "rgb"
     mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
     std: tuple[float, float, float] = (127.5, 127.5, 127.5)
-    sampling: Literal["legacy", "half_pixel"] = "legacy"
+    sampling: Sampling = "legacy"
     fit: Literal["canvas", "original"] = "canvas"
     step: int = ORIGINAL_STEP
 
@@ -129,8 +128,6 @@ class Preprocessing:
         """
         from keras import ops
 
-        from centernet.ops.resize import fitted_sizes
-
         if self.fit == "original":
             half = ops.convert_to_tensor([side // 2 for side in canvas], dtype="int32")
             return Placement(sizes, half - sizes // 2)
@@ -147,8 +144,6 @@ class Preprocessing:
         Returns:
             The network's input, float32 `(batch, *canvas, 3)`.
         """
-        from centernet.ops.resize import resize_to_canvas
-
         canvas = canvas or self.size
         placement = self.place(sizes, canvas)
         return self.normalize(
@@ -216,3 +211,10 @@ def check_images(images: Sequence[Any]) -> None:
                 "Expected uint8 RGB images of shape (height, width, 3) with values 0–255. Received: "
                 f"dtype {getattr(image, 'dtype', type(image).__name__)}, shape {np.shape(image)}."
             )
+
+
+def shape_step() -> int:
+    """Multiple of the height and width of image batches on the current backend, for `collate`."""
+    import keras
+
+    return SHAPE_STEP if keras.backend.backend() == "jax" else 1

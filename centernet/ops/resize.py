@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from keras import ops
-
 Sampling = Literal["legacy", "half_pixel"]
 
 
@@ -19,6 +17,8 @@ def fitted_sizes(sizes: Any, canvas: tuple[int, int]) -> Any:
     Returns:
         Height and width of each resized image, int32 `(batch, 2)`, rounded half to even.
     """
+    from keras import ops
+
     sizes = ops.cast(sizes, "float32")
     scale = ops.min(ops.convert_to_tensor(canvas, dtype="float32") / sizes, axis=-1, keepdims=True)
     return ops.cast(ops.maximum(ops.round(scale * sizes), 1.0), "int32")
@@ -39,6 +39,8 @@ def sample_positions(size: Any, new_size: Any, offset: Any, length: int, samplin
         Index of the pixel before and after each position, int32 `(batch, length)`, which is `size` beyond the
         image, and the weight of the one after, float32 `(batch, length)`.
     """
+    from keras import ops
+
     ratio = (ops.cast(size, "float32") / ops.cast(new_size, "float32"))[:, None]
     index = ops.arange(length, dtype="int32")[None] - offset[:, None]
     beyond = ops.logical_or(index < 0, index >= new_size[:, None])
@@ -71,6 +73,8 @@ def resize_to_canvas(
     Returns:
         float32 `(batch, *canvas, 3)` with values 0–255, zero outside the images.
     """
+    from keras import ops
+
     # Columns first, then rows: the order of the reference, and so its rounding. Both are read as rows of
     # a transposed image, because copying whole rows is several times faster than copying single pixels.
     # What lies beyond an image on the canvas is read from one more row and column of zeros.
@@ -83,11 +87,15 @@ def resize_to_canvas(
 
 def _with_zeros(images: Any) -> Any:
     """Images with one more row of zeros; concatenated, because LiteRT can't pad uint8."""
+    from keras import ops
+
     return ops.concatenate([images, ops.zeros_like(images[:, :1])], axis=1)
 
 
 def _interpolate(images: Any, positions: tuple[Any, Any, Any]) -> Any:
     """Linear interpolation along axis 1 of `(batch, n, m, 3)`, as float32."""
+    from keras import ops
+
     before, after, weight = positions
     low = ops.cast(_take_rows(images, before), "float32")
     high = ops.cast(_take_rows(images, after), "float32")
@@ -95,6 +103,8 @@ def _interpolate(images: Any, positions: tuple[Any, Any, Any]) -> Any:
 
 
 def _take_rows(images: Any, index: Any) -> Any:
+    from keras import ops
+
     batch, count, other, channels = ops.shape(images)
     flat = index + ops.arange(batch, dtype="int32")[:, None] * count
     rows = ops.take(ops.reshape(images, (-1, other, channels)), ops.reshape(flat, (-1,)), axis=0)

@@ -92,8 +92,6 @@ def _run(function: Callable[..., Any], *arrays: Any, **options: Any) -> Any:
 @functools.cache
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     # Uncompiled, TensorFlow copies the array at each turn of a loop.
-    from centernet.ops.xla import compile_with_xla
-
     return compile_with_xla(functools.partial(function, **options))
 
 
@@ -185,3 +183,23 @@ def _index(x: Any, axis: int) -> Any:
     """Position along an axis, int32, to be broadcast with `x`."""
     index = ops.arange(ops.shape(x)[axis], dtype="int32")
     return ops.reshape(index, [-1 if dimension == axis else 1 for dimension in range(len(x.shape))])
+
+
+def compile_with_xla(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as a TensorFlow graph, compiled by XLA for each input size where the device has XLA."""
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=_has_compiler(), autograph=False)
+
+
+@functools.cache
+def _has_compiler() -> bool:
+    """Whether TensorFlow can compile for its default device; not on Metal, for one."""
+    import tensorflow as tf
+
+    with tf.init_scope():
+        try:
+            tf.function(lambda: tf.zeros(()), jit_compile=True)()
+        except tf.errors.OpError:
+            return False
+    return True

@@ -19,7 +19,7 @@ from centernet import PointDetector
 from centernet.data import synthetic
 from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
-from centernet.models.points.settings import HeadSettings
+from centernet.models.points.settings import PointHeadSettings
 from centernet.training.augmentation import AugmentationSettings
 from centernet.training.fit import make_learner
 from centernet.training.settings import TrainingSettings
@@ -52,7 +52,7 @@ def main(repeats: int = 5) -> None:
     sides = {}
     for name, eagerly in (("as fit does", False), ("eager", True)):
         keras.utils.set_random_seed(0)
-        heads = HeadSettings(256, 3, separable=True)
+        heads = PointHeadSettings(256, 3, separable=True)
         backbone = {"name": "mobilenetv2_fpn", "separable": True}
         detector = PointDetector(backbone, data.class_names, image_size=(320, 320), heads=heads)
         learner = make_learner(detector, settings, len(batches))

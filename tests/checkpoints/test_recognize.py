@@ -15,7 +15,7 @@ from centernet.checkpoints.zoo.recognize import recognize
 from centernet.checkpoints.zoo.tf_checkpoint import TensorFlowCheckpoint
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import CheckpointError
-from centernet.models.points.settings import HeadSettings
+from centernet.models.points.settings import PointHeadSettings
 from centernet.models.presets import find_model
 
 GARDEN = read_json(Path(__file__).parents[1] / "goldens" / "model_garden" / "names.json.gz")["hourglass104"]
@@ -42,7 +42,7 @@ def test_every_published_model_is_told_from_its_names(model, published):
     assert found.backbone.items() <= {"momentum": 0.1, **preset.backbone}.items()
     assert found.classes == len(preset.classes)
     assert found.keypoints == (17 if "kpts" in model else None)
-    assert HeadSettings(**found.heads) == preset.heads
+    assert PointHeadSettings(**found.heads) == preset.heads
     assert preset.backbone["name"] in str(found)
 
 
@@ -64,12 +64,12 @@ def test_a_checkpoint_of_model_garden_is_told_from_its_names():
 )
 def test_an_hourglass_of_any_size_is_described_and_can_be_built(tmp_path, sizes):
     detector = small_detector(
-        3, lively=False, backbone={**sizes, "name": "hourglass"}, heads=HeadSettings(filters=8, kernel_size=1)
+        3, lively=False, backbone={**sizes, "name": "hourglass"}, heads=PointHeadSettings(filters=8, kernel_size=1)
     )
     prefix = write_training(detector, tmp_path / "any name" / "checkpoint" / "ckpt-7")
     config = infer_config(prefix)
     assert config.backbone == {**sizes, "name": "hourglass", "momentum": 0.1}
-    assert config.heads == HeadSettings(filters=8, kernel_size=1)
+    assert config.heads == PointHeadSettings(filters=8, kernel_size=1)
     assert (config.name, config.classes) == ("any name", ("class_0", "class_1", "class_2"))
     assert "hourglass (stacks=" in str(recognize(TensorFlowCheckpoint(prefix)))
 

@@ -12,7 +12,7 @@ from centernet.data.classes import class_names
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
 from centernet.models.config import ModelConfig
-from centernet.models.points.settings import DecoderSettings, HeadSettings
+from centernet.models.points.settings import PointDecoderSettings, PointHeadSettings
 from centernet.ops.preprocessing import Preprocessing
 
 SMALL = {
@@ -36,7 +36,7 @@ def test_every_preset_survives_the_way_through_json(model):
 
 def test_what_is_left_out_gets_its_default():
     config = ModelConfig.from_dict(SMALL)
-    assert (config.heads, config.decoder) == (HeadSettings(), DecoderSettings())
+    assert (config.heads, config.decoder) == (PointHeadSettings(), PointDecoderSettings())
     assert (config.family, config.task, config.dataset_ids) == ("points", "boxes", (1, 2))
     assert config.keypoint_class is None
 
@@ -190,8 +190,8 @@ def test_a_description_made_of_tuples_and_numpy_numbers_is_the_same_as_the_one_r
         backbone={"name": "hourglass", "filters": (np.int64(16), 16), "momentum": np.float64(0.5)},
         preprocessing=Preprocessing(tuple(np.array([128, 64])), mean=np.array([1.5, 2.5, 3.5])),
         classes=("a", "b"),
-        heads=HeadSettings(filters=np.int32(8)),
-        decoder=DecoderSettings(),
+        heads=PointHeadSettings(filters=np.int32(8)),
+        decoder=PointDecoderSettings(),
         dataset_ids=tuple(np.array([3, 7])),
         task="boxes+keypoints",
         keypoints=KeypointTask("a", ["left", "right"], np.array([[0, 1]]), deviations=np.array([0.25, 0.5])),

@@ -17,9 +17,9 @@ from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
 from centernet.models.config import ModelConfig
 from centernet.models.points.passes import _average
-from centernet.models.points.settings import DecoderSettings
+from centernet.models.points.settings import PointDecoderSettings
 from centernet.models.test_time import TestTime
-from centernet.models.triplets.settings import DecoderSettings as TripletDecoderSettings
+from centernet.models.triplets.settings import PointDecoderSettings as TripletDecoderSettings
 from centernet.ops.nms import soft_nms
 from centernet.ops.preprocessing import Preprocessing
 from centernet.ops.suppression import SuppressionSettings
@@ -30,12 +30,12 @@ FLIP = TestTime(flip=True)
 
 @pytest.fixture(scope="module")
 def detector():
-    return small_detector(decoder=DecoderSettings(max_detections=60))
+    return small_detector(decoder=PointDecoderSettings(max_detections=60))
 
 
 @pytest.fixture(scope="module")
 def with_keypoints():
-    return small_detector(keypoints=TASK, decoder=DecoderSettings(max_detections=60, candidates=60))
+    return small_detector(keypoints=TASK, decoder=PointDecoderSettings(max_detections=60, candidates=60))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ class TestFlip:
         assert np.abs(alone - alone[:, :, ::-1]).max() > 0.1
 
     def test_detections_of_a_symmetric_image_come_in_pairs(self, symmetric):
-        centered = small_detector(decoder=DecoderSettings(max_detections=60))
+        centered = small_detector(decoder=PointDecoderSettings(max_detections=60))
         # The offset is the upright pass's; in the middle of each cell it is symmetric.
         centered.get_layer("offset_0").set_weights([np.zeros((1, 1, 256, 2)), np.full(2, 0.5)])
         found = centered.detect(symmetric, min_score=0, test_time=FLIP)

@@ -8,7 +8,7 @@ from goldens.point_training import training
 from gradients import pull_back
 from keras import ops
 
-from centernet.ops.focal import focal_terms
+from centernet.ops.losses import focal_terms
 
 
 def test_each_value_is_the_reference_s() -> None:

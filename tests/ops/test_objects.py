@@ -16,7 +16,7 @@ SIZE = (7, 9)
 
 def inside(boxes, class_ids) -> tuple[np.ndarray, np.ndarray]:
     tensors = ops.convert_to_tensor(np.float32(boxes)), ops.convert_to_tensor(np.int32(class_ids))
-    return tuple(ops.convert_to_numpy(value) for value in objects_inside(*tensors, (60, 80), 3))
+    return tuple(ops.convert_to_numpy(value) for value in objects_inside(*tensors, (60, 80), 3)[:2])
 
 
 def covered(boxes: np.ndarray, channels: np.ndarray) -> np.ndarray:

@@ -142,7 +142,7 @@ def test_a_tensorflow_without_a_compiler_computes_the_same(direction: str, monke
         pytest.skip("about TensorFlow")
     from centernet.ops import scan
 
-    monkeypatch.setattr("centernet.ops.xla._has_compiler", lambda: False)
+    monkeypatch.setattr("centernet.ops.scan._has_compiler", lambda: False)
     scan._compiled.cache_clear()
     check(distinct(2, 5, 4, 3), distinct(2, 5, 4, 3)[::-1].copy(), *DIRECTIONS[direction], True)
     scan._compiled.cache_clear()

@@ -7,9 +7,9 @@ import pytest
 
 from centernet import PointDetector, TripletDetector
 from centernet.data import synthetic
-from centernet.models.points.settings import HeadSettings
-from centernet.models.triplets.settings import DecoderSettings as TripletDecoder
-from centernet.models.triplets.settings import HeadSettings as TripletHeads
+from centernet.models.points.settings import PointHeadSettings
+from centernet.models.triplets.settings import PointHeadSettings as TripletHeads
+from centernet.models.triplets.settings import TripletDecoderSettings
 from centernet.training.augmentation import AugmentationSettings
 
 CLASSES = ("circle", "square", "triangle")
@@ -19,12 +19,12 @@ MIRRORED = AugmentationSettings(horizontal_flip=0.5, vertical_flip=0.5)
 
 
 def points():
-    return PointDetector(BACKBONE, CLASSES, image_size=SIZE, heads=HeadSettings(32))
+    return PointDetector(BACKBONE, CLASSES, image_size=SIZE, heads=PointHeadSettings(32))
 
 
 def triplets():
     heads = TripletHeads(32, 3, False, pooling_filters=32, pooling_inner_filters=16)
-    decoder = TripletDecoder(keypoints=20, max_pairs=400)
+    decoder = TripletDecoderSettings(keypoints=20, max_pairs=400)
     return TripletDetector(BACKBONE, CLASSES, image_size=SIZE, heads=heads, decoder=decoder)
 
 

@@ -12,7 +12,7 @@ import pytest
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
 from centernet.models.config import ModelConfig
-from centernet.models.points.settings import DecoderSettings, HeadSettings
+from centernet.models.points.settings import PointDecoderSettings, PointHeadSettings
 from centernet.ops.preprocessing import Preprocessing
 from centernet.training.batch_checks import check_batch
 
@@ -21,8 +21,8 @@ CONFIG = ModelConfig(
     backbone={"name": "mobilenetv2_fpn"},
     preprocessing=Preprocessing((64, 64)),
     classes=("a", "b", "c"),
-    heads=HeadSettings(),
-    decoder=DecoderSettings(),
+    heads=PointHeadSettings(),
+    decoder=PointDecoderSettings(),
 )
 TASK = KeypointTask("b", ("nose", "tail"))
 WITH_KEYPOINTS = dataclasses.replace(CONFIG, task="boxes+keypoints", keypoints=TASK)

@@ -22,7 +22,7 @@ from centernet.errors import ConfigError, TrainingError
 from centernet.loading import describe, load
 from centernet.models.backbones import BACKBONES
 from centernet.models.config import Archive, Published
-from centernet.models.points.settings import HeadSettings
+from centernet.models.points.settings import PointHeadSettings
 from centernet.training.augmentation import AugmentationSettings
 from centernet.training.best import best_of
 from centernet.training.fit import make_learner
@@ -112,7 +112,7 @@ def test_what_regularizes_a_backbone_is_part_of_the_loss(monkeypatch):
 
     monkeypatch.setitem(BACKBONES, "regularized", regularized)
     keras.utils.set_random_seed(0)
-    found = PointDetector("regularized", CLASSES, image_size=SIZE, heads=HeadSettings(8))
+    found = PointDetector("regularized", CLASSES, image_size=SIZE, heads=PointHeadSettings(8))
     decay = sum(float(keras.ops.convert_to_numpy(keras.ops.sum(loss))) for loss in found.losses)
     history = found.fit(dataset(), **OPTIONS | {"batch_size": 16, "epochs": 1}).history
     parts = sum(history[name][0] for name in ("heatmap", "size", "offset"))

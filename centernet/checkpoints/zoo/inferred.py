@@ -11,8 +11,8 @@ from centernet.checkpoints.zoo.recognize import FAMILY, Recognized, recognize
 from centernet.checkpoints.zoo.tf_checkpoint import MODEL_GARDEN, TensorFlowCheckpoint
 from centernet.errors import CheckpointError
 from centernet.models import presets
-from centernet.models.backbones import default_preprocessing
 from centernet.models.config import ModelConfig
+from centernet.models.input_normalization import default_preprocessing
 
 COCO_SLOTS, COCO_KEYPOINTS = 90, 17
 logger = logging.getLogger("centernet")

@@ -87,7 +87,7 @@ def _backbone(extractor: Message, path: Path) -> dict[str, Any]:
 
 
 def _preprocessing(net: Message, extractor: Message, path: Path) -> dict[str, Any]:
-    from centernet.models.backbones import default_preprocessing
+    from centernet.models.input_normalization import default_preprocessing
 
     resizer = _section(net, "image_resizer", path)
     keep = _section(resizer, "keep_aspect_ratio_resizer", path)

@@ -20,7 +20,7 @@ from centernet.data.check.report import CheckReport, worst_first
 from centernet.data.check.statistics import cell_problems, class_counts, figures, layout_of
 from centernet.data.dataset_base import AnyDataset, DatasetBase
 from centernet.errors import ConfigError
-from centernet.ops.preprocessing import STRIDE
+from centernet.ops.constants import STRIDE
 
 __all__ = ["INPUT_SIZE", "CheckReport", "check_dataset"]
 

@@ -14,7 +14,7 @@ from centernet.data.classes import UNKNOWN
 from centernet.data.dataset_base import DatasetBase
 from centernet.data.keypoints import KeypointTask, flip_of
 from centernet.data.sample import Sample
-from centernet.ops.preprocessing import KEYPOINT_BOX_SCALE
+from centernet.ops.constants import KEYPOINT_BOX_SCALE
 
 RARE = 10  # objects below which a class is rare
 _BACKGROUND = re.compile(r"_*(background|bg|void|none)_*")

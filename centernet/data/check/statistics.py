@@ -13,7 +13,7 @@ from centernet.data.check.objects import Objects, repeats
 from centernet.data.check.problems import Problem, of_objects
 from centernet.data.dataset_base import DatasetBase
 from centernet.files.formatting import aligned_columns
-from centernet.ops.preprocessing import MAX_DETECTIONS, STRIDE
+from centernet.ops.constants import MAX_DETECTIONS, STRIDE
 
 QUANTILES = {"smallest": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "largest": 1.0}
 # Shares of all objects above which a note becomes a problem. At 512x512, 0.1 % of COCO's objects share a cell.

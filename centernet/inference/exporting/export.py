@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -13,12 +12,15 @@ from centernet.checkpoints.saved.saving import CONFIG, put_in_place, read_config
 from centernet.errors import CenterNetError, ConfigError, DownloadError, MissingExtraError
 from centernet.inference.exporting.formats import Format, format_of
 from centernet.inference.exporting.graph import graph_of
+from centernet.models.network import Network
 
 # What a SavedModel that was exported here consists of.
 SAVED_MODEL = {"saved_model.pb", "fingerprint.pb", "variables", "assets", CONFIG}
 
 
-def export(detector: Any, path: Path, format: str | None = None, *, image_size: tuple[int, int] | None = None) -> None:
+def export(
+    detector: Network, path: Path, format: str | None = None, *, image_size: tuple[int, int] | None = None
+) -> None:
     """Write a detector to a file; see `Detector.export`."""
     form = check_target(path, format)
     path = path.expanduser().absolute()

@@ -11,12 +11,13 @@ from keras import ops
 
 from centernet.errors import ConfigError
 from centernet.inference.folding import fold_batch_normalization
+from centernet.models.network import Network
 
 
 class Graph(keras.layers.Layer):
     """Preprocessing, network (its batch normalization folded into the convolutions) and decoder of a detector."""
 
-    def __init__(self, detector: Any, canvas: tuple[int, int]) -> None:
+    def __init__(self, detector: Network, canvas: tuple[int, int]) -> None:
         """Take a detector as it is.
 
         Args:
@@ -36,7 +37,7 @@ class Graph(keras.layers.Layer):
         return self._decode(self.network(batch, training=False), sizes)
 
 
-def graph_of(detector: Any, image_size: tuple[int, int] | None = None) -> keras.Model:
+def graph_of(detector: Network, image_size: tuple[int, int] | None = None) -> keras.Model:
     """A detector as a model of uint8 RGB images `(batch, height, width, 3)`.
 
     Args:

@@ -1,14 +1,13 @@
-"""Backbones: from preprocessed images to one feature map of stride 4 a stack, usable alone.
+"""Backbones: preprocessed images to one stride-4 feature map per stack. Usable alone.
 
-Each is a function that returns a `keras.Model`, as the networks of `keras.applications` are.
+Each is a function that returns a `keras.Model`, like the networks of `keras.applications`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -18,7 +17,7 @@ from centernet.models.backbones.hourglass import Hourglass, Hourglass52, Hourgla
 from centernet.models.backbones.mobilenet import MobileNetV2FPN
 from centernet.models.backbones.resnet import ResNet50V1FPN, ResNet50V2, ResNet101V1FPN, ResNet101V2
 from centernet.models.backbones.resnet_deconv import ResNet18Deconv, ResNet101Deconv, ResNetDeconv
-from centernet.ops.preprocessing import Preprocessing
+from centernet.models.input_normalization import default_preprocessing
 
 __all__ = [
     "BACKBONES",
@@ -37,7 +36,7 @@ __all__ = [
     "default_preprocessing",
 ]
 
-# The name in a configuration, and what builds it: any function that returns a functional model, see `as_backbone`.
+# Name in configurations → function that returns a functional model (see `as_backbone`).
 BACKBONES: dict[str, Callable[..., keras.Model]] = {
     "hourglass": Hourglass,
     "hourglass52": Hourglass52,
@@ -52,44 +51,6 @@ BACKBONES: dict[str, Callable[..., keras.Model]] = {
 }
 
 
-Normalization = tuple[Literal["rgb", "bgr"], tuple[float, ...], tuple[float, ...]]
-# Of both PyTorch references: 0.40789654, 0.44719302, 0.47026115 and 0.28863828, 0.27408164, 0.27809835 of 0 to 1.
-PYTORCH: Normalization = (
-    "bgr",
-    (104.0136177, 114.03422010, 119.91659325),
-    (73.6027614, 69.8908182, 70.91507925),
-)
-# What each trunk was trained to see: channel order, mean, standard deviation.
-NORMALIZATION: Mapping[str, Normalization] = {
-    "hourglass": ("bgr", (104.01362025, 114.03422265, 119.9165958), (73.6027665, 69.89082075, 70.9150767)),
-    "resnet50_v1": ("bgr", (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
-    "resnet101_v1": ("bgr", (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
-    "resnet18_deconv": PYTORCH,
-    "resnet101_deconv": PYTORCH,
-}
-SCALED = ("rgb", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # pixels to -1..1
-
-
-def default_preprocessing(
-    name: str, preprocessing: Preprocessing | None = None, image_size: tuple[int, int] | None = None
-) -> Preprocessing:
-    """The preprocessing that a backbone's trunk expects, unless one is given.
-
-    Args:
-        name: A key of `BACKBONES`.
-        preprocessing: Used instead of the default.
-        image_size: Height and width that replace its size; 512×512 by default.
-
-    Returns:
-        The preprocessing.
-    """
-    if preprocessing is None:
-        known = (value for prefix, value in NORMALIZATION.items() if name.startswith(prefix))
-        channels, mean, std = next(known, SCALED)
-        preprocessing = Preprocessing((512, 512), channels, mean, std)  # type: ignore[arg-type]
-    return dataclasses.replace(preprocessing, size=image_size) if image_size else preprocessing
-
-
 def build_backbone(name: str, **options: Any) -> keras.Model:
     """Build a backbone by the name that configurations use.
 
@@ -101,7 +62,7 @@ def build_backbone(name: str, **options: Any) -> keras.Model:
         The backbone.
 
     Raises:
-        ConfigError: If the name or an option is unknown, or the function gives no backbone.
+        ConfigError: If the name or an option is unknown, or the function returns no backbone.
     """
     if name not in BACKBONES:
         raise ConfigError(f"Expected a backbone of {sorted(BACKBONES)}. Received: backbone={name!r}")
@@ -109,6 +70,6 @@ def build_backbone(name: str, **options: Any) -> keras.Model:
     try:
         model = builder(**options)
     except TypeError as error:
-        accepted = sorted(set(inspect.signature(Hourglass if "hourglass" in name else builder).parameters))
+        accepted = sorted(set(inspect.signature(builder).parameters))
         raise ConfigError(f"Backbone {name!r} can't be built with {options} ({error}); it takes {accepted}") from error
     return as_backbone(model)

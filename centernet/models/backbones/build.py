@@ -11,7 +11,7 @@ import keras
 from keras import initializers, ops
 
 from centernet.errors import ConfigError
-from centernet.ops.preprocessing import STRIDE
+from centernet.ops.constants import STRIDE
 
 # What Keras's layers are initialized with when nothing else is said.
 DEFAULT_INITIALIZERS = {

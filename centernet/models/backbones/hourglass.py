@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import wraps
 from typing import Any
 
 import keras
@@ -26,27 +27,27 @@ def Hourglass(  # noqa: N802 - named like a class, as the models of keras.applic
     weights: str | None = None,
     name: str = "hourglass",
 ) -> keras.Model:
-    """Stacked hourglasses: each goes down to a small map and back up, with skip connections at every size.
+    """Stacked hourglasses: down to a small map and back up, with skip connections at every size.
 
     Height and width of the input must be multiples of `4 * 2 ** (len(filters) - 1)` (128 for the default).
 
     Args:
-        stacks: Number of hourglasses, each refining the one before.
-        filters: Channels at stride 4, 8, 16 and so on; its length less one is the depth of the hourglass.
+        stacks: Number of hourglasses; each refines the previous one.
+        filters: Channels at stride 4, 8, 16 and so on; the depth of the hourglass is its length minus one.
         blocks: Residual blocks at each of these sizes.
-        stem_filters: Channels of the 7×7 convolution in front.
+        stem_filters: Channels of the first, 7×7 convolution.
         momentum: Momentum of the moving averages of batch normalization, in Keras's convention.
-        input_shape: `(height, width, 3)`; None for a size that varies.
+        input_shape: `(height, width, 3)`; None for a variable size.
         weights: None, or the path of a `.weights.h5` file saved from such a model.
         name: Name of the model.
 
     Returns:
         A model from preprocessed images `(batch, height, width, 3)` float32 to a list with one feature map
-        `(batch, height / 4, width / 4, filters[0])` a stack.
+        `(batch, height / 4, width / 4, filters[0])` per stack.
 
     Raises:
-        ConfigError: If `filters` and `blocks` don't have the same length, the input size is no such multiple, or
-            there are no such weights.
+        ConfigError: If `filters` and `blocks` differ in length, the input size is no such multiple, or the weights
+            don't exist.
     """
     if len(filters) != len(blocks) or len(filters) < 2:
         raise ConfigError(
@@ -69,11 +70,13 @@ def Hourglass(  # noqa: N802 - named like a class, as the models of keras.applic
     return finish(Backbone(inputs, outputs, name=name), weights, stride=stride)
 
 
+@wraps(Hourglass, assigned=())
 def Hourglass104(**options: Any) -> keras.Model:  # noqa: N802
     """Two stacked hourglasses of depth 5 (the backbone of the published CenterNets); see `Hourglass`."""
     return Hourglass(**{"stacks": 2, "name": "hourglass104", **options})
 
 
+@wraps(Hourglass, assigned=())
 def Hourglass52(**options: Any) -> keras.Model:  # noqa: N802
     """One hourglass of depth 5; see `Hourglass`."""
     return Hourglass(**{"stacks": 1, "name": "hourglass52", **options})

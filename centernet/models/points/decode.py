@@ -9,10 +9,10 @@ from keras import ops
 
 from centernet.models.points.keypoints import decode_keypoints
 from centernet.models.points.rules import RULES, DecodeRules
-from centernet.models.points.settings import DecoderSettings
+from centernet.models.points.settings import PointDecoderSettings
 from centernet.ops.boxes import from_center
+from centernet.ops.constants import STRIDE
 from centernet.ops.peaks import Peaks, best_peaks, gather_at
-from centernet.ops.preprocessing import STRIDE
 
 
 class Centers(NamedTuple):
@@ -28,7 +28,7 @@ class Centers(NamedTuple):
 def decode(
     maps: Mapping[str, Any],
     image_sizes: Any,
-    settings: DecoderSettings,
+    settings: PointDecoderSettings,
     *,
     keypoint_class: int | None = None,
     offsets: Any = None,

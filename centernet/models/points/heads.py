@@ -1,27 +1,33 @@
-"""Head maps of Objects as Points: from the features of each stack to what boxes and keypoints are read from."""
+"""Head maps of Objects as Points (Zhou 2019, section 3)."""
 
 from __future__ import annotations
 
-from centernet.models.heads import HEATMAP_PRIOR, apply_heads
-
-__all__ = ["HEATMAP_PRIOR", "apply_heads", "head_channels"]
+from centernet.models.heads import Head
 
 
-def head_channels(num_classes: int, num_keypoints: int | None) -> dict[str, int]:
-    """Channels of each head map of Objects as Points (section 3).
+def point_heads(num_classes: int, num_keypoints: int | None = None) -> dict[str, Head]:
+    """The head maps of Objects as Points. Vectors are `y x`, as in the published checkpoints.
 
     Args:
         num_classes: Number of classes.
-        num_keypoints: Keypoints of an object, or None for boxes only.
+        num_keypoints: Keypoints per object, or None for boxes only.
 
     Returns:
-        Head name → channels: `heatmap` (one a class, logits), `size` (height, width in output cells),
-        `offset` (y, x in cells) and, with keypoints, `keypoint_heatmap` (one a keypoint, logits),
+        Head name → map: `heatmap` (one channel per class, logits), `size` (height, width in output cells), `offset`
+        (y, x in cells) and, with keypoints, `keypoint_heatmap` (one channel per keypoint, logits),
         `keypoint_regression` and `keypoint_offset` (y, x of each keypoint in turn, in cells).
     """
-    channels = {"heatmap": num_classes, "size": 2, "offset": 2}
+    heads = {"heatmap": Head(num_classes, heatmap=True), "size": Head(2), "offset": Head(2)}
     if num_keypoints:
-        channels["keypoint_heatmap"] = num_keypoints
-        channels["keypoint_regression"] = 2 * num_keypoints
-        channels["keypoint_offset"] = 2 * num_keypoints
-    return channels
+        heads["keypoint_heatmap"] = Head(num_keypoints, heatmap=True)
+        heads["keypoint_regression"] = Head(2 * num_keypoints)
+        heads["keypoint_offset"] = Head(2 * num_keypoints)
+    return heads
+
+
+def head_channels(num_classes: int, num_keypoints: int | None = None) -> dict[str, int]:
+    """Channels of each head map; see `point_heads`."""
+    return {name: head.channels for name, head in point_heads(num_classes, num_keypoints).items()}
+
+
+HEATMAPS = frozenset(name for name, head in point_heads(1, 1).items() if head.heatmap)

@@ -1,4 +1,4 @@
-"""What the keypoint maps of Objects as Points should be (Zhou 2019, section 4.2, as in the TensorFlow API)."""
+"""Training targets of the keypoint heads of Objects as Points (Zhou 2019, section 4.2, as in the TensorFlow API)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from keras import ops
 from centernet.errors import ConfigError
 from centernet.models.points.settings import TargetSettings
 from centernet.ops.gaussian import draw_gaussians
-from centernet.ops.neighborhood import disc, named, seen_from
-from centernet.ops.objects import covered_cells
+from centernet.ops.objects import covered_cells, disc, regression_targets
 
 
 def keypoint_targets(
@@ -28,44 +27,42 @@ def keypoint_targets(
 ) -> dict[str, Any]:
     """Targets of the keypoints of a batch.
 
-    A keypoint is drawn like an object's center, with the object's σ times its own deviation. Its offset is asked of
-    every cell of a disc around it, and its position, as seen from there, of every cell of a disc around the object's
-    center. Cells of several discs are asked for all of them.
+    A keypoint is drawn like an object's center, with the object's σ times its own deviation. Every cell of a disc
+    around it regresses its offset. Every cell of a disc around the object's center regresses its position. Where
+    discs overlap, a cell regresses several points.
 
     Args:
         positions: `y x` in cells, float32 `(batch, n, k, 2)`.
-        labeled: Which keypoints count, bool `(batch, n, k)`.
-        boxes: `x0 y0 x1 y1` in cells, float32 `(batch, n, 4)`; without area where there is nothing.
+        labeled: Keypoints that count, bool `(batch, n, k)`.
+        boxes: `x0 y0 x1 y1` in cells, float32 `(batch, n, 4)`; without area for padding.
         centers: Row and column of each object's center, int32 `(batch, n, 2)`.
         object_deviations: Standard deviation of each object's own Gaussian in cells, float32 `(batch, n)`.
-        has_keypoints: Which boxes, ignored ones included, are of the class with keypoints, bool `(batch, n)`.
-        deviations: Deviation of each keypoint, 1 for each if it is empty.
+        has_keypoints: Boxes of the class with keypoints, ignored ones included, bool `(batch, n)`.
+        deviations: Deviation of each keypoint; empty: 1 for each.
         size: Height and width of the maps in cells.
-        settings: Radius of the discs, and which areas don't count.
+        settings: Radius of the discs, and the rule for areas without labels.
 
     Returns:
-        `keypoint_heatmap`, float32 `(batch, height, width, k)`; `keypoint_heatmap_mask`, where it counts, bool, same
+        `keypoint_heatmap`, float32 `(batch, height, width, k)`; `keypoint_heatmap_mask`, cells that count, bool, same
         shape; `keypoint_mask`, the labeled keypoints, bool `(batch, n, k)`. And for `keypoint_offset` and
         `keypoint_regression`, with `d` cells in a disc: the targets, `y x` in cells, float32 `(batch, n, k, d, 2)`;
-        `{name}_cell`, the numbers `y·width + x` of their cells, int32 `(batch, n, k, d)`; `{name}_mask`, which
-        count, bool, same shape; of others, cell and target are 0.
+        `{name}_cell`, the cell numbers `y·width + x`, int32 `(batch, n, k, d)`; `{name}_mask`, targets that
+        count, bool, same shape. Cells and targets that don't count are 0.
 
     Raises:
-        ConfigError: If there is another number of deviations than of keypoints.
+        ConfigError: If the number of deviations differs from the number of keypoints.
     """
     spread = _deviations(deviations, positions.shape[2])
     labeled = labeled & ops.all(positions == positions, axis=-1)  # NaN is no position
     positions = ops.where(labeled[..., None], positions, 0.0)
     around = disc(settings.keypoint_radius)
     own = ops.cast(ops.floor(positions), "int32")
-    offset = seen_from(own[..., None, :] + around, positions, labeled, size)
-    regression = seen_from(centers[:, :, None, None] + around, positions, labeled, size)
     return {
         "keypoint_heatmap": _heatmap(own, object_deviations[..., None] * spread, labeled, size),
         "keypoint_heatmap_mask": ~_unlabeled_area(boxes, labeled, has_keypoints, size, settings.keypoint_mask),
         "keypoint_mask": labeled,
-        **named("keypoint_offset", offset),
-        **named("keypoint_regression", regression),
+        **regression_targets("keypoint_offset", own[..., None, :] + around, positions, labeled, size),
+        **regression_targets("keypoint_regression", centers[:, :, None, None] + around, positions, labeled, size),
     }
 
 
@@ -76,7 +73,7 @@ def _deviations(deviations: Sequence[float], count: int) -> Any:
 
 
 def _heatmap(cells: Any, deviations: Any, labeled: Any, size: tuple[int, int]) -> Any:
-    """Gaussians of all keypoints of an image, as if they were objects of the class that is their number."""
+    """Gaussians of all keypoints, drawn like objects whose class is the keypoint's index."""
     batch, count, kinds = ops.shape(labeled)
     objects = (batch, count * kinds)
     radii = ops.cast(ops.ceil(6 * deviations), "int32") - 1  # cut like an object's Gaussian, at six deviations
@@ -88,7 +85,7 @@ def _heatmap(cells: Any, deviations: Any, labeled: Any, size: tuple[int, int]) -
 
 
 def _unlabeled_area(boxes: Any, labeled: Any, has_keypoints: Any, size: tuple[int, int], rule: str) -> Any:
-    """Where a keypoint may be that nobody labeled, bool `(batch, height, width, k)`; see `TargetSettings`."""
+    """Cells that may have unlabeled keypoints, bool `(batch, height, width, k)`; see `TargetSettings`."""
     if rule == "2021-07":
         return covered_cells(boxes, ~labeled, size)
     none = has_keypoints & ~ops.any(labeled, axis=-1)

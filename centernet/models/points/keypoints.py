@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from centernet.models.points.rules import RULES
-from centernet.models.points.settings import DecoderSettings
+from centernet.models.points.settings import PointDecoderSettings
 from centernet.ops.boxes import enlarge
 from centernet.ops.peaks import Peaks, best_peaks_per_channel, gather_at, gather_cells
 
@@ -16,7 +16,7 @@ FAR = 1e5  # distance of what is no candidate, in cells
 
 
 def decode_keypoints(
-    maps: Mapping[str, Any], centers: Peaks, boxes: Any, settings: DecoderSettings, *, exact: bool = False
+    maps: Mapping[str, Any], centers: Peaks, boxes: Any, settings: PointDecoderSettings, *, exact: bool = False
 ) -> tuple[Any, Any]:
     """Keypoints of every detection, whatever its class.
 
@@ -54,7 +54,7 @@ def decode_keypoints(
     return position, ops.where(matched, score, settings.unmatched_score)
 
 
-def _candidates(maps: Mapping[str, Any], settings: DecoderSettings) -> tuple[Any, Any]:
+def _candidates(maps: Mapping[str, Any], settings: PointDecoderSettings) -> tuple[Any, Any]:
     """Peaks of every keypoint heatmap, moved by their offsets: `x y` in cells, and scores."""
     probability = ops.sigmoid(ops.cast(maps["keypoint_heatmap"], "float32"))
     peaks = best_peaks_per_channel(probability, settings.candidates, RULES[settings.rules].peak_tolerance)

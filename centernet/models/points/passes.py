@@ -8,26 +8,26 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet.errors import ConfigError
-from centernet.inference.compiled import ONE_IMAGE, Arrays, shape_step
+from centernet.models.family import ONE_IMAGE, Arrays, Compiles, check_scale
+from centernet.models.points.heads import HEATMAPS
 from centernet.models.test_time import TestTime, check_canvas
 from centernet.ops.nms import soft_nms
-from centernet.ops.preprocessing import STRIDE, collate
+from centernet.ops.preprocessing import collate, shape_step
 from centernet.ops.resize_exact import resize_bilinear
 
-AVERAGED = ("size",)  # beside heatmaps and keypoints; offsets are the upright pass's
+AVERAGED = ("size",)  # besides heatmaps and keypoint vectors; offsets are taken from the upright pass
 POSITIONS = ("boxes", "keypoints")
 
 
-def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
-    """Find objects in one image by several passes.
+def detect_passes(detector: Compiles, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
+    """Detect objects in one image in several passes.
 
-    A mirrored pass is averaged with the upright one before decoding; the detections of all scales are joined by
+    A mirrored pass is averaged with the upright one before decoding; the detections of all scales are merged by
     soft-NMS. With `fit="original"` the image itself is scaled (its new sides rounded down) and positions are divided by
     the scale, as in the reference; with `fit="canvas"` the canvas is.
 
     Args:
-        detector: A `PointDetector`.
+        detector: The detector.
         image: uint8 RGB `(height, width, 3)`.
         test_time: The passes.
         exact: See `Detector.detect`.
@@ -36,7 +36,7 @@ def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exac
         As `Detector.decode`, for the one image: without the first axis, and with as many rows as are left.
 
     Raises:
-        ConfigError: If the input of a scale has fewer cells than detections are asked for.
+        ConfigError: If the input of a scale has fewer cells than detections or candidates.
     """
     found = [_detect_scale(detector, image, scale, test_time.flip, exact) for scale in test_time.scales]
     arrays = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
@@ -49,8 +49,8 @@ def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exac
     return kept | {"boxes": left.boxes, "scores": left.scores}
 
 
-def _detect_scale(detector: Any, image: np.ndarray, scale: float, flip: bool, exact: bool) -> Arrays:
-    """What is found at one scale, in pixels of the image."""
+def _detect_scale(detector: Compiles, image: np.ndarray, scale: float, flip: bool, exact: bool) -> Arrays:
+    """Detections at one scale, in pixels of the image."""
     preprocessing = detector.config.preprocessing.scaled(scale, detector.backbone.input_multiple)
     original = preprocessing.fit == "original"
     if original:
@@ -60,14 +60,16 @@ def _detect_scale(detector: Any, image: np.ndarray, scale: float, flip: bool, ex
     batch, sizes = collate([image], shape_step())
     canvas = preprocessing.canvas(sizes)
     check_canvas(scale, canvas)
-    _check_cells(detector.config, scale, canvas)
+    config = detector.config
+    needed = max(config.decoder.max_detections, config.decoder.candidates if config.keypoints else 1)
+    check_scale(scale, canvas, needed, "detections or candidates")
     found = _compiled(detector, canvas, flip, exact)(batch, sizes)
     arrays = {name: ops.convert_to_numpy(values)[0] for name, values in found.items()}
     return arrays | {name: arrays[name] / np.float32(scale) for name in POSITIONS if original and name in arrays}
 
 
-def _compiled(detector: Any, canvas: tuple[int, int], flip: bool, exact: bool) -> Callable[..., Any]:
-    """The detector on one canvas, compiled once."""
+def _compiled(detector: Compiles, canvas: tuple[int, int], flip: bool, exact: bool) -> Callable[..., Any]:
+    """The detector for one canvas, compiled once."""
 
     def step(forward: Callable[[Any], Any], images: Any, sizes: Any) -> dict[str, Any]:
         batch = detector.config.preprocessing(images, sizes, canvas)
@@ -80,25 +82,14 @@ def _compiled(detector: Any, canvas: tuple[int, int], flip: bool, exact: bool) -
     return detector.compiled_form(("points", canvas, flip, exact), step, ONE_IMAGE)
 
 
-def _check_cells(config: Any, scale: float, canvas: tuple[int, int]) -> None:
-    """Check that a scaled input has room for all detections."""
-    needed = max(config.decoder.max_detections, config.decoder.candidates if config.keypoints else 1)
-    cells = canvas[0] * canvas[1] // STRIDE**2
-    if needed > cells:
-        raise ConfigError(
-            f"Expected scales at which the input has a cell for each of {needed} detections or candidates. Received: "
-            f"scale {scale:g}, where an input of {canvas[0]}×{canvas[1]} pixels has {cells}. Choose a larger scale."
-        )
-
-
-def _average(name: str, maps: Any, detector: Any) -> Any:
-    """The map of the upright pass, averaged with the mirrored one's where that means the same."""
+def _average(name: str, maps: Any, detector: Compiles) -> Any:
+    """Map of the upright pass, averaged with the mirrored pass where both predict the same quantity."""
     upright, mirrored = maps[:1], ops.flip(maps[1:], axis=2)
     if name == "keypoint_regression":
         return (upright + _mirror_vectors(mirrored, detector.config.keypoints)) / 2
     if name in AVERAGED:
         return (upright + mirrored) / 2
-    if not name.endswith("heatmap"):
+    if name not in HEATMAPS:
         return upright
     if name == "keypoint_heatmap":
         mirrored = ops.take(mirrored, np.asarray(_flipped(detector.config.keypoints)), axis=-1)
@@ -107,12 +98,12 @@ def _average(name: str, maps: Any, detector: Any) -> Any:
 
 
 def _mirror_vectors(maps: Any, task: Any) -> Any:
-    """Vectors from a center to its keypoints, y x of each in turn, as they are in the mirror."""
+    """Vectors `y x` from a center to its keypoints, mirrored."""
     shape = ops.shape(maps)
     vectors = ops.take(ops.reshape(maps, (*shape[:-1], -1, 2)), np.asarray(_flipped(task)), axis=-2)
     return ops.reshape(vectors * np.array([1, -1], np.float32), shape)
 
 
 def _flipped(task: Any) -> Any:
-    """Which keypoint of the mirrored image each keypoint is."""
+    """Index of the keypoint that each becomes in the mirrored image."""
     return task.flip or range(len(task.names))

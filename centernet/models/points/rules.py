@@ -1,26 +1,28 @@
-"""The decoding rules of the PyTorch reference and of the three exporters that the published archives came from."""
+"""Decoding rules of the PyTorch reference and of the three exporter versions behind the published archives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from centernet.ops.constants import EQUAL, PEAK_TOLERANCE
+
 
 @dataclass(frozen=True)
 class DecodeRules:
-    """What changed between them; everything else is common to all.
+    """Differences between the versions; everything else is common to all.
 
     Attributes:
-        clamp_sizes: Negative predicted sizes become zero (otherwise the box comes out inverted).
-        clip_search_boxes: The box that keypoints are searched in is clipped to the output grid.
+        clamp_sizes: Negative predicted sizes become zero (otherwise the box is inverted).
+        clip_search_boxes: The search box of keypoint candidates is clipped to the output grid.
         drop_keypoints_outside: Keypoints outside the image are moved to its border and get score 0
             (models of several classes only).
         mask_beyond_image: Centers whose cell index exceeds the image's size in pixels are ignored. The
             comparison mixes units, as the exporter did, so it acts on very thin images only.
-        ignore_search_radius: What newer runtimes make of this exporter's NaN distances: a keypoint type
-            with an invalid candidate has no search radius. Reproduced only on request (`exact=True`).
+        ignore_search_radius: A keypoint type with an invalid candidate has no search radius: how newer runtimes treat
+            this exporter's NaN distances. Only with `exact=True`.
         near_peaks: A cell that scores almost as much as the best around it is a peak, too
-            (`centernet.ops.peaks.PEAK_TOLERANCE`).
+            (`centernet.ops.constants.PEAK_TOLERANCE`).
     """
 
     clamp_sizes: bool
@@ -32,9 +34,7 @@ class DecodeRules:
 
     @property
     def peak_tolerance(self) -> float:
-        """How far below the maximum around it a peak may be."""
-        from centernet.ops.peaks import EQUAL, PEAK_TOLERANCE
-
+        """How far a peak may be below the maximum of its neighborhood."""
         return PEAK_TOLERANCE if self.near_peaks else EQUAL
 
 

@@ -1,4 +1,4 @@
-"""What describes an Objects as Points detector beside its backbone (plain data, no Keras)."""
+"""Settings of Objects as Points: heads, decoder, training targets (plain data, no Keras)."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from centernet.errors import ConfigError
 from centernet.files.validation import check_types
 from centernet.models.heads import HeadSettings
 from centernet.models.points.rules import RULES
-from centernet.ops.preprocessing import KEYPOINT_BOX_SCALE, MAX_DETECTIONS
-
-__all__ = ["DecoderSettings", "HeadSettings", "TargetSettings"]
+from centernet.ops.constants import KEYPOINT_BOX_SCALE, MAX_DETECTIONS
 
 MASK_RULES = ("2020-07", "2021-07")
 
 
+class PointHeadSettings(HeadSettings):
+    """Shape of the heads of Objects as Points; see `HeadSettings`."""
+
+
 @dataclass(frozen=True)
-class DecoderSettings:
+class PointDecoderSettings:
     """How head maps become detections.
 
     Attributes:
-        max_detections: Number of boxes that are read from a heatmap.
+        max_detections: Number of boxes read from a heatmap.
         rules: Key of `RULES`.
-        candidates: Peaks of a keypoint heatmap that are considered for each keypoint type.
-        candidate_min_score: A peak below it is no candidate.
-        unmatched_score: Score of a keypoint that found no candidate and stays at its regressed position.
+        candidates: Peaks considered in each keypoint heatmap.
+        candidate_min_score: Minimum score of a candidate.
+        unmatched_score: Score of a keypoint without a candidate, which stays at its regressed position.
         box_scale: A candidate must lie inside the object's box scaled by this about its center.
-        search_scale: A candidate must be nearer to the regressed position than this times the longer side
+        search_scale: Maximum distance of a candidate from the regressed position, as a fraction of the longer side
             of the scaled box.
     """
 
@@ -52,20 +54,18 @@ class DecoderSettings:
 
 @dataclass(frozen=True)
 class TargetSettings:
-    """What a detector learns from boxes and keypoints; the published models' by default.
+    """Training targets of boxes and keypoints; by default those of the published models.
 
     Attributes:
         min_overlap: See `gaussian_radius`.
-        object_radius: Cells around an object's center that are asked for its size and offset lie within this many
-            cells: 0 for the one that the center is in, as published. With 1 a peak that is a cell off is no box that
-            is a cell off.
-        keypoint_radius: Cells around a keypoint that are asked for its offset, and around an object's center that
-            are asked for its keypoints, lie within this many cells.
-        keypoint_mask: Where keypoint heatmaps don't count, since there may be keypoints that nobody labeled. Under
-            the rule of "2020-07", which the published models were trained with: boxes of the class with keypoints
-            that have none (there, a box that ends on a cell's index also covers that cell; here, as later, it
-            doesn't). Under that of "2021-07", for each keypoint: all boxes without it, those of other classes
-            included.
+        object_radius: Cells within this radius of an object's center also regress its size and offset. 0, as published:
+            only the center's cell. With 1, a peak that is one cell off still gives the right box.
+        keypoint_radius: Cells within this radius of a keypoint regress its offset, and cells within this radius of
+            an object's center regress its keypoints.
+        keypoint_mask: Areas where keypoint heatmaps don't count, because they may have unlabeled keypoints.
+            "2020-07", the rule of the published models: boxes of the class with keypoints that have none labeled (in
+            that version a box that ends on a cell's index also covers that cell; here it doesn't). "2021-07": for
+            each keypoint, all boxes without it, of any class.
     """
 
     min_overlap: float = 0.7

@@ -1,4 +1,4 @@
-"""What the head maps of Objects as Points should be (Zhou 2019, sections 3 and 4.2)."""
+"""Training targets of Objects as Points: what the head maps should be (Zhou 2019, sections 3 and 4.2)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from keras import ops
 from centernet.models.points.keypoint_targets import keypoint_targets
 from centernet.models.points.settings import TargetSettings
 from centernet.ops.gaussian import draw_gaussians, whole_radius
-from centernet.ops.neighborhood import disc, named, seen_from
-from centernet.ops.objects import objects_inside, spare_cells
+from centernet.ops.objects import cells_per_pixel, disc, ignore_cells, objects_inside, regression_targets
 
-DIAMETER = 6  # standard deviations that the diameter of a Gaussian has; a published constant
+DIAMETER = 6  # standard deviations per diameter of a Gaussian; a published constant
 
 
 def point_targets(
@@ -30,80 +29,75 @@ def point_targets(
     deviations: Sequence[float] = (),
     settings: TargetSettings | None = None,
 ) -> dict[str, Any]:
-    """Targets of a batch, on the device.
+    """Targets of a batch, computed on the device.
 
-    Each object is drawn into the heatmap of its class as a Gaussian of value 1 at the cell that its center lies in;
-    its size and offset are asked of that cell. The Gaussian's diameter, six standard deviations, comes from
-    `gaussian_radius` of the box's sides in cells, not rounded up. As in the TensorFlow API (Zhou's code cuts it off
-    at its radius) it goes on beyond that; it is left out where it has fallen to e⁻¹⁸, which single precision can't
-    tell from 0 in `1 - value`.
+    Each object is drawn into the heatmap of its class as a Gaussian with value 1 at the cell of its center; that cell
+    regresses its size and offset. The Gaussian's diameter is six standard deviations and comes from
+    `gaussian_radius` of the box's sides in cells, not rounded up. As in the TensorFlow API the Gaussian is not cut at
+    its radius (Zhou's code cuts it); it ends where it has fallen to e⁻¹⁸, which float32 can't tell from 0 in
+    `1 - value`.
 
-    Boxes are clipped to the input; what has no area then, or a class beyond `num_classes`, is left out like padding
-    (the reference draws a box without area as a point). Cells inside an ignored box are neither asked for nor wrong
-    in the heatmap of its class, unless another object's center is there (in the reference an object of weight 0 is
-    background).
+    Boxes are clipped to the input. A box without area, or of a class beyond `num_classes`, is dropped like padding
+    (the reference draws a box without area as a point). Cells inside an ignored box are neither positive nor negative
+    in the heatmap of its class, unless another object's center lies there (in the reference an object of weight 0
+    is background).
 
     Args:
         boxes: `x0 y0 x1 y1` in pixels of the network's input, float32 `(batch, n, 4)`.
         class_ids: Classes from 0, int32 `(batch, n)`; -1 is padding.
-        ignore: Which boxes are ignored (crowds), bool `(batch, n)`; none if it is None.
+        ignore: Boxes to ignore (crowds), bool `(batch, n)`; None for none.
         input_size: Height and width of the network's input in pixels.
         output_size: Height and width of the head maps in cells.
         num_classes: Number of classes.
         image_sizes: Height and width of each image on the network's input, without padding, in pixels, int32
-            `(batch, 2)`: heatmaps count only there. Everywhere if it is None.
+            `(batch, 2)`: heatmaps count only inside. None: everywhere.
         keypoints: `x y` in pixels of the network's input and visibility (0: not labeled), float32
             `(batch, n, k, 3)`; None for boxes only.
         keypoint_class: Class whose objects have keypoints; needed with `keypoints`.
-        deviations: See `KeypointTask`; 1 for each keypoint if it is empty.
+        deviations: See `KeypointTask`; empty: 1 for each keypoint.
         settings: Numbers of the reference's training by default.
 
     Returns:
-        `heatmap`, float32 `(batch, height, width, num_classes)`; `mask`, which objects count, bool `(batch, n)`;
+        `heatmap`, float32 `(batch, height, width, num_classes)`; `mask`, the objects that count, bool `(batch, n)`;
         `cell`, the number `y·width + x` of the cell of their center, int32 `(batch, n)`; `size`, height and width in
-        cells, float32 `(batch, n, 2)`; `offset`, what the cell's index lacks to the center, `y x` in cells, likewise.
-        Of what doesn't count, all are 0. With `image_sizes`, `heatmap_mask`, where heatmaps count, bool
-        `(batch, height, width, 1)`. With `keypoints`, also what `keypoint_targets` gives. With an `object_radius` in
-        the settings, `size` and `offset` are of `d` cells an object, float32 `(batch, n, d, 2)`; `size_cell` and
-        `offset_cell` are these cells, int32 `(batch, n, d)`, and `size_mask` and `offset_mask` which of them count.
+        cells, float32 `(batch, n, 2)`; `offset`, from the cell's index to the center, `y x` in cells, same shape.
+        All are 0 where `mask` is false. With `image_sizes`: `heatmap_mask`, cells where heatmaps count, bool
+        `(batch, height, width, 1)`. With `keypoints`: also the targets of `keypoint_targets`. With an
+        `object_radius` in the settings, `size` and `offset` have `d` cells per object, float32 `(batch, n, d, 2)`;
+        `size_cell` and `offset_cell` are these cells, int32 `(batch, n, d)`; `size_mask` and `offset_mask` tell which
+        of them count.
 
     Raises:
         ConfigError: If the shapes don't belong together.
     """
     settings = settings or TargetSettings()
-    boxes, known = objects_inside(boxes, class_ids, input_size, num_classes)
-    mask = known if ignore is None else known & ~ops.cast(ignore, "bool")
-    height, width = output_size
-    cells_of_pixel = ops.convert_to_tensor([width / input_size[1], height / input_size[0]], dtype="float32")
-    boxes = boxes * ops.tile(cells_of_pixel, 2)
-    counted = ops.where(mask[..., None], boxes, 0.0)
-    size = ops.flip(counted[..., 2:] - counted[..., :2], axis=-1)
-    center = ops.flip((counted[..., :2] + counted[..., 2:]) / 2, axis=-1)
-    index = ops.minimum(ops.floor(center), ops.convert_to_tensor([height - 1, width - 1], dtype="float32"))
+    objects = objects_inside(boxes, class_ids, input_size, num_classes, ignore)
+    per_pixel = cells_per_pixel(input_size, output_size)
+    boxes, mask = objects.boxes * ops.tile(per_pixel, 2), objects.mask
+    positives = ops.where(mask[..., None], boxes, 0.0)
+    size = ops.flip(positives[..., 2:] - positives[..., :2], axis=-1)
+    center = ops.flip((positives[..., :2] + positives[..., 2:]) / 2, axis=-1)
+    last = ops.convert_to_tensor([side - 1 for side in output_size], dtype="float32")
+    index = ops.minimum(ops.floor(center), last)
     cell = ops.cast(index, "int32")
     radii = whole_radius(size[..., 0], size[..., 1], settings.min_overlap)
     deviation = ops.cast(2 * radii + 1, "float32") / DIAMETER
 
-    drawn = ops.where(mask, ops.cast(class_ids, "int32"), -1)
     centers = [ops.flip(cell, axis=-1)]
-    (heatmap,) = draw_gaussians(centers, [deviation], 2 * radii, drawn, output_size, num_classes)
+    (heatmap,) = draw_gaussians(centers, [deviation], 2 * radii, objects.channels, output_size, num_classes)
     if ignore is not None:
-        heatmap = spare_cells(heatmap, boxes, known & ~mask, class_ids)
-    targets = {"heatmap": heatmap, "mask": mask, "cell": cell[..., 0] * width + cell[..., 1]}
+        heatmap = ignore_cells(heatmap, boxes, objects.valid & ~mask, class_ids)
+    targets = {"heatmap": heatmap, "mask": mask, "cell": cell[..., 0] * output_size[1] + cell[..., 1]}
     targets |= {"size": size, "offset": center - index}
     if settings.object_radius:
-        vectors, *asked = seen_from(cell[:, :, None] + disc(settings.object_radius), center, mask, output_size)
-        sizes = ops.where(asked[1][..., None], size[:, :, None], 0.0)
-        targets |= named("offset", (vectors, *asked)) | named("size", (sizes, *asked))
+        targets |= _from_several_cells(cell, center, size, mask, output_size, settings.object_radius)
     if image_sizes is not None:
         targets["heatmap_mask"] = _inside_image(image_sizes, input_size, output_size)
     if keypoints is not None:
-        positions = ops.cast(keypoints[..., :2], "float32") * cells_of_pixel
-        is_kind = known & (class_ids == keypoint_class)
-        labeled = (mask & is_kind)[..., None] & (keypoints[..., 2] > 0)
+        is_kind = objects.valid & (class_ids == keypoint_class)
         targets |= keypoint_targets(
-            ops.flip(positions, axis=-1),
-            labeled,
+            ops.flip(ops.cast(keypoints[..., :2], "float32") * per_pixel, axis=-1),
+            (mask & is_kind)[..., None] & (keypoints[..., 2] > 0),
             boxes,
             cell,
             deviation,
@@ -115,8 +109,18 @@ def point_targets(
     return targets
 
 
+def _from_several_cells(
+    cell: Any, center: Any, size: Any, mask: Any, output_size: tuple[int, int], radius: int
+) -> dict[str, Any]:
+    """Targets of size and offset that all cells within a radius of an object's center regress."""
+    targets = regression_targets("offset", cell[:, :, None] + disc(radius), center, mask, output_size)
+    cells, valid = targets["offset_cell"], targets["offset_mask"]
+    sizes = ops.where(valid[..., None], size[:, :, None], 0.0)
+    return targets | {"size": sizes, "size_cell": cells, "size_mask": valid}
+
+
 def _inside_image(image_sizes: Any, input_size: tuple[int, int], output_size: tuple[int, int]) -> Any:
-    """Cells that an image reaches into, bool `(batch, height, width, 1)`."""
+    """Cells that the image covers at least in part, bool `(batch, height, width, 1)`."""
     inputs, outputs = (ops.convert_to_tensor(size, dtype="int32") for size in (input_size, output_size))
     ends = (ops.cast(image_sizes, "int32") * outputs + inputs - 1) // inputs  # rounded up
     rows, columns = (ops.arange(side, dtype="int32") < ends[:, axis, None] for axis, side in enumerate(output_size))

@@ -9,7 +9,8 @@ import numpy as np
 from centernet.errors import ConfigError
 from centernet.models.test_time import check_canvas
 from centernet.models.triplets.geometry import Frame
-from centernet.ops.preprocessing import STRIDE, Preprocessing
+from centernet.ops.constants import STRIDE
+from centernet.ops.preprocessing import Preprocessing
 from centernet.ops.resize_exact import resize_bilinear
 
 

@@ -9,8 +9,9 @@ from keras import ops
 
 from centernet.errors import ConfigError
 from centernet.models.triplets.geometry import NO_PAIR, triplet_scores
-from centernet.models.triplets.settings import DecoderSettings
-from centernet.ops.peaks import EQUAL, Peaks, best_peaks, gather_at, gather_cells, top_k
+from centernet.models.triplets.settings import TripletDecoderSettings
+from centernet.ops.constants import EQUAL
+from centernet.ops.peaks import Peaks, best_peaks, gather_at, gather_cells, top_k
 
 
 class Pairs(NamedTuple):
@@ -35,7 +36,9 @@ class Centers(NamedTuple):
     class_ids: Any
 
 
-def decode_pairs(maps: Mapping[str, Any], settings: DecoderSettings, *, exact: bool = False) -> tuple[Pairs, Centers]:
+def decode_pairs(
+    maps: Mapping[str, Any], settings: TripletDecoderSettings, *, exact: bool = False
+) -> tuple[Pairs, Centers]:
     """Corners that belong together, and centers, before they meet.
 
     Two corners belong together when they are of one class, their embeddings are alike and the top-left one is
@@ -82,7 +85,7 @@ def decode_pairs(maps: Mapping[str, Any], settings: DecoderSettings, *, exact: b
     return pairs, Centers(_positions(maps, "center", centers), centers.scores, center_ids)
 
 
-def join_centers(pairs: Pairs, centers: Centers, settings: DecoderSettings) -> tuple[Any, Any, Any]:
+def join_centers(pairs: Pairs, centers: Centers, settings: TripletDecoderSettings) -> tuple[Any, Any, Any]:
     """Keep the pairs with a center of their class in their central region (section 3.1, equation 1).
 
     Args:

@@ -34,7 +34,7 @@ import numpy as np
 from centernet.errors import ConfigError
 from centernet.models.triplets.canvas import Canvas
 from centernet.models.triplets.geometry import NO_PAIR, are_large, boxes_in_image, triplet_scores
-from centernet.models.triplets.settings import DecoderSettings
+from centernet.models.triplets.settings import TripletDecoderSettings
 from centernet.ops.nms import soft_nms
 from centernet.ops.suppression import SuppressionSettings
 
@@ -63,7 +63,7 @@ class Merged(NamedTuple):
 
 def merge(
     passes: Sequence[Pass],
-    settings: DecoderSettings | None = None,
+    settings: TripletDecoderSettings | None = None,
     suppression: SuppressionSettings | None = None,
     *,
     exact: bool = False,
@@ -82,7 +82,7 @@ def merge(
     Raises:
         ConfigError: If there is no pass, or with `exact` none at scale 1, or arrays have another shape.
     """
-    settings = settings or DecoderSettings()
+    settings = settings or TripletDecoderSettings()
     scale = _center_scale(passes, exact=exact)
     found = [to_image(one, exact=exact) for one in passes]
     pairs = np.concatenate([pairs for pairs, _ in found])

@@ -8,24 +8,23 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet.errors import ConfigError
-from centernet.inference.compiled import ONE_IMAGE, Arrays, shape_step
+from centernet.models.family import ONE_IMAGE, Arrays, Compiles, check_scale
 from centernet.models.test_time import TestTime
-from centernet.models.triplets.canvas import Canvas, fit_canvas, scale_image
+from centernet.models.triplets.canvas import fit_canvas, scale_image
 from centernet.models.triplets.decode import decode_pairs
 from centernet.models.triplets.merge import Pass, merge
-from centernet.models.triplets.settings import DecoderSettings
-from centernet.ops.preprocessing import Preprocessing, collate
+from centernet.models.triplets.settings import TripletDecoderSettings
+from centernet.ops.preprocessing import Preprocessing, collate, shape_step
 
 
-def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
-    """Find objects in one image by several passes; see `centernet.models.triplets.merge` for what joins them.
+def detect_passes(detector: Compiles, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
+    """Detect objects in one image in several passes, merged as in `centernet.models.triplets.merge`.
 
-    Scale 1 is what a plain `detect` sees: with `fit="original"` the image at its own size, as in the reference, with
-    `fit="canvas"` the image fitted to the canvas. With several scales boxes vote, unless `test_time` says otherwise.
+    Scale 1 is the input of a plain `detect`: with `fit="original"` the image at its own size, as in the reference, with
+    `fit="canvas"` the image fitted to the canvas. With several scales boxes vote by default.
 
     Args:
-        detector: A `TripletDetector`.
+        detector: The detector.
         image: uint8 RGB `(height, width, 3)`.
         test_time: The passes.
         exact: Reproduce every quirk of the reference.
@@ -40,11 +39,11 @@ def detect_passes(detector: Any, image: np.ndarray, test_time: TestTime, *, exac
     return {name: values[order] for name, values in found._asdict().items()}
 
 
-def _passes(detector: Any, image: np.ndarray, scale: float, flip: bool, exact: bool) -> Iterator[Pass]:
-    """The upright pass and the mirrored one over one scale, together through the network."""
+def _passes(detector: Compiles, image: np.ndarray, scale: float, flip: bool, exact: bool) -> Iterator[Pass]:
+    """Upright and mirrored pass at one scale, as one batch."""
     preprocessing = detector.config.preprocessing.scaled(scale, detector.backbone.input_multiple)
     canvas = fit_canvas(preprocessing, image.shape[:2], scale)
-    _check_cells(detector.config.decoder, canvas)
+    check_scale(scale, canvas.size, detector.config.decoder.keypoints, "corners or centers")
     if preprocessing.fit == "original":
         image = scale_image(image, canvas, exact=exact)
     rows = _compiled(detector, preprocessing, canvas.size, flip, exact)(*collate([image], shape_step()))
@@ -52,20 +51,10 @@ def _passes(detector: Any, image: np.ndarray, scale: float, flip: bool, exact: b
         yield Pass(canvas, pairs, centers, mirrored=number == 1)
 
 
-def _check_cells(settings: DecoderSettings, canvas: Canvas) -> None:
-    """Check that a scaled input has room for all keypoints of a kind."""
-    cells = canvas.output_size[0] * canvas.output_size[1]
-    if settings.keypoints > cells:
-        raise ConfigError(
-            f"Expected scales at which the output has a cell for each of {settings.keypoints} corners or centers. "
-            f"Received: scale {canvas.scale:g}, where there are {cells}. Choose a larger scale."
-        )
-
-
 def _compiled(
-    detector: Any, preprocessing: Preprocessing, canvas: tuple[int, int], flip: bool, exact: bool
+    detector: Compiles, preprocessing: Preprocessing, canvas: tuple[int, int], flip: bool, exact: bool
 ) -> Callable[[np.ndarray, np.ndarray], Any]:
-    """The network up to its pairs and centers, compiled once for each size of the canvas."""
+    """The network up to its pairs and centers, compiled once per canvas size."""
 
     def step(forward: Callable[[Any], Any], images: Any, sizes: Any) -> tuple[Any, Any]:
         batch = preprocessing(images, sizes, canvas)
@@ -75,7 +64,7 @@ def _compiled(
     return detector.compiled_form(("triplets", canvas, flip, exact), step, ONE_IMAGE)
 
 
-def keypoint_rows(maps: Mapping[str, Any], settings: DecoderSettings, *, exact: bool = False) -> tuple[Any, Any]:
+def keypoint_rows(maps: Mapping[str, Any], settings: TripletDecoderSettings, *, exact: bool = False) -> tuple[Any, Any]:
     """Pairs `(batch, n, 8)` and centers `(batch, m, 4)` of head maps, with the columns of `Pass`."""
     pairs, centers = decode_pairs(maps, settings, exact=exact)
     columns = (pairs.scores, pairs.top_left_scores, pairs.bottom_right_scores, ops.cast(pairs.class_ids, "float32"))

@@ -1,4 +1,4 @@
-"""What describes a Keypoint Triplets detector beside its backbone (plain data, no Keras)."""
+"""Settings of Keypoint Triplets: heads, decoder, training targets (plain data, no Keras)."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from centernet.errors import ConfigError
 from centernet.files.validation import check_types
-from centernet.models.heads import HeadSettings as PlainHeads
-from centernet.ops.preprocessing import MAX_DETECTIONS
+from centernet.models.heads import HeadSettings
+from centernet.ops.constants import MAX_DETECTIONS
 
 
 @dataclass(frozen=True)
-class HeadSettings(PlainHeads):
+class TripletHeadSettings(HeadSettings):
     """Shape of the pooling modules and of the heads behind them.
 
     Attributes:
         filters: Channels of the hidden convolution of every head.
         kernel_size: Side of its kernel.
         separable: Whether it is depthwise separable.
-        pooling_filters: Channels that a pooling module gives.
-        pooling_inner_filters: Channels inside it, while it pools.
+        pooling_filters: Output channels of a pooling module.
+        pooling_inner_filters: Channels of its pooling branches.
     """
 
     pooling_filters: int = 256
@@ -36,16 +36,16 @@ class HeadSettings(PlainHeads):
 
 
 @dataclass(frozen=True)
-class DecoderSettings:
+class TripletDecoderSettings:
     """How head maps become detections (Duan 2019, section 3.1).
 
     Attributes:
-        max_detections: Number of boxes that are kept.
-        keypoints: Top-left corners, bottom-right corners and centers that are read from their heatmaps.
-        max_pairs: Pairs of corners that are looked at; at most `keypoints` squared.
-        embedding_threshold: Corners whose embeddings differ by more don't belong together.
-        large_area: Boxes of more square pixels (of the original image) have a central region of a fifth of
-            each side, others of a third.
+        max_detections: Maximum number of boxes.
+        keypoints: Peaks read from each heatmap (top-left corners, bottom-right corners, centers).
+        max_pairs: Pairs of corners that are considered; at most `keypoints` squared.
+        embedding_threshold: Maximum difference of the embeddings of a pair.
+        large_area: Boxes above this area (square pixels of the original image) have a central region of a fifth of
+            each side, smaller ones of a third.
     """
 
     max_detections: int = MAX_DETECTIONS
@@ -68,12 +68,12 @@ class DecoderSettings:
 
 @dataclass(frozen=True)
 class TargetSettings:
-    """What a detector learns from boxes; the published models' by default.
+    """Training targets of boxes; by default those of the published models.
 
     Attributes:
         min_overlap: See `gaussian_radius`.
-        offset_radius: Cells around a keypoint that are asked for its offset lie within this many cells: 0 for the one
-            that it is in, as published. With 1 a peak that is a cell off is no corner that is a cell off.
+        offset_radius: Cells within this radius of a keypoint also regress its offset. 0, as published: only its own
+            cell. With 1, a peak that is one cell off still gives the right corner.
     """
 
     min_overlap: float = 0.7

@@ -14,15 +14,9 @@ from backends import forward
 from goldens.reference import training
 
 from centernet.errors import ConfigError
-from centernet.models.backbones import (
-    BACKBONES,
-    Hourglass,
-    Hourglass104,
-    MobileNetV2FPN,
-    build_backbone,
-    default_preprocessing,
-)
+from centernet.models.backbones import BACKBONES, Hourglass, Hourglass104, MobileNetV2FPN, build_backbone
 from centernet.models.backbones.build import without_initialization
+from centernet.models.input_normalization import default_preprocessing
 from centernet.models.presets import find_model, list_models
 
 # Name → parameters (moving averages included), stacks, channels of each map, multiple of the input's sides.

@@ -15,13 +15,15 @@ from keras import ops
 
 from centernet.models.config import ModelConfig
 from centernet.models.points.decode import decode
-from centernet.models.points.settings import DecoderSettings
+from centernet.models.points.settings import PointDecoderSettings
 from centernet.models.presets import find_model
 
 ERAS = ("post_published", "post_2021", "post_published_on_tf215")
 
 
-def run(maps: dict[str, np.ndarray], sizes: Any, settings: DecoderSettings, **options: Any) -> dict[str, np.ndarray]:
+def run(
+    maps: dict[str, np.ndarray], sizes: Any, settings: PointDecoderSettings, **options: Any
+) -> dict[str, np.ndarray]:
     tensors = {name: ops.convert_to_tensor(value) for name, value in maps.items()}
     found = decode(tensors, ops.convert_to_tensor(np.int32(sizes)), settings, **options)
     return {name: ops.convert_to_numpy(value) for name, value in found.items()}
@@ -64,7 +66,7 @@ def test_boxes_of_the_unit_are_those_of_the_reference(rules: str, era: str) -> N
     for image in range(2):
         heatmap[image, rows[image], columns[image], rank] = 2 - 0.1 * rank
     maps = {"heatmap": heatmap, "size": unit("boxes/height_width"), "offset": unit("boxes/offset")}
-    settings = DecoderSettings(max_detections=count, rules=rules)
+    settings = PointDecoderSettings(max_detections=count, rules=rules)
     found = run(maps, unit("boxes/true_image_shapes")[:, :2], settings)
     np.testing.assert_array_equal(found["class_ids"], [rank, rank])
     boxes = found["boxes"][..., [1, 0, 3, 2]]
@@ -87,7 +89,7 @@ def test_keypoints_are_normalized_as_by_the_reference(rules: str, clip: bool) ->
         "keypoint_regression": unit("keypoints/input/regression"),
         "keypoint_offset": unit("keypoints/input/offset_per_keypoint"),
     }
-    settings = DecoderSettings(max_detections=len(rows), candidates=3, rules=rules, unmatched_score=0.7)
+    settings = PointDecoderSettings(max_detections=len(rows), candidates=3, rules=rules, unmatched_score=0.7)
     found = run(maps, [(80, 100)], settings, keypoint_class=1)
     expected = f"keypoints/normalize_clip_{clip}"
     points = found["keypoints"][..., ::-1]

@@ -10,7 +10,7 @@ from goldens.reference import unit
 from keras import ops
 
 from centernet.models.points.keypoints import decode_keypoints
-from centernet.models.points.settings import DecoderSettings
+from centernet.models.points.settings import PointDecoderSettings
 from centernet.ops.peaks import Peaks
 
 CANDIDATES = 15
@@ -48,7 +48,7 @@ def decode(
         tensors,
         centers or peaks_at(unit("keypoints/input/y"), unit("keypoints/input/x")),
         ops.convert_to_tensor(boxes),
-        DecoderSettings(**{"candidates": CANDIDATES, **settings}),
+        PointDecoderSettings(**{"candidates": CANDIDATES, **settings}),
         exact=exact,
     )
     positions, scores = map(ops.convert_to_numpy, found)
@@ -100,7 +100,7 @@ def test_candidates_are_those_of_the_reference(offsets: str, group: str) -> None
     )
     np.testing.assert_allclose(positions, expected, atol=1e-5)
     np.testing.assert_allclose(scores, expected_scores, atol=1e-6)
-    valid = (scores >= DecoderSettings().candidate_min_score).sum(axis=1)
+    valid = (scores >= PointDecoderSettings().candidate_min_score).sum(axis=1)
     np.testing.assert_array_equal(valid, unit(f"keypoints/candidates_{group}/num_valid"))
 
 

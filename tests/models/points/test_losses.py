@@ -308,5 +308,5 @@ def test_half_precision_maps_are_summed_in_single_precision() -> None:
 def test_a_head_without_target_is_refused() -> None:
     maps, _ = some_case(1)
     _, targets = some_case(1, kinds=None)
-    with pytest.raises(CenterNetError, match=r"targets of every head.*keypoint_offset.*Give the boxes' keypoints"):
+    with pytest.raises(CenterNetError, match=r"targets of every head.*keypoint_offset.*Add the keypoints"):
         computed(maps, targets)

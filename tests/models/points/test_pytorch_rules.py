@@ -16,10 +16,11 @@ from small import picture, small_detector
 from centernet.errors import ConfigError
 from centernet.models.points.decode import decode
 from centernet.models.points.passes import _average
-from centernet.models.points.settings import DecoderSettings
+from centernet.models.points.settings import PointDecoderSettings
 from centernet.models.presets import find_model
 from centernet.models.test_time import TestTime
-from centernet.ops.preprocessing import STRIDE, Preprocessing, collate
+from centernet.ops.constants import STRIDE
+from centernet.ops.preprocessing import Preprocessing, collate
 from centernet.ops.resize_exact import resize_bilinear
 
 HOURGLASS, POSE = "objects_as_points_hourglass104", "objects_as_points_hourglass104_pose"
@@ -107,7 +108,7 @@ def test_vectors_to_keypoints_in_the_mirror_are_the_reference_s() -> None:
 class TestImagesOfTheirOwnSize:
     @pytest.fixture(scope="class")
     def detector(self) -> Any:
-        decoder = DecoderSettings(max_detections=20, rules="2019-04")
+        decoder = PointDecoderSettings(max_detections=20, rules="2019-04")
         return small_detector(preprocessing=ORIGINAL, image_size=None, decoder=decoder)
 
     def test_boxes_are_relative_to_where_the_image_lies(self, detector: Any) -> None:
@@ -156,5 +157,5 @@ class TestImagesOfTheirOwnSize:
             small_detector(preprocessing=dataclasses.replace(ORIGINAL, step=4), image_size=None)
 
     def test_more_detections_than_the_smallest_input_has_cells_are_refused(self) -> None:
-        with pytest.raises(ConfigError, match=r"at most 256 .* image size of \(64, 64\)"):
-            small_detector(preprocessing=ORIGINAL, image_size=None, decoder=DecoderSettings(max_detections=257))
+        with pytest.raises(ConfigError, match=r"at most 256 .* an input of 64×64 pixels"):
+            small_detector(preprocessing=ORIGINAL, image_size=None, decoder=PointDecoderSettings(max_detections=257))

@@ -13,7 +13,7 @@ from keras import ops
 from centernet.errors import ConfigError
 from centernet.models.points.decode import decode
 from centernet.models.points.rules import RULES
-from centernet.models.points.settings import DecoderSettings
+from centernet.models.points.settings import PointDecoderSettings
 from centernet.models.presets import find_model
 
 SIDE = 20  # cells
@@ -38,7 +38,7 @@ def maps(size: tuple[float, float], at: tuple[int, int] = (10, 10), classes: int
 
 def first(rules: str, made: dict[str, Any], image: tuple[int, int] = IMAGE) -> dict[str, np.ndarray]:
     """The best detection, in pixels of the canvas."""
-    settings = DecoderSettings(max_detections=1, candidates=3, rules=rules)
+    settings = PointDecoderSettings(max_detections=1, candidates=3, rules=rules)
     found = decode(made, ops.convert_to_tensor([image]), settings, keypoint_class=0)
     arrays = {name: ops.convert_to_numpy(value)[0, 0] for name, value in found.items()}
     scale = np.float32(image[::-1])
@@ -105,7 +105,7 @@ def test_only_models_of_one_class_give_keypoints_to_rows_without_an_object(class
     nothing[0, 10, 10, 0] = 2
     made["heatmap"] = ops.convert_to_tensor(nothing)
     made["keypoint_regression"] = ops.convert_to_tensor(np.full((1, SIDE, SIDE, 2), 3, np.float32))
-    settings = DecoderSettings(max_detections=2, candidates=3, rules="2021-02")
+    settings = PointDecoderSettings(max_detections=2, candidates=3, rules="2021-02")
     found = decode(made, ops.convert_to_tensor([IMAGE]), settings, keypoint_class=0)
     assert ops.convert_to_numpy(found["scores"])[0, 1] == 0
     scores = ops.convert_to_numpy(found["keypoint_scores"])[0, :, 0]
@@ -118,7 +118,7 @@ def test_rules_differ_from_each_other() -> None:
 
 def test_unknown_rules_are_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"2020-07.*rules='2019'"):
-        DecoderSettings(rules="2019")
+        PointDecoderSettings(rules="2019")
 
 
 @pytest.mark.parametrize("rules", RULES)
@@ -126,6 +126,6 @@ def test_a_cell_almost_as_good_as_its_neighbour_is_a_peak_only_to_the_exporters(
     made = maps(size=(4, 4))
     heatmap = ops.convert_to_numpy(made["heatmap"]).copy()
     heatmap[0, 10, 11, 0] = 2 - 2e-6  # a probability 2e-7 lower
-    settings = DecoderSettings(max_detections=2, candidates=3, rules=rules)
+    settings = PointDecoderSettings(max_detections=2, candidates=3, rules=rules)
     found = decode(made | {"heatmap": ops.convert_to_tensor(heatmap)}, ops.convert_to_tensor([IMAGE]), settings)
     assert (ops.convert_to_numpy(found["scores"])[0, 1] > 0.5) == (rules != "2019-04")

@@ -15,7 +15,7 @@ from keras import ops
 from centernet.errors import CenterNetError
 from centernet.models.points.settings import TargetSettings
 from centernet.models.points.targets import point_targets
-from centernet.ops.objects import NEITHER
+from centernet.ops.objects import IGNORED
 
 INPUT, OUTPUT, CLASSES = (64, 80), (16, 20), 4
 FEW = st.integers(0, 2**32 - 1)
@@ -279,10 +279,10 @@ def test_an_ignored_box_is_neither_asked_for_nor_wrong() -> None:
     inside = np.zeros(OUTPUT, bool)
     inside[5:8, 3:18] = True  # rows and columns whose index lies in the box, 2.25–17.5 by 5–7.5 cells
     spared, before = found["heatmap"][0, ..., 2], without["heatmap"][0, ..., 2]
-    np.testing.assert_array_equal(spared, np.where(inside & (before < 1), np.float32(NEITHER), before))
+    np.testing.assert_array_equal(spared, np.where(inside & (before < 1), np.float32(IGNORED), before))
     assert peaks(found["heatmap"]) == peaks(without["heatmap"])
     np.testing.assert_array_equal(found["heatmap"][..., :2], without["heatmap"][..., :2])
-    assert (1 - np.float32(NEITHER)) ** 4 < 1e-15
+    assert (1 - np.float32(IGNORED)) ** 4 < 1e-15
 
 
 def test_less_overlap_makes_wider_gaussians() -> None:

@@ -17,18 +17,18 @@ from centernet.errors import ConfigError
 from centernet.models.triplets.decode import Centers, Pairs, decode_pairs, join_centers
 from centernet.models.triplets.geometry import central_regions
 from centernet.models.triplets.heads import BRANCHES, head_channels
-from centernet.models.triplets.settings import DecoderSettings
+from centernet.models.triplets.settings import TripletDecoderSettings
 
-FEW = DecoderSettings(max_detections=6, keypoints=4, max_pairs=12)
+FEW = TripletDecoderSettings(max_detections=6, keypoints=4, max_pairs=12)
 
 
-def run(maps: dict[str, np.ndarray], decoder: DecoderSettings, **options: bool) -> tuple[Pairs, Centers]:
+def run(maps: dict[str, np.ndarray], decoder: TripletDecoderSettings, **options: bool) -> tuple[Pairs, Centers]:
     tensors = {name: ops.convert_to_tensor(value) for name, value in maps.items()}
     pairs, centers = decode_pairs(tensors, decoder, **options)
     return Pairs(*map(ops.convert_to_numpy, pairs)), Centers(*map(ops.convert_to_numpy, centers))
 
 
-def join(pairs: Pairs, centers: Centers, decoder: DecoderSettings) -> list[np.ndarray]:
+def join(pairs: Pairs, centers: Centers, decoder: TripletDecoderSettings) -> list[np.ndarray]:
     tensors = Pairs(*map(ops.convert_to_tensor, pairs)), Centers(*map(ops.convert_to_tensor, centers))
     return [ops.convert_to_numpy(value) for value in join_centers(*tensors, decoder)]
 
@@ -48,7 +48,7 @@ def matched(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_pairs_are_those_of_the_reference(network: str, tolerance: Tolerance) -> None:
-    pairs, _ = run(last_maps(network), DecoderSettings())
+    pairs, _ = run(last_maps(network), TripletDecoderSettings())
     found, expected = pair_rows(pairs), decoding()[f"{network}/dets"]
     assert found.shape == expected.shape
     np.testing.assert_allclose(matched(found, expected), expected, atol=tolerance.score)
@@ -58,7 +58,7 @@ def test_pairs_are_those_of_the_reference(network: str, tolerance: Tolerance) ->
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_centers_are_those_of_the_reference(network: str, tolerance: Tolerance) -> None:
-    _, centers = run(last_maps(network), DecoderSettings())
+    _, centers = run(last_maps(network), TripletDecoderSettings())
     found = np.column_stack([centers.points[0], centers.class_ids[0], centers.scores[0]])
     expected = decoding()[f"{network}/center"]
     np.testing.assert_allclose(matched(found, expected), expected, atol=tolerance.score)
@@ -67,16 +67,16 @@ def test_centers_are_those_of_the_reference(network: str, tolerance: Tolerance) 
 
 def test_a_batch_is_decoded_image_by_image() -> None:
     first, second = (last_maps(network) for network in NETWORKS)
-    together, _ = run({name: np.concatenate([first[name], second[name]]) for name in first}, DecoderSettings())
+    together, _ = run({name: np.concatenate([first[name], second[name]]) for name in first}, TripletDecoderSettings())
     for image, maps in enumerate((first, second)):
-        alone, _ = run(maps, DecoderSettings())
+        alone, _ = run(maps, TripletDecoderSettings())
         np.testing.assert_allclose(pair_rows(together, image), pair_rows(alone), atol=1e-6)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_fewer_pairs_are_the_best_of_more(network: str) -> None:
-    many, _ = run(last_maps(network), DecoderSettings())
-    few, _ = run(last_maps(network), dataclasses.replace(DecoderSettings(), max_pairs=100))
+    many, _ = run(last_maps(network), TripletDecoderSettings())
+    few, _ = run(last_maps(network), dataclasses.replace(TripletDecoderSettings(), max_pairs=100))
     for one, all_of_them in zip(few, many, strict=True):
         np.testing.assert_array_equal(one, all_of_them[:, :100])
 
@@ -166,8 +166,8 @@ def test_maps_that_are_no_numbers_give_no_detections_that_look_right(name: str) 
 
 def test_more_keypoints_than_cells_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"keypoints=49 and maps of 6×8 cells"):
-        run(blank(), DecoderSettings(keypoints=49))
-    run(blank(), DecoderSettings(keypoints=48))
+        run(blank(), TripletDecoderSettings(keypoints=49))
+    run(blank(), TripletDecoderSettings(keypoints=48))
 
 
 coordinate = st.integers(0, 40).map(lambda value: value / 2)
@@ -202,7 +202,7 @@ def test_a_pair_takes_the_best_center_of_its_class_in_its_central_region(pairs: 
     points = np.float32(centers)[None]
     tuples = Pairs(rows[..., :4], rows[..., 4], rows[..., 4], rows[..., 4], rows[..., 5].astype(np.int32))
     middles = Centers(points[..., :2], points[..., 2], points[..., 3].astype(np.int32))
-    decoder = DecoderSettings(max_detections=5, keypoints=3, max_pairs=5, large_area=90.0)
+    decoder = TripletDecoderSettings(max_detections=5, keypoints=3, max_pairs=5, large_area=90.0)
     expected = plain_join(rows[0].tolist(), centers, 90.0)
     boxes, scores, class_ids = join(tuples, middles, decoder)
     np.testing.assert_allclose(scores[0], sorted(expected, reverse=True), atol=1e-6)
@@ -230,4 +230,4 @@ def test_central_regions_of_tensors_are_those_of_arrays() -> None:
 )
 def test_counts_that_can_t_be_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"Received"):
-        DecoderSettings(**options)
+        TripletDecoderSettings(**options)

@@ -15,13 +15,13 @@ from centernet.errors import ConfigError
 from centernet.models.triplets.canvas import fit_canvas
 from centernet.models.triplets.geometry import central_regions
 from centernet.models.triplets.merge import Pass, join_centers, merge, to_image, unmirror
-from centernet.models.triplets.settings import DecoderSettings
+from centernet.models.triplets.settings import TripletDecoderSettings
 from centernet.ops.nms import soft_nms
 from centernet.ops.nms_exact import soft_nms_exact
 from centernet.ops.preprocessing import Preprocessing
 from centernet.ops.suppression import SuppressionSettings
 
-LARGE = DecoderSettings().large_area
+LARGE = TripletDecoderSettings().large_area
 ORIGINAL = Preprocessing((511, 511), fit="original")
 # x0 y0 x1 y1, score of each keypoint, class; none overlaps another, one is large
 OBJECTS = np.float32(
@@ -247,7 +247,7 @@ def test_equal_scores_all_come_through() -> None:
 
 
 def test_the_number_of_detections_is_limited() -> None:
-    found = merge([cells(OBJECTS, 1, mirrored=False)], DecoderSettings(max_detections=2))
+    found = merge([cells(OBJECTS, 1, mirrored=False)], TripletDecoderSettings(max_detections=2))
     np.testing.assert_array_equal(found.class_ids, [3, 0])
 
 

@@ -16,7 +16,7 @@ from small_triplets import small_triplets
 from centernet.inference import compiled as inference
 from centernet.models.test_time import TestTime
 from centernet.models.triplets.heads import BRANCHES, head_channels
-from centernet.models.triplets.settings import DecoderSettings
+from centernet.models.triplets.settings import TripletDecoderSettings
 from centernet.ops.preprocessing import Preprocessing
 
 CHAIN = "synth_chain_single"
@@ -76,7 +76,7 @@ def maps(mirrored: bool) -> dict[str, np.ndarray]:
 def detector() -> Any:
     """A detector that sees images as the published ones do, on 80 classes."""
     preprocessing = Preprocessing((511, 511), fit="original", sampling="half_pixel")
-    decoder = DecoderSettings()
+    decoder = TripletDecoderSettings()
     return small_triplets(CLASSES, preprocessing=preprocessing, image_size=None, decoder=decoder, lively=False)
 
 

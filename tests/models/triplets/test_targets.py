@@ -16,7 +16,7 @@ from centernet.data.batches.fitting import pad_objects
 from centernet.errors import CenterNetError
 from centernet.models.triplets.settings import TargetSettings
 from centernet.models.triplets.targets import triplet_targets
-from centernet.ops.objects import NEITHER
+from centernet.ops.objects import IGNORED
 
 INPUT, OUTPUT, CLASSES = (64, 80), (16, 20), 4
 SAMPLES = {"units": ((511, 511), (128, 128)), "hg104": ((255, 255), (64, 64))}
@@ -280,6 +280,6 @@ def test_a_crowd_is_neither_an_object_nor_wrong_in_the_cells_that_it_touches() -
             np.testing.assert_array_equal(found[name], value)
             continue
         spared, before = found[name][0, ..., 2], value[0, ..., 2]
-        np.testing.assert_array_equal(spared, np.where(touched & (before < 1), np.float32(NEITHER), before))
+        np.testing.assert_array_equal(spared, np.where(touched & (before < 1), np.float32(IGNORED), before))
         np.testing.assert_array_equal(found[name][..., [0, 1, 3]], value[..., [0, 1, 3]])
         assert peaks(found[name]) == peaks(value)

@@ -21,7 +21,7 @@ from centernet import Detections, TripletDetector
 from centernet.errors import ConfigError
 from centernet.models.test_time import TestTime
 from centernet.models.triplets.heads import BRANCHES
-from centernet.models.triplets.settings import DecoderSettings, HeadSettings
+from centernet.models.triplets.settings import TripletDecoderSettings, TripletHeadSettings
 from centernet.ops.nms import soft_nms
 from centernet.ops.preprocessing import Preprocessing
 from centernet.ops.suppression import SuppressionSettings
@@ -98,9 +98,9 @@ class TestNetwork:
         ("options", "message"),
         [
             ({"image_size": (60, 64)}, "multiples of 8, or one less"),
-            ({"decoder": DecoderSettings(keypoints=300)}, "at most 256 keypoints"),
+            ({"decoder": TripletDecoderSettings(keypoints=300)}, "at most 256 keypoints"),
             (
-                {"preprocessing": ORIGINAL, "image_size": None, "decoder": DecoderSettings(keypoints=1025)},
+                {"preprocessing": ORIGINAL, "image_size": None, "decoder": TripletDecoderSettings(keypoints=1025)},
                 "at most 1024",
             ),
         ],
@@ -112,7 +112,7 @@ class TestNetwork:
     @pytest.mark.parametrize("options", [{"pooling_filters": 0}, {"pooling_inner_filters": 0}, {"filters": 0}])
     def test_heads_that_can_t_be_are_refused(self, options):
         with pytest.raises(ConfigError, match="Received"):
-            HeadSettings(**options)
+            TripletHeadSettings(**options)
 
 
 class TestDetection:
