@@ -331,7 +331,7 @@ class TestPresentWeights:
         found = detector.infer([picture()])
         found["scores"][0, -1] = np.nan
         monkeypatch.setattr(detector, "infer", lambda images, exact: found)
-        with pytest.raises(CenterNetError, match="NaN or infinity in its scores"):
+        with pytest.raises(CenterNetError, match="NaN or infinity in scores"):
             detector.detect(picture())
 
 
