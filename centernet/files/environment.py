@@ -11,8 +11,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import platformdirs
-
 from centernet.errors import DownloadError
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # error numbers of a full disk or quota
@@ -42,6 +40,8 @@ def cache_dir() -> Path:
     home = os.environ.get("CENTERNET_HOME")
     if home:
         return Path(home).expanduser().absolute()
+    import platformdirs  # an uninstalled checkout still has its version without it
+
     return platformdirs.user_cache_path("centernet", appauthor=False)
 
 

@@ -8,8 +8,7 @@ import pytest
 from centernet import PointDetector, TripletDetector
 from centernet.data import synthetic
 from centernet.models.points.settings import PointHeadSettings
-from centernet.models.triplets.settings import PointHeadSettings as TripletHeads
-from centernet.models.triplets.settings import TripletDecoderSettings
+from centernet.models.triplets.settings import TripletDecoderSettings, TripletHeadSettings
 from centernet.training.augmentation import AugmentationSettings
 
 CLASSES = ("circle", "square", "triangle")
@@ -23,7 +22,7 @@ def points():
 
 
 def triplets():
-    heads = TripletHeads(32, 3, False, pooling_filters=32, pooling_inner_filters=16)
+    heads = TripletHeadSettings(32, 3, False, pooling_filters=32, pooling_inner_filters=16)
     decoder = TripletDecoderSettings(keypoints=20, max_pairs=400)
     return TripletDetector(BACKBONE, CLASSES, image_size=SIZE, heads=heads, decoder=decoder)
 
