@@ -1,26 +1,38 @@
-"""From a COCO JSON to samples."""
+"""Reads a COCO JSON: its categories, images and annotations."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from centernet.data.classes import UNKNOWN
+from centernet.data.classes import UNKNOWN, class_names
 from centernet.data.dataset import Dataset
 from centernet.data.formats.coco.boxes import box_of
-from centernet.data.formats.coco.categories import Categories, Row, category_id, read_categories
-from centernet.data.image_files import photo_at, photos_folder
+from centernet.data.formats.shared import photos_near, read_samples
+from centernet.data.image_files import photo_at
+from centernet.data.keypoints import SIGMA_SCALE, KeypointTask, keypoint_task
 from centernet.data.sample import Sample
-from centernet.data.skipped_images import SkippedImages
+from centernet.data.skipped_images import PARSE_ERRORS
 from centernet.errors import ConfigError
 
+Row = Mapping[str, Any]
 logger = logging.getLogger("centernet")
+
+
+@dataclass(frozen=True)
+class Categories:
+    """The classes of a file: category id → name, and the keypoints of one of them."""
+
+    names: Mapping[int, str]
+    keypoints: KeypointTask | None
 
 
 def read_file(path: Path, where: str) -> Dataset:
@@ -31,33 +43,36 @@ def read_file(path: Path, where: str) -> Dataset:
         where: Name of the dataset.
 
     Returns:
-        Its images; those whose annotations make no sense are left out and named in a warning.
+        Its images; those with invalid annotations are skipped and named in a warning.
 
     Raises:
-        ConfigError: If it is no COCO JSON, or no image can be read.
+        ConfigError: If it is not a COCO JSON, or no image can be read.
     """
     content = _content(path)
     categories = read_categories(content["categories"], content["annotations"], path)
-    rows = _by_image(content, path)
-    boxless = 0
-    index = {category: number for number, category in enumerate(categories.ids)}
-    skipped, seen = SkippedImages(str(path)), set[str]()
-    samples: list[Sample] = []
-    folder = _photos(path, [_file_name(image) for image in content["images"] if isinstance(image, Mapping)])
-    for position, image in enumerate(content["images"]):
-        with skipped.skip_on_error(_label(image, position)):
-            identity = str(image["id"])
-            if identity in seen:
-                raise ConfigError(f"id {identity} belongs to another image already")
-            own = rows.get(identity, ())
-            objects = [(row, box) for row in own if (box := box_of(row)) is not None]
-            samples.append(_sample(image, objects, folder, index, categories))
-            boxless += len(own) - len(objects)
-            seen.add(identity)
-    skipped.report(len(samples))
+    class_ids = {category: class_id for class_id, category in enumerate(categories.names)}
+    rows = _rows_by_image(content, path)
+    files = [_file_name(image) for image in content["images"] if isinstance(image, Mapping)]
+    folder = photos_near(path, path.stem.split("_")[-1], files)
+    known: set[str] = set()
+
+    def read(image: Row) -> Sample:
+        identity = str(image["id"])
+        if identity in known:
+            raise ConfigError(f"id {identity} is used by an earlier image")
+        if not _file_name(image):
+            raise ConfigError("no file_name")
+        sample = _sample(image, rows.get(identity, ()), photo_at(folder, _file_name(image)), class_ids, categories)
+        known.add(identity)
+        return sample
+
+    images = enumerate(content["images"])
+    samples = read_samples(str(path), ((_label(image, number), partial(read, image)) for number, image in images))
+    boxless = sum(len(rows.get(str(sample.image_id), ())) - len(sample.boxes) for sample in samples)
     if boxless:
         logger.warning("%s: left out %d annotations, which have neither bbox nor segmentation.", path, boxless)
-    return Dataset(tuple(samples), categories.names, categories.ids, categories.keypoints, where, "coco")
+    names = categories.names
+    return Dataset(samples, tuple(names.values()), tuple(names), categories.keypoints, where, "coco")
 
 
 def _content(path: Path) -> dict[str, list[Any]]:
@@ -65,70 +80,55 @@ def _content(path: Path) -> dict[str, list[Any]]:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
         missing = [key for key in ("images", "annotations", "categories") if not isinstance(content.get(key), list)]
     except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise ConfigError(f"Expected a COCO JSON. {path} can't be read as one: {error}. Get it again.") from error
+        raise ConfigError(
+            f"Expected a COCO JSON. {path} can't be read as one: {error}. Download or export it again."
+        ) from error
     if missing:
         raise ConfigError(f"Expected lists of images, annotations and categories in {path}. Missing: {missing}")
     return content
 
 
-def _by_image(content: Mapping[str, Sequence[Any]], path: Path) -> Mapping[str, list[Row]]:
-    """Annotations by the id of their image, as text: some files have numbers here and texts there."""
+def _rows_by_image(content: Mapping[str, Sequence[Any]], path: Path) -> Mapping[str, list[Row]]:
+    """Image id as text → its annotations: some files have integers in one list and texts in the other."""
     known = {str(image.get("id")) for image in content["images"] if isinstance(image, Mapping)}
     rows: dict[str, list[Row]] = defaultdict(list)
-    strays = 0
     for row in content["annotations"]:
         if isinstance(row, Mapping) and str(row.get("image_id")) in known:
             rows[str(row["image_id"])].append(row)
-        else:
-            strays += 1
+    strays = len(content["annotations"]) - sum(map(len, rows.values()))
     if strays:
         logger.warning("%s: %d of %d annotations belong to no image.", path, strays, len(content["annotations"]))
     return rows
 
 
-def _photos(path: Path, names: Sequence[str]) -> Path:
-    parent, split = path.parent, path.stem.split("_")[-1]
-    outer = parent.parent
-    inner = [parent / "images", parent / "images" / split, parent / split]
-    beside = [outer / "images" / split, outer / split, outer / "images", outer / "JPEGImages"]
-    return photos_folder([*inner, parent, parent / "JPEGImages", *beside, outer], names)
-
-
 def _file_name(image: Row) -> str:
-    # LVIS has addresses only.
+    # LVIS has URLs only.
     return str(image.get("file_name") or str(image.get("coco_url", "")).rsplit("/", 1)[-1])
 
 
-def _label(image: Any, position: int) -> str:
-    return (isinstance(image, Mapping) and _file_name(image)) or f"image {position}"
+def _label(image: Any, number: int) -> str:
+    return (isinstance(image, Mapping) and _file_name(image)) or f"image {number}"
 
 
 def _sample(
-    image: Row,
-    objects: Sequence[tuple[Row, Sequence[float]]],
-    folder: Path,
-    index: Mapping[Any, int],
-    categories: Categories,
+    image: Row, annotations: Sequence[Row], photo: Path, class_ids: Mapping[Any, int], categories: Categories
 ) -> Sample:
-    if not _file_name(image):
-        raise ConfigError("no file_name")
+    objects = [(row, box) for row in annotations if (box := box_of(row)) is not None]
     rows = [row for row, _ in objects]
     boxes = np.asarray([box for _, box in objects], np.float64).reshape(-1, 4)
-    sides = boxes[:, 2:].copy()
-    boxes[:, 2:] += boxes[:, :2]
     areas = [
-        float(side.prod() if row.get("area") is None else row["area"]) for row, side in zip(rows, sides, strict=True)
+        float(side.prod() if row.get("area") is None else row["area"])
+        for row, side in zip(rows, boxes[:, 2:], strict=True)
     ]
-    size = (int(image["height"]), int(image["width"])) if image.get("height") and image.get("width") else None
     return Sample(
-        source=photo_at(folder, _file_name(image)),
-        boxes=boxes,
-        class_ids=np.asarray([index.get(category_id(row.get("category_id")), UNKNOWN) for row in rows], np.int32),
+        source=photo,
+        boxes=np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1),
+        class_ids=np.asarray([class_ids.get(category_id(row.get("category_id")), UNKNOWN) for row in rows], np.int32),
         image_id=image["id"] if isinstance(image["id"], int) else str(image["id"]),
         keypoints=_keypoints(rows, categories) if rows and categories.keypoints else None,
         ignore=np.asarray([_is_set(row, "iscrowd") or _is_set(row, "ignore") for row in rows], bool),
         areas=np.asarray(areas, np.float32),
-        size=size,
+        size=(int(image["height"]), int(image["width"])) if image.get("height") and image.get("width") else None,
     )
 
 
@@ -140,13 +140,98 @@ def _is_set(row: Row, flag: str) -> bool:
 
 
 def _keypoints(rows: Sequence[Row], categories: Categories) -> np.ndarray:
-    """Keypoints float32 `(n, k, 3)`; zeros of objects that have none, or are of another class."""
+    """Keypoints float32 `(n, k, 3)`; zeros for objects without keypoints and for other classes."""
     assert categories.keypoints
-    found = np.zeros((len(rows), len(categories.keypoints.names), 3), np.float32)
+    keypoints = np.zeros((len(rows), len(categories.keypoints.names), 3), np.float32)
     for number, row in enumerate(rows):
         values = row.get("keypoints")
-        if values and category_id(row.get("category_id")) == categories.keypoint_id:
-            if len(values) != found[0].size:
-                raise ConfigError(f"annotation {row.get('id')} has {len(values)} instead of {found[0].size} keypoints")
-            found[number] = np.reshape(values, (-1, 3))
-    return found
+        if values and categories.names.get(category_id(row.get("category_id"))) == categories.keypoints.class_name:
+            if len(values) != keypoints[0].size:
+                raise ConfigError(
+                    f"annotation {row.get('id')} has {len(values)} instead of {keypoints[0].size} keypoints"
+                )
+            keypoints[number] = np.reshape(values, (-1, 3))
+    return keypoints
+
+
+def category_id(value: Any) -> Any:
+    """A category id in comparable form: some files store integers as text, or as floats.
+
+    >>> category_id("1"), category_id(1.0), category_id("cat")
+    (1, 1, 'cat')
+    """
+    try:
+        return int(value) if isinstance(value, str) or (isinstance(value, float) and value.is_integer()) else value
+    except ValueError:
+        return value
+
+
+def read_categories(rows: Sequence[Row], annotations: Iterable[Any], path: Path) -> Categories:
+    """The categories in their order.
+
+    If several have the same name, those without annotations are left out with a warning.
+
+    Args:
+        rows: `categories` of the file.
+        annotations: `annotations` of the file.
+        path: The file.
+
+    Raises:
+        ConfigError: If an id or a name is missing, an id occurs twice, or annotations use several categories of the
+            same name.
+    """
+    try:
+        ids = [int(row["id"]) for row in rows]
+        if len(set(ids)) != len(ids):
+            raise ConfigError(f"Expected different ids. Received: {tuple(ids)}")
+        names = {number: str(row["name"]).strip() for number, row in zip(ids, rows, strict=True)}
+        class_names([*dict.fromkeys(names.values())])
+        tasks = {number: _task(row) for number, row in zip(ids, rows, strict=True) if row.get("keypoints")}
+    except PARSE_ERRORS as error:
+        raise ConfigError(f"Expected categories with id and name in {path}. {error!r}") from error
+    names = _without_duplicates(names, annotations, path)
+    owners = [task for number, task in tasks.items() if number in names]
+    if len(owners) > 1:
+        ignored = ", ".join(task.class_name for task in owners[1:])
+        logger.warning("%s: only the keypoints of %s are read, not those of %s.", path, owners[0].class_name, ignored)
+    return Categories(names, owners[0] if owners else None)
+
+
+def _task(row: Row) -> KeypointTask:
+    """The schema of a category; `flip_idx` and `sigmas` are not part of the COCO format, but some files have them."""
+    sigmas, skeleton = row.get("sigmas"), row.get("skeleton")
+    return keypoint_task(
+        str(row["name"]).strip(),
+        row["keypoints"],
+        skeleton=None if skeleton is None else [(a - 1, b - 1) for a, b in skeleton],
+        flip=row.get("flip_idx"),
+        deviations=None if sigmas is None else [round(sigma * SIGMA_SCALE, 9) for sigma in sigmas],
+    )
+
+
+def _without_duplicates(names: Mapping[int, str], annotations: Iterable[Any], path: Path) -> dict[int, str]:
+    """The categories without those that share a name with another category and have no annotation."""
+    ids_of: dict[str, list[int]] = defaultdict(list)
+    for number, name in names.items():
+        ids_of[name].append(number)
+    if len(ids_of) == len(names):
+        return dict(names)
+    used = {str(category_id(row.get("category_id"))) for row in annotations if isinstance(row, Mapping)}
+    unique = {_used_id(name, ids, used, path) for name, ids in ids_of.items()}
+    return {number: name for number, name in names.items() if number in unique}
+
+
+def _used_id(name: str, ids: Sequence[int], used: set[str], path: Path) -> int:
+    """The id of a name that annotations use; the first one if they use none."""
+    kept = [number for number in ids if str(number) in used] or list(ids[:1])
+    if len(kept) > 1:
+        raise ConfigError(
+            f"Expected one category per name in {path}. Received: ids {kept} are all called {name!r}, and annotations "
+            "use each of them. Give each id a name of its own, or use one id in all of these annotations."
+        )
+    if len(ids) > 1:
+        logger.warning(
+            "%s: of the categories %s, which are all called %s, %s has the objects; the others are left out.",
+            *(path, list(ids), name, kept[0]),
+        )
+    return kept[0]
