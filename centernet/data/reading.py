@@ -88,7 +88,7 @@ def _format_of(path: Path) -> str:
 
 
 def _recognized(path: Path) -> list[str]:
-    return [key for key, entry in FORMATS.items() if entry.code.recognize(path)]
+    return [key for key, entry in FORMATS.items() if entry.module.recognize(path)]
 
 
 def _content(path: Path) -> str:
@@ -107,7 +107,7 @@ def _content(path: Path) -> str:
 
 
 def _read(path: Path, key: str, split: str | None) -> list[Dataset]:
-    entry, module = FORMATS[key], FORMATS[key].code
+    entry, module = FORMATS[key], FORMATS[key].module
     if not module.recognize(path):
         flaw = flaw_of(path) if key == "yolo" else ""
         raise ConfigError(f"Expected {entry.title} ({entry.looks_for}) at {path}. {flaw or f'Found: {_content(path)}'}")

@@ -60,7 +60,7 @@ def _write(parts: Mapping[str, Dataset], target: Path, format: str) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".writing.") as temporary:
         folder = Path(temporary) / target.name
         folder.mkdir()
-        FORMATS[format].code.write(parts, folder)
+        FORMATS[format].module.write(parts, folder)
         if target.exists():
             target.rmdir()
         os.replace(folder, target)

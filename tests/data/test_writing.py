@@ -128,7 +128,7 @@ class TestEveryFormat:
         def full(*_):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(FORMATS[key].code, "write", full)
+        monkeypatch.setattr(FORMATS[key].module, "write", full)
         with pytest.raises(ConfigError, match="No space left on device"):
             write(dataset, tmp_path / "data", key)
         assert list(tmp_path.iterdir()) == []

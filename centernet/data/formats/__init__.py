@@ -1,33 +1,36 @@
-"""Formats of datasets: one module each, one entry of `FORMATS` each."""
+"""Dataset formats: one module and one entry of `FORMATS` each.
+
+To add a format, write a module with the functions of `FormatModule` (`shared` has what formats have in common) and add
+its entry to `FORMATS`. Every entry goes through `tests/data/formats/test_contract.py`.
+"""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from centernet.data.dataset import Dataset
+from centernet.data.dataset import Dataset
+from centernet.data.formats import coco, csv, tfrecord, voc, yolo
 
 __all__ = ["FORMATS", "Format", "FormatModule"]
 
 
 class FormatModule(Protocol):
-    """What the module of a format has."""
+    """The functions of a format's module."""
 
     def recognize(self, path: Path) -> bool:
-        """Whether a file or folder looks like this format, by its names and the first bytes of its files."""
+        """Whether a file or folder looks like this format, judged by names and the first bytes of files."""
 
     def splits(self, path: Path) -> tuple[str, ...]:
-        """The splits that the dataset itself names; empty if it has none."""
+        """The splits that the dataset names itself; may be empty."""
 
     def read(self, path: Path, splits: Sequence[str]) -> list[Dataset]:
-        """One dataset for each of some splits, `"all"` for everything; all with the same classes.
+        """Read one dataset per split, `"all"` for all images; all have the same classes.
 
         Raises:
-            ConfigError: If no image can be read, or the files say nothing that makes sense.
+            ConfigError: If no image can be read, or a file is invalid as a whole.
         """
 
     def write(self, parts: Mapping[str, Dataset], folder: Path) -> None:
@@ -36,55 +39,63 @@ class FormatModule(Protocol):
 
 @dataclass(frozen=True)
 class Format:
-    """A format of datasets.
+    """A dataset format.
 
     Attributes:
-        title: What messages call it.
-        module: Name of its `FormatModule`.
-        looks_for: What it is recognized by.
-        keeps_keypoints: Whether it can hold keypoints.
-        keeps_ignore: Whether it can hold objects that are neither asked for nor wrong.
+        title: Name in messages.
+        module: Reads and writes it.
+        looks_for: The files by which it is recognized.
+        precision: How far box corners and keypoints may move when written and read again, in pixels.
+        keeps_keypoints: Whether it can store keypoints.
+        keeps_ignore: Whether it can store ignored objects.
+        keeps_areas: Whether it can store areas; otherwise they are those of the boxes.
+        keeps_ids: Whether it can store the ids of classes.
     """
 
     title: str
-    module: str
+    module: FormatModule
     looks_for: str
+    precision: float = 0.0
     keeps_keypoints: bool = True
     keeps_ignore: bool = True
-
-    @property
-    def code(self) -> FormatModule:
-        """The module, imported now."""
-        return cast("FormatModule", importlib.import_module(self.module))
+    keeps_areas: bool = True
+    keeps_ids: bool = False
 
 
-# Where several fit, the first does.
+# If several formats recognize a dataset, the first one reads it.
 FORMATS: Mapping[str, Format] = {
     "coco": Format(
         "COCO JSON",
-        "centernet.data.formats.coco",
+        coco,
         "a .json with images, annotations and categories, in the folder, in annotations/ or in train/, valid/, test/",
+        precision=1e-4,
+        keeps_ids=True,
     ),
     "yolo": Format(
         "YOLO txt",
-        "centernet.data.formats.yolo",
+        yolo,
         "a data.yaml (any .yaml) with names and train or val",
+        precision=1e-4,
         keeps_ignore=False,
+        keeps_areas=False,
     ),
     "voc": Format(
         "Pascal VOC XML",
-        "centernet.data.formats.voc",
+        voc,
         "Annotations/*.xml, or .xml beside the photos, in the folder or in train/, valid/, test/",
         keeps_keypoints=False,
+        keeps_areas=False,
     ),
     "tfrecord": Format(
         "TFRecord",
-        "centernet.data.formats.tfrecord",
+        tfrecord,
         "*.record or *.tfrecord files, or their shards (-00000-of-00010)",
+        precision=2e-4,
+        keeps_ids=True,
     ),
     "csv": Format(
         "CSV",
-        "centernet.data.formats.csv",
+        csv,
         "a .csv with columns image, class, xmin, ymin, xmax, ymax",
         keeps_keypoints=False,
     ),

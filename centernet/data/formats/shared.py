@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from centernet.data.dataset import Dataset
-from centernet.data.image_files import photos_folder
+from centernet.data.image_files import is_image, photos_folder
 from centernet.data.sample import Sample
 from centernet.data.skipped_images import SkippedImages
 from centernet.data.splits import ALL, disjoint, split_in
+from centernet.images.sources import natural_key
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -18,6 +20,31 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 def split_folders(path: Path) -> list[Path]:
     """The subfolders named after a split (`train`, `valid`, `test2017`), sorted."""
     return [folder for folder in sorted(path.glob("*/")) if split_in(folder.name)]
+
+
+def subfolders(folder: Path, *names: str) -> list[Path]:
+    """The folders at a path of lowercase names below a folder, whatever their case."""
+    found = [folder]
+    for name in names:
+        found = [inner for outer in found for inner in sorted(outer.glob("*/")) if inner.name.casefold() == name]
+    return found
+
+
+def walk(folder: Path, suffix: str) -> Iterator[Path]:
+    """The visible files with a suffix in a folder, then in its subfolders; links to folders are not followed."""
+    for place, _, names in os.walk(folder):
+        yield from (Path(place, name) for name in names if name.endswith(suffix) and not name.startswith("."))
+
+
+def files_below(folder: Path, suffix: str) -> list[Path]:
+    """The files of `walk` in natural order."""
+    return sorted(walk(folder, suffix), key=lambda file: natural_key(file.relative_to(folder).as_posix()))
+
+
+def files_in(folder: Path, suffix: str) -> list[Path]:
+    """The visible files with a suffix directly in a folder, in natural order."""
+    files = (file for file in folder.glob(f"*{suffix}") if not file.name.startswith("."))
+    return sorted(files, key=lambda file: natural_key(file.name))
 
 
 def files_by_split(path: Path, files: Iterable[Path]) -> dict[str, list[Path]]:
@@ -60,6 +87,27 @@ def photos_near(file: Path, split: str, names: Sequence[str], first: Sequence[Pa
     inner = [parent / "images", parent / "images" / split, parent / split, parent, parent / "JPEGImages"]
     beside = [outer / "images" / split, outer / split, outer / "images", outer / "JPEGImages", outer]
     return photos_folder([*first, *inner, *beside], names)
+
+
+class PhotosByStem:
+    """The photos of annotation files that have the same stem as their photo.
+
+    Args:
+        candidates: Folders where the photos may be; the first one with images is used, or else the first that exists.
+    """
+
+    def __init__(self, candidates: Iterable[Path]) -> None:
+        folders = [folder for folder in dict.fromkeys(candidates) if folder.is_dir()]
+        self.folder, self._names = folders[0], dict[str, str]()
+        for folder in folders:
+            if names := {file.stem: file.name for file in sorted(folder.iterdir()) if is_image(file.name)}:
+                self.folder, self._names = folder, names
+                break
+
+    def photo(self, stem: str, named: str) -> Path:
+        """The photo with the name in the annotation, or else with the stem of its file; it may be missing."""
+        exists = (self.folder / named).is_file()
+        return self.folder / (named if exists else self._names.get(stem, named or f"{stem}.jpg"))
 
 
 def read_samples(where: str, readers: Iterable[tuple[str, Callable[[], Sample]]]) -> tuple[Sample, ...]:

@@ -1,23 +1,24 @@
-"""Pascal VOC: an XML for each image, photos in `JPEGImages/`, splits in `ImageSets/Main/*.txt`.
+"""Pascal VOC: one XML per image, photos in `JPEGImages/`, splits in `ImageSets/Main/*.txt`.
 
-Files in subfolders of `Annotations/` are read, too; without lists, subfolders that are called like splits are splits.
-Case doesn't matter in the names of folders, and `images/` is as good as `JPEGImages/`. Without an `Annotations/`
-folder, XML files beside the photos are read as well, with subfolders `train/`, `valid/` and `test/` as splits. Classes
-are the names that occur in all of the dataset's files, sorted. Difficult objects are `ignore`. XML is read by
-defusedxml: a file with entities or a document type is refused.
+Subfolders of `Annotations/` are read, too; if there are no lists, those named after splits are splits. Folder names are
+case-insensitive, and `images/` is as good as `JPEGImages/`. Without an `Annotations/` folder, XML files beside the
+photos are read, with subfolders `train/`, `valid/` and `test/` as splits. Classes are the names in all files of the
+dataset, sorted. Difficult objects are `ignore`. defusedxml reads the files: entities and document types are refused.
 
-**Coordinates are taken as they are written**: `xmin ymin xmax ymax` become `x0 y0 x1 y1` unchanged, and are written
-unchanged. VOC's own files count pixels from 1 and include the last, which would make the edges
-`xmin − 1, ymin − 1, xmax, ymax`; the Detection API and today's annotation tools don't, and neither did the published
-trainings that results are compared to. For VOC's own files that makes boxes one pixel smaller at the left and top.
+**Coordinates are not shifted**: `xmin ymin xmax ymax` become `x0 y0 x1 y1` unchanged, and are written unchanged. VOC's
+own files count pixels from 1 and include the last one, which would make the edges `xmin − 1, ymin − 1, xmax, ymax`; the
+Detection API and current annotation tools don't, nor did the published trainings that results are compared to. Boxes of
+VOC's own files are therefore one pixel smaller at the left and top.
 """
 
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -27,23 +28,34 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from centernet.data.dataset import Dataset
-from centernet.data.formats.voc_files import Photos, parts_of
+from centernet.data.formats.shared import (
+    CORNERS,
+    PhotosByStem,
+    files_below,
+    files_in,
+    read_samples,
+    split_folders,
+    subfolders,
+    walk,
+)
 from centernet.data.image_files import ImageCopies, image_ids
 from centernet.data.sample import Sample
-from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
-from centernet.data.splits import ALL
+from centernet.data.skipped_images import PARSE_ERRORS
+from centernet.data.splits import ALL, NAMES, split_in
 from centernet.errors import ConfigError
 from centernet.files.formatting import shortest_number
 
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
+ANNOTATIONS = "annotations"
+PHOTOS = ("jpegimages", "images")
 _HEAD = 2048
+_LIST_OF_ONE_CLASS = re.compile(rf".+_({'|'.join(NAMES)})")  # aeroplane_train.txt beside train.txt
 
 
 @dataclass(frozen=True)
 class _Annotation:
-    """What one XML says."""
+    """The content of one XML file: photo, size, and class name, box and difficult flag of each object."""
 
-    file: str
+    photo: str
     size: tuple[int, int] | None
     names: tuple[str, ...]
     boxes: np.ndarray
@@ -51,29 +63,36 @@ class _Annotation:
 
 
 def recognize(path: Path) -> bool:
-    """Whether a path is a folder with VOC's XML, if only of several datasets, which reading then refuses."""
+    """Whether a path is a folder with VOC's XML, or with several such datasets, which reading refuses."""
     try:
-        return any(_is_annotation(file) for file in parts_of(path).get(ALL, ())[:3])
+        return any(_is_annotation(file) for file in _parts(path)[ALL][:3])
     except ConfigError:
         return True
 
 
 def splits(path: Path) -> tuple[str, ...]:
-    """The lists in `ImageSets/Main`, or the subfolders that are called like splits."""
-    return tuple(name for name in parts_of(path) if name != ALL)
+    """The lists in `ImageSets/Main`, or the subfolders named after splits."""
+    return tuple(name for name in _parts(path) if name != ALL)
 
 
 def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
-    """Read some splits; see `FormatModule.read`. All files are looked at, since each may have a class of its own."""
-    parts = parts_of(path)
-    files = list(dict.fromkeys(file for part in (ALL, *splits) for file in parts[part]))
-    found = {file: _outcome(file) for file in files}
-    classes = sorted({name for item in found.values() if isinstance(item, _Annotation) for name in item.names})
-    photos = Photos(path)
-    return [
-        _dataset({file: found[file] for file in parts[split]}, classes, f"{path.name} ({split})", photos)
-        for split in splits
-    ]
+    """Read some splits; see `FormatModule.read`. All files are parsed, since any may have a further class."""
+    parts = _parts(path)
+    files = dict.fromkeys(file for part in (ALL, *splits) for file in parts[part])
+    parsed = {file: _parsed_or_error(file) for file in files}
+    annotations = {file: item for file, item in parsed.items() if isinstance(item, _Annotation)}
+    classes = sorted({name for item in annotations.values() for name in item.names})
+    photos = {home: PhotosByStem(_photo_folders(home, path)) for home in {file.parent for file in annotations}}
+    datasets = []
+    for split in splits:
+        where = f"{path.name} ({split})"
+        ids = image_ids([os.path.relpath(file, path) for file in parts[split]])
+        readers = (
+            (file.name, partial(_sample, file, parsed[file], identity, classes, photos))
+            for file, identity in zip(parts[split], ids, strict=True)
+        )
+        datasets.append(Dataset(read_samples(where, readers), tuple(classes), name=where, format="voc"))
+    return datasets
 
 
 def _is_annotation(path: Path) -> bool:
@@ -84,7 +103,7 @@ def _is_annotation(path: Path) -> bool:
         return False
 
 
-def _outcome(file: Path) -> _Annotation | Exception:
+def _parsed_or_error(file: Path) -> _Annotation | Exception:
     try:
         return _parsed(file)
     except PARSE_ERRORS as error:
@@ -101,7 +120,7 @@ def _parsed(file: Path) -> _Annotation:
     objects = root.findall("object")
     width, height = (_text(root, f"size/{side}", "") for side in ("width", "height"))
     return _Annotation(
-        file=_text(root, "filename", "").replace("\\", "/").rsplit("/", 1)[-1],
+        photo=_text(root, "filename", "").replace("\\", "/").rsplit("/", 1)[-1],
         size=(round(float(height)), round(float(width))) if width and height else None,
         names=tuple(_text(item, "name") for item in objects),
         boxes=np.asarray([[float(_text(item, f"bndbox/{side}")) for side in CORNERS] for item in objects]),
@@ -116,66 +135,136 @@ def _text(element: Any, path: str, default: str | None = None) -> str:
     return text
 
 
-def _dataset(
-    found: Mapping[Path, _Annotation | Exception], classes: Sequence[str], where: str, photos: Photos
-) -> Dataset:
-    skipped = SkippedImages(where)
-    ids = image_ids([os.path.relpath(file, photos.path) for file in found])
-    index = {name: number for number, name in enumerate(classes)}
-    samples = []
-    for (file, item), identity in zip(found.items(), ids, strict=True):
-        with skipped.skip_on_error(file.name):
-            if isinstance(item, Exception):
-                raise item
-            samples.append(_sample(item, identity, index, photos.of(file, item.file)))
-    skipped.report(len(samples))
-    return Dataset(tuple(samples), tuple(classes), name=where, format="voc")
-
-
-def _sample(item: _Annotation, identity: int | str, index: Mapping[str, int], photo: Path) -> Sample:
+def _sample(
+    file: Path,
+    annotation: _Annotation | Exception,
+    identity: int | str,
+    classes: Sequence[str],
+    photos: Mapping[Path, PhotosByStem],
+) -> Sample:
+    if isinstance(annotation, Exception):
+        raise annotation
     return Sample(
-        source=photo,
-        boxes=item.boxes,
-        class_ids=np.asarray([index[name] for name in item.names], np.int32),
+        source=photos[file.parent].photo(file.stem, annotation.photo),
+        boxes=annotation.boxes,
+        class_ids=np.asarray([classes.index(name) for name in annotation.names], np.int32),
         image_id=identity,
-        ignore=np.asarray(item.difficult, bool),
-        size=item.size,
+        ignore=np.asarray(annotation.difficult, bool),
+        size=annotation.size,
     )
 
 
-def write(parts: Mapping[str, Dataset], folder: Path) -> None:
-    """Write `Annotations/`, `JPEGImages/` and, of splits, `ImageSets/Main/SPLIT.txt`; images are called by their ids.
+def _parts(path: Path) -> dict[str, list[Path]]:
+    """Split → XML files; all of them under `ALL`.
 
-    Areas are not kept: they are those of the boxes again.
+    Raises:
+        ConfigError: If the folder has several datasets.
+    """
+    root = _root(path)
+    annotations = _annotations(root)
+    if annotations:
+        files = files_below(annotations, ".xml")
+        lists = [file for main in subfolders(root, "imagesets", "main") for file in main.glob("*.txt")]
+        lists = sorted(filter(_is_split_list, lists), key=lambda file: (file.stem not in NAMES, file.stem))
+        names = _names(files, annotations)
+        parts = {file.stem: _listed(file, names, annotations) for file in lists} or _by_folder(files, annotations)
+        return {**parts, ALL: files}
+    parts = {str(split_in(folder.name)): _xml_of_split(folder) for folder in split_folders(root)}
+    parts = {split: files for split, files in parts.items() if files}
+    return {
+        **parts,
+        ALL: [*files_in(root, ".xml"), *(file for files in parts.values() for file in files)],
+    }
+
+
+def _root(path: Path) -> Path:
+    """The folder with `Annotations`: the path, or the only one in a VOCdevkit."""
+    if _annotations(path):
+        return path
+    inner = [folder for folder in sorted(path.glob("*/")) if not split_in(folder.name) and _annotations(folder)]
+    if len(inner) > 1:
+        raise ConfigError(f"Expected one dataset in {path}. Found: {', '.join(map(str, inner))}. Give one of these.")
+    return inner[0] if inner else path
+
+
+def _annotations(folder: Path) -> Path | None:
+    """The subfolder called Annotations, if it has XML files."""
+    return next((inner for inner in subfolders(folder, ANNOTATIONS) if any(walk(inner, ".xml"))), None)
+
+
+def _xml_of_split(folder: Path) -> list[Path]:
+    annotations = _annotations(folder)
+    return files_in(folder, ".xml") or (files_below(annotations, ".xml") if annotations else [])
+
+
+def _is_split_list(file: Path) -> bool:
+    return not (match := _LIST_OF_ONE_CLASS.fullmatch(file.stem)) or not file.with_stem(match[1]).is_file()
+
+
+def _names(files: Sequence[Path], annotations: Path) -> dict[str, Path]:
+    """Name in a list → file: its path below `Annotations`, or its bare name if that is unique."""
+    counts = Counter(file.stem for file in files)
+    unique = {file.stem: file for file in files if counts[file.stem] == 1}
+    return unique | {file.relative_to(annotations).as_posix().removesuffix(".xml"): file for file in files}
+
+
+def _listed(file: Path, names: Mapping[str, Path], annotations: Path) -> list[Path]:
+    """The files in a list; some lists of VOC have a number after each name."""
+    lines = map(str.strip, file.read_text(encoding="utf-8-sig", errors="replace").splitlines())
+    listed = [line if line in names else re.sub(r"(?<=\S)\s+-?[01]$", "", line) for line in lines if line]
+    return list(dict.fromkeys(names.get(name, annotations / f"{name}.xml") for name in listed))
+
+
+def _by_folder(files: Sequence[Path], annotations: Path) -> dict[str, list[Path]]:
+    """The files in subfolders named after splits."""
+    parts: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        folder, *inner = file.relative_to(annotations).parts
+        if inner and (split := split_in(folder)):
+            parts[split].append(file)
+    return parts
+
+
+def _photo_folders(home: Path, path: Path) -> Iterator[Path]:
+    """Where the photos may be: beside `Annotations`, for a subfolder of it first in the folder of that name; `home`."""
+    inside = (folder for folder in (home, *home.parents) if folder.is_relative_to(path))
+    if annotations := next((folder for folder in inside if folder.name.casefold() == ANNOTATIONS), None):
+        beside = annotations.parent
+        for folder in (*(inner for name in PHOTOS for inner in subfolders(beside, name)), beside):
+            yield from (folder / home.relative_to(annotations), folder)
+    yield home
+
+
+def write(parts: Mapping[str, Dataset], folder: Path) -> None:
+    """Write `Annotations/`, `JPEGImages/` and, for splits, `ImageSets/Main/SPLIT.txt`; files are named after the ids.
+
+    Areas are not kept: reading gives those of the boxes.
     """
     (folder / "Annotations").mkdir()
     copies = ImageCopies(folder / "JPEGImages")
-    listed: dict[str, list[str]] = defaultdict(list)
     for split, dataset in parts.items():
-        for sample in dataset:
-            file = copies.add(sample)
-            stem = Path(file).stem
-            listed[split].append(stem)
-            tree = ElementTree.ElementTree(_element(sample, dataset.class_names, file))
-            ElementTree.indent(tree)
-            tree.write(folder / "Annotations" / f"{stem}.xml", encoding="utf-8")
+        stems = [_write_annotation(sample, dataset.class_names, folder, copies.add(sample)) for sample in dataset]
+        if split != ALL:
+            lists = folder / "ImageSets" / "Main"
+            lists.mkdir(parents=True, exist_ok=True)
+            (lists / f"{split}.txt").write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
     copies.report()
-    for split in set(parts) - {ALL}:
-        lists = folder / "ImageSets" / "Main"
-        lists.mkdir(parents=True, exist_ok=True)
-        (lists / f"{split}.txt").write_text("".join(f"{name}\n" for name in listed[split]), encoding="utf-8")
 
 
-def _element(sample: Sample, class_names: Sequence[str], file: str) -> ElementTree.Element:
+def _write_annotation(sample: Sample, class_names: Sequence[str], folder: Path, photo: str) -> str:
+    """Write the XML file of an image; returns its stem."""
     root = ElementTree.Element("annotation")
-    _add(root, {"folder": "JPEGImages", "filename": file})
+    _add(root, {"folder": "JPEGImages", "filename": photo})
     if sample.size:
         _add(ElementTree.SubElement(root, "size"), {"width": sample.size[1], "height": sample.size[0], "depth": 3})
     for class_id, box, ignore in zip(sample.class_ids, sample.boxes, sample.ignore, strict=True):
         item = ElementTree.SubElement(root, "object")
         _add(item, {"name": class_names[class_id], "pose": "Unspecified", "truncated": 0, "difficult": int(ignore)})
         _add(ElementTree.SubElement(item, "bndbox"), dict(zip(CORNERS, map(shortest_number, box), strict=True)))
-    return root
+    tree = ElementTree.ElementTree(root)
+    ElementTree.indent(tree)
+    tree.write(folder / "Annotations" / f"{Path(photo).stem}.xml", encoding="utf-8")
+    return Path(photo).stem
 
 
 def _add(parent: ElementTree.Element, fields: Mapping[str, Any]) -> None:

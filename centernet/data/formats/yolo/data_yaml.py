@@ -1,4 +1,4 @@
-"""The `data.yaml` of a YOLO dataset: finding it, and saying what is wrong with one that is none."""
+"""The `data.yaml` of a YOLO dataset: finding it, its content, and what is wrong with an incomplete one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 
 import yaml
 
+from centernet.data.classes import class_names
+from centernet.data.image_files import images_below, is_image
+from centernet.data.keypoints import KeypointTask, keypoint_task, unnamed_keypoints
 from centernet.data.splits import NAMES
 from centernet.errors import ConfigError
 from centernet.files.yaml_files import read_yaml
@@ -15,17 +18,107 @@ from centernet.files.yaml_files import read_yaml
 SUFFIXES = (".yaml", ".yml")
 
 
+class DataYaml:
+    """The content of a `data.yaml`.
+
+    Attributes:
+        file: The file.
+        name: Name of the dataset.
+        places: Split → where its photos are.
+        classes: Names of the classes.
+        kpt_shape: Number of keypoints, and of values per keypoint: 2 (x, y) or 3 (x, y, visibility).
+    """
+
+    def __init__(self, path: Path) -> None:
+        found = find_yaml(path)
+        if found is None:
+            raise ConfigError(f"Expected a data.yaml with names, and with train or val, in {path}. There is none.")
+        self.file, content = found
+        self.name = path.name if path.is_dir() else self.file.parent.name
+        self.places = {split: content[split] for split in NAMES if content.get(split)}
+        self.classes = _class_names(content["names"], self.file)
+        self.kpt_shape = _kpt_shape(content.get("kpt_shape"), self.file)
+        self._flip, names = content.get("flip_idx"), content.get("kpt_names") or {}
+        self._kpt_names = names if isinstance(names, Mapping) else dict.fromkeys(range(len(self.classes)), names)
+        self._root = self.file.parent / str(content.get("path") or "")
+        if not self._root.is_dir():  # a path of another machine, or below Ultralytics's own folder
+            self._root = self.file.parent
+
+    def keypoint_class(self) -> str | None:
+        """The class that `kpt_names` names, or the only class; None if the labels decide."""
+        if len(self.classes) == 1:
+            return self.classes[0]
+        named = list(self._kpt_names)
+        return self.classes[int(named[0])] if len(named) == 1 and 0 <= int(named[0]) < len(self.classes) else None
+
+    def keypoints_of(self, class_name: str) -> KeypointTask:
+        """The schema of the class that has the keypoints."""
+        names = self._kpt_names.get(self.classes.index(class_name))
+        if names:
+            return keypoint_task(class_name, names, flip=self._flip)
+        return unnamed_keypoints(class_name, self.kpt_shape[0], self._flip)
+
+    def photos(self, split: str) -> list[Path]:
+        """The photos of a split, each once."""
+        places = self.places[split] if isinstance(self.places[split], list) else [self.places[split]]
+        return list(dict.fromkeys(photo for place in places for photo in self._photos(str(place))))
+
+    def _photos(self, place: str) -> Iterator[Path]:
+        path = self._root / place
+        if not path.exists() and place.startswith("../"):  # Roboflow writes paths one folder too high
+            path = self._root / place.removeprefix("../")
+        if path.is_dir():
+            yield from images_below(path)
+        elif path.suffix == ".txt" and path.is_file():
+            for line in map(str.strip, _lines(path)):
+                if is_image(Path(line).name):
+                    listed = Path(line.replace("\\", "/"))
+                    # Lists have paths relative to their own folder, with "./", or to the root.
+                    yield path.parent / listed if (path.parent / listed).is_file() else self._root / listed
+        else:
+            raise ConfigError(
+                f"Expected a folder with photos or a .txt that lists them. {path} of {self.file} is none."
+            )
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Expected a list of photos in UTF-8. {file} can't be read as one: {error}") from error
+
+
+def _kpt_shape(shape: Any, file: Path) -> tuple[int, int]:
+    if shape is None:
+        return 0, 3
+    if not (isinstance(shape, list) and len(shape) == 2 and isinstance(shape[0], int) and shape[1] in (2, 3)):
+        raise ConfigError(f"Expected a kpt_shape of [keypoints, 2 or 3] in {file}. Received: {shape!r}")
+    return shape[0], shape[1]
+
+
+def _class_names(names: Any, file: Path) -> tuple[str, ...]:
+    if isinstance(names, Mapping):
+        by_id = {str(key): name for key, name in names.items()}
+        numbers = [str(index) for index in range(len(by_id))]
+        if set(by_id) != set(numbers):
+            raise ConfigError(f"Expected names of classes 0–{len(by_id) - 1} in {file}. Received: {sorted(by_id)}")
+        names = [by_id[number] for number in numbers]
+    if not isinstance(names, list):
+        raise ConfigError(f"Expected names as a list, or number: name, in {file}. Received: {names!r}")
+    return class_names([str(name).strip() for name in names])
+
+
 def find_yaml(path: Path) -> tuple[Path, Mapping[str, Any]] | None:
-    """The YAML with names and splits that a path is or has, and its content; `data.yaml` goes before others."""
+    """The YAML with names and splits at a path or in a folder, and its content; `data.yaml` is preferred."""
     for file in _files(path):
         content = _content(file)
-        if isinstance(content, Mapping) and not _lacks(content):
+        if isinstance(content, Mapping) and not _missing(content):
             return file, content
     return None
 
 
 def flaw_of(path: Path) -> str:
-    """What is wrong with the YAML that a path is or has, so that it describes no dataset; empty if none seems meant to.
+    """Why the YAML at a path or in a folder does not describe a dataset; empty if no YAML seems meant to.
 
     Args:
         path: A file, or a folder.
@@ -48,8 +141,8 @@ def _content(file: Path) -> Any:
         return error
 
 
-def _lacks(content: Mapping[str, Any]) -> str:
-    """What a YAML lacks to describe a dataset."""
+def _missing(content: Mapping[str, Any]) -> str:
+    """The keys that a YAML lacks to describe a dataset."""
     if "names" not in content:
         return "names"
     return "" if any(content.get(name) for name in NAMES) else "train and val"
@@ -58,30 +151,30 @@ def _lacks(content: Mapping[str, Any]) -> str:
 def _flaw(file: Path, *, given: bool) -> str:
     content = _content(file)
     if isinstance(content, ConfigError):
-        return _broken(file, content)
+        return _syntax_error(file, content)
     if not isinstance(content, Mapping):
         return f"{file} has no names and no train or val." if given else ""
     if not given and not {"nc", "names", *NAMES} & set(content):
         return ""
-    lacks = _lacks(content)
-    if lacks == "names":
-        number = _line(file, "nc")
-        said = f"nc: {content['nc']!r} in line {number}, but no names" if number else "no names"
-        return f"{file} has {said}. Give each class a name there: names: [cat, dog]."
-    return f"{file} has names, but neither train nor val. Give the folders of photos there." if lacks else ""
+    missing = _missing(content)
+    if missing == "names":
+        line = _line_of(file, "nc")
+        received = f"nc: {content['nc']!r} in line {line}, but no names" if line else "no names"
+        return f"{file} has {received}. Give each class a name there: names: [cat, dog]."
+    return f"{file} has names, but neither train nor val. Give the folders of photos there." if missing else ""
 
 
-def _broken(file: Path, error: ConfigError) -> str:
+def _syntax_error(file: Path, error: ConfigError) -> str:
     cause = error.__cause__
     mark = getattr(cause, "problem_mark", None)
     if not isinstance(cause, yaml.MarkedYAMLError) or mark is None:
         return f"{error}."
-    begun = cause.context_mark
-    context = f" ({cause.context} of line {begun.line + 1})" if cause.context and begun else ""
+    start = cause.context_mark
+    context = f" ({cause.context} of line {start.line + 1})" if cause.context and start else ""
     return f"{file} is no YAML: line {mark.line + 1}: {cause.problem}{context}. Correct it there."
 
 
-def _line(file: Path, key: str) -> int | None:
+def _line_of(file: Path, key: str) -> int | None:
     """Number of the line that begins with a key."""
     lines = file.read_text(encoding="utf-8").splitlines()
     return next((number for number, line in enumerate(lines, 1) if line.startswith(f"{key}:")), None)
