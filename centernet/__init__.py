@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from centernet.models import backbones as backbones
     from centernet.models import layers as layers
     from centernet.models.config import ModelConfig as ModelConfig
-    from centernet.models.points.settings import PointDecoderSettings as DecoderSettings  # noqa: F401
-    from centernet.models.points.settings import PointDecoderSettings as PointDecoderSettings
-    from centernet.models.points.settings import PointHeadSettings as HeadSettings  # noqa: F401
-    from centernet.models.points.settings import PointHeadSettings as PointHeadSettings
     from centernet.models.presets import list_models as list_models
+    from centernet.models.settings import PointDecoderSettings as DecoderSettings  # noqa: F401
+    from centernet.models.settings import PointDecoderSettings as PointDecoderSettings
+    from centernet.models.settings import PointHeadSettings as HeadSettings  # noqa: F401
+    from centernet.models.settings import PointHeadSettings as PointHeadSettings
+    from centernet.models.settings import TripletDecoderSettings as TripletDecoderSettings
+    from centernet.models.settings import TripletHeadSettings as TripletHeadSettings
     from centernet.models.test_time import TestTime as TestTime
-    from centernet.models.triplets.settings import TripletDecoderSettings as TripletDecoderSettings
-    from centernet.models.triplets.settings import TripletHeadSettings as TripletHeadSettings
     from centernet.ops.preprocessing import Preprocessing as Preprocessing
     from centernet.results.detections import Detections as Detections
     from centernet.results.draw import draw_detections as draw_detections
@@ -54,21 +54,21 @@ else:
 # Public name → its module and, for an alias, its name there.
 _PUBLIC = {
     "CenterNetError": "centernet.errors",
-    "DecoderSettings": "centernet.models.points.settings:PointDecoderSettings",
+    "DecoderSettings": "centernet.models.settings:PointDecoderSettings",
     "Detections": "centernet.results.detections",
     "Detector": "centernet.detector",
-    "HeadSettings": "centernet.models.points.settings:PointHeadSettings",
+    "HeadSettings": "centernet.models.settings:PointHeadSettings",
     "KeypointTask": "centernet.data.keypoints",
     "LoadReport": "centernet.checkpoints.report",
     "ModelConfig": "centernet.models.config",
-    "PointDecoderSettings": "centernet.models.points.settings",
+    "PointDecoderSettings": "centernet.models.settings",
     "PointDetector": "centernet.detector",
-    "PointHeadSettings": "centernet.models.points.settings",
+    "PointHeadSettings": "centernet.models.settings",
     "Preprocessing": "centernet.ops.preprocessing",
     "TestTime": "centernet.models.test_time",
-    "TripletDecoderSettings": "centernet.models.triplets.settings",
+    "TripletDecoderSettings": "centernet.models.settings",
     "TripletDetector": "centernet.detector",
-    "TripletHeadSettings": "centernet.models.triplets.settings",
+    "TripletHeadSettings": "centernet.models.settings",
     "draw_detections": "centernet.results.draw",
     "draw_heatmap": "centernet.results.draw",
     "list_models": "centernet.models.presets",

@@ -28,9 +28,13 @@ from centernet.models.family import Arrays, Signature
 from centernet.models.heads import HeadSettings
 from centernet.models.input_normalization import default_preprocessing
 from centernet.models.network import Network
-from centernet.models.points.settings import PointDecoderSettings, PointHeadSettings
+from centernet.models.settings import (
+    PointDecoderSettings,
+    PointHeadSettings,
+    TripletDecoderSettings,
+    TripletHeadSettings,
+)
 from centernet.models.test_time import TestTime
-from centernet.models.triplets.settings import TripletDecoderSettings, TripletHeadSettings
 from centernet.ops.preprocessing import Preprocessing
 from centernet.training.batch_checks import check_batch
 from centernet.training.fit import fit
@@ -71,7 +75,7 @@ class Detector(Network):
             test_time: Several passes over each image (mirrored, at several scales), merged by soft-NMS. By default
                 the passes of the model's description; one pass for the published Objects as Points.
             exact: Also reproduce artifacts of the software that exported the published models
-                (see `centernet.models.points.rules`), for comparison with such an export.
+                (see `centernet.models.rules`), for comparison with such an export.
 
         Returns:
             `Detections` for one image, a list of them for a list, an iterator for a stream. An image of a list or

@@ -26,7 +26,7 @@ def small_triplets(classes: Any = ("a", "b"), *, seed: int = 0, lively: bool = T
     import keras
 
     from centernet import TripletDetector
-    from centernet.models.triplets.settings import TripletDecoderSettings, TripletHeadSettings
+    from centernet.models.settings import TripletDecoderSettings, TripletHeadSettings
 
     keras.utils.set_random_seed(seed)
     parts = {"heads": TripletHeadSettings(**HEADS), "decoder": TripletDecoderSettings(**DECODER)}

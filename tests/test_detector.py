@@ -17,7 +17,7 @@ from centernet.data.keypoints import KeypointTask
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, SourceError
 from centernet.inference import compiled as inference
 from centernet.inference.folding import fold_batch_normalization
-from centernet.models.points.settings import PointDecoderSettings
+from centernet.models.settings import PointDecoderSettings
 from centernet.models.test_time import TestTime
 from centernet.ops.preprocessing import Preprocessing
 

@@ -13,9 +13,13 @@ from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
 from centernet.files.validation import check_types, dataclass_from, to_plain
 from centernet.models.heads import HeadSettings
-from centernet.models.points.settings import PointDecoderSettings, PointHeadSettings
+from centernet.models.settings import (
+    PointDecoderSettings,
+    PointHeadSettings,
+    TripletDecoderSettings,
+    TripletHeadSettings,
+)
 from centernet.models.test_time import TestTime
-from centernet.models.triplets.settings import TripletDecoderSettings, TripletHeadSettings
 from centernet.ops.preprocessing import Preprocessing
 
 

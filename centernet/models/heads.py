@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from centernet.errors import ConfigError
-from centernet.files.validation import check_types
+from centernet.models.settings import HeadSettings
 
 HEATMAP_PRIOR = -2.19  # log(0.1 / 0.9): every heatmap starts at probability 0.1
 
@@ -22,30 +20,6 @@ class Head(NamedTuple):
 
     channels: int
     heatmap: bool = False
-
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """Shape of every head: one hidden convolution, ReLU, and a 1×1 convolution.
-
-    Attributes:
-        filters: Channels of the hidden convolution.
-        kernel_size: Side of its kernel.
-        separable: Whether it is depthwise separable.
-    """
-
-    filters: int = 256
-    kernel_size: int = 3
-    separable: bool = False
-
-    def __post_init__(self) -> None:
-        """Check that the numbers can describe a convolution."""
-        check_types(self)
-        if self.filters < 1 or self.kernel_size < 1 or self.kernel_size % 2 == 0:
-            raise ConfigError(
-                "Expected heads with at least one filter and an odd kernel size. "
-                f"Received: filters={self.filters}, kernel_size={self.kernel_size}"
-            )
 
 
 def apply_heads(features: Sequence[Any], heads: Mapping[str, Head], settings: HeadSettings) -> dict[str, list[Any]]:

@@ -19,7 +19,7 @@ from centernet import PointDetector
 from centernet.data import synthetic
 from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
-from centernet.models.points.settings import PointHeadSettings
+from centernet.models.settings import PointHeadSettings
 from centernet.training.augmentation import AugmentationSettings
 from centernet.training.fit import make_learner
 from centernet.training.settings import TrainingSettings

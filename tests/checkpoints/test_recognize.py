@@ -15,8 +15,8 @@ from centernet.checkpoints.zoo.recognize import recognize
 from centernet.checkpoints.zoo.tf_checkpoint import TensorFlowCheckpoint
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import CheckpointError
-from centernet.models.points.settings import PointHeadSettings
 from centernet.models.presets import find_model
+from centernet.models.settings import PointHeadSettings
 
 GARDEN = read_json(Path(__file__).parents[1] / "goldens" / "model_garden" / "names.json.gz")["hourglass104"]
 

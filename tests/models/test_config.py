@@ -12,7 +12,7 @@ from centernet.data.classes import class_names
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
 from centernet.models.config import ModelConfig
-from centernet.models.points.settings import PointDecoderSettings, PointHeadSettings
+from centernet.models.settings import PointDecoderSettings, PointHeadSettings
 from centernet.ops.preprocessing import Preprocessing
 
 SMALL = {

@@ -17,9 +17,8 @@ from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
 from centernet.models.config import ModelConfig
 from centernet.models.points.passes import _average
-from centernet.models.points.settings import PointDecoderSettings
+from centernet.models.settings import PointDecoderSettings, TripletDecoderSettings
 from centernet.models.test_time import TestTime
-from centernet.models.triplets.settings import TripletDecoderSettings
 from centernet.ops.nms import soft_nms
 from centernet.ops.preprocessing import Preprocessing
 from centernet.ops.suppression import SuppressionSettings

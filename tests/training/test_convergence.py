@@ -7,8 +7,7 @@ import pytest
 
 from centernet import PointDetector, TripletDetector
 from centernet.data import synthetic
-from centernet.models.points.settings import PointHeadSettings
-from centernet.models.triplets.settings import TripletDecoderSettings, TripletHeadSettings
+from centernet.models.settings import PointHeadSettings, TripletDecoderSettings, TripletHeadSettings
 from centernet.training.augmentation import AugmentationSettings
 
 CLASSES = ("circle", "square", "triangle")

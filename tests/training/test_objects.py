@@ -12,7 +12,7 @@ import pytest
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
 from centernet.models.config import ModelConfig
-from centernet.models.points.settings import PointDecoderSettings, PointHeadSettings
+from centernet.models.settings import PointDecoderSettings, PointHeadSettings
 from centernet.ops.preprocessing import Preprocessing
 from centernet.training.batch_checks import check_batch
 

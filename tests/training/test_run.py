@@ -22,7 +22,7 @@ from centernet.errors import ConfigError, TrainingError
 from centernet.loading import describe, load
 from centernet.models.backbones import BACKBONES
 from centernet.models.config import Archive, Published
-from centernet.models.points.settings import PointHeadSettings
+from centernet.models.settings import PointHeadSettings
 from centernet.training.augmentation import AugmentationSettings
 from centernet.training.best import best_of
 from centernet.training.fit import make_learner

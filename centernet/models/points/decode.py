@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from centernet.models.points.keypoints import decode_keypoints
-from centernet.models.points.rules import RULES, DecodeRules
-from centernet.models.points.settings import PointDecoderSettings
+from centernet.models.rules import RULES, DecodeRules
+from centernet.models.settings import PointDecoderSettings
 from centernet.ops.boxes import from_center
 from centernet.ops.constants import STRIDE
 from centernet.ops.peaks import Peaks, best_peaks, gather_at

@@ -15,8 +15,8 @@ from centernet.models.points.decode import decode
 from centernet.models.points.heads import point_heads
 from centernet.models.points.losses import LossWeights, point_losses
 from centernet.models.points.passes import detect_passes
-from centernet.models.points.settings import TargetSettings
 from centernet.models.points.targets import point_targets
+from centernet.models.settings import PointTargetSettings
 from centernet.models.test_time import TestTime
 from centernet.ops.losses import DeviceSum
 from centernet.ops.preprocessing import Placement
@@ -26,7 +26,7 @@ class Points:
     """The family of Objects as Points; see `Family`. Offsets and sizes are `y x`."""
 
     center_heatmap = "heatmap"
-    target_settings = TargetSettings
+    target_settings = PointTargetSettings
     loss_weights = LossWeights
 
     def heads(self, features: Sequence[Any], config: ModelConfig) -> dict[str, list[Any]]:
@@ -65,7 +65,7 @@ class Points:
         maps: Mapping[str, Any],
         objects: Mapping[str, Any],
         input_size: tuple[int, int],
-        targets: TargetSettings,
+        targets: PointTargetSettings,
         weights: LossWeights,
         device_sum: DeviceSum,
     ) -> dict[str, Any]:

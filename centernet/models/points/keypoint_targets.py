@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.models.points.settings import TargetSettings
+from centernet.models.settings import PointTargetSettings
 from centernet.ops.gaussian import draw_gaussians
 from centernet.ops.objects import covered_cells, disc, regression_targets
 
@@ -23,7 +23,7 @@ def keypoint_targets(
     has_keypoints: Any,
     deviations: Sequence[float],
     size: tuple[int, int],
-    settings: TargetSettings,
+    settings: PointTargetSettings,
 ) -> dict[str, Any]:
     """Targets of the keypoints of a batch.
 
@@ -85,7 +85,7 @@ def _heatmap(cells: Any, deviations: Any, labeled: Any, size: tuple[int, int]) -
 
 
 def _unlabeled_area(boxes: Any, labeled: Any, has_keypoints: Any, size: tuple[int, int], rule: str) -> Any:
-    """Cells that may have unlabeled keypoints, bool `(batch, height, width, k)`; see `TargetSettings`."""
+    """Cells that may have unlabeled keypoints, bool `(batch, height, width, k)`; see `PointTargetSettings`."""
     if rule == "2021-07":
         return covered_cells(boxes, ~labeled, size)
     none = has_keypoints & ~ops.any(labeled, axis=-1)

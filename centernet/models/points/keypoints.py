@@ -7,8 +7,8 @@ from typing import Any
 
 from keras import ops
 
-from centernet.models.points.rules import RULES
-from centernet.models.points.settings import PointDecoderSettings
+from centernet.models.rules import RULES
+from centernet.models.settings import PointDecoderSettings
 from centernet.ops.boxes import enlarge
 from centernet.ops.peaks import Peaks, best_peaks_per_channel, gather_at, gather_cells
 

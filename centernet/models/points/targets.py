@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from centernet.models.points.keypoint_targets import keypoint_targets
-from centernet.models.points.settings import TargetSettings
+from centernet.models.settings import PointTargetSettings
 from centernet.ops.gaussian import draw_gaussians, whole_radius
 from centernet.ops.objects import cells_per_pixel, disc, ignore_cells, objects_inside, regression_targets
 
@@ -27,7 +27,7 @@ def point_targets(
     keypoints: Any = None,
     keypoint_class: int | None = None,
     deviations: Sequence[float] = (),
-    settings: TargetSettings | None = None,
+    settings: PointTargetSettings | None = None,
 ) -> dict[str, Any]:
     """Targets of a batch, computed on the device.
 
@@ -70,7 +70,7 @@ def point_targets(
     Raises:
         ConfigError: If the shapes don't belong together.
     """
-    settings = settings or TargetSettings()
+    settings = settings or PointTargetSettings()
     objects = objects_inside(boxes, class_ids, input_size, num_classes, ignore)
     per_pixel = cells_per_pixel(input_size, output_size)
     boxes, mask = objects.boxes * ops.tile(per_pixel, 2), objects.mask

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from centernet.errors import ConfigError
+from centernet.models.settings import TripletDecoderSettings
 from centernet.models.triplets.geometry import NO_PAIR, triplet_scores
-from centernet.models.triplets.settings import TripletDecoderSettings
 from centernet.ops.constants import EQUAL
 from centernet.ops.peaks import Peaks, best_peaks, gather_at, gather_cells, top_k
 

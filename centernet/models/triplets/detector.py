@@ -10,13 +10,13 @@ from keras import ops
 
 from centernet.models.config import ModelConfig
 from centernet.models.family import Arrays, Compiles, check_input
+from centernet.models.settings import TripletTargetSettings
 from centernet.models.test_time import TestTime
 from centernet.models.triplets.decode import decode_pairs, join_centers
 from centernet.models.triplets.geometry import Frame, boxes_in_image
 from centernet.models.triplets.heads import triplet_heads
 from centernet.models.triplets.losses import LossWeights, triplet_losses
 from centernet.models.triplets.passes import detect_passes
-from centernet.models.triplets.settings import TargetSettings
 from centernet.models.triplets.targets import triplet_targets
 from centernet.ops.losses import DeviceSum
 from centernet.ops.preprocessing import Placement
@@ -26,7 +26,7 @@ class Triplets:
     """The family of Keypoint Triplets; see `Family`. Offsets are `x y`."""
 
     center_heatmap = "center"
-    target_settings = TargetSettings
+    target_settings = TripletTargetSettings
     loss_weights = LossWeights
 
     def heads(self, features: Sequence[Any], config: ModelConfig) -> dict[str, list[Any]]:
@@ -67,7 +67,7 @@ class Triplets:
         maps: Mapping[str, Any],
         objects: Mapping[str, Any],
         input_size: tuple[int, int],
-        targets: TargetSettings,
+        targets: TripletTargetSettings,
         weights: LossWeights,
         device_sum: DeviceSum,
     ) -> dict[str, Any]:

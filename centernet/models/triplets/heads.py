@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from centernet.models.heads import Head, apply_heads
+from centernet.models.settings import TripletHeadSettings
 from centernet.models.triplets.pooling import CascadeCornerPooling, CenterPooling
-from centernet.models.triplets.settings import TripletHeadSettings
 
 BRANCHES = ("top_left", "bottom_right", "center")
 

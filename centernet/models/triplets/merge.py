@@ -32,9 +32,9 @@ from typing import NamedTuple
 import numpy as np
 
 from centernet.errors import ConfigError
+from centernet.models.settings import TripletDecoderSettings
 from centernet.models.triplets.canvas import Canvas
 from centernet.models.triplets.geometry import NO_PAIR, are_large, boxes_in_image, triplet_scores
-from centernet.models.triplets.settings import TripletDecoderSettings
 from centernet.ops.nms import soft_nms
 from centernet.ops.suppression import SuppressionSettings
 

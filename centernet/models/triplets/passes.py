@@ -9,11 +9,11 @@ import numpy as np
 from keras import ops
 
 from centernet.models.family import ONE_IMAGE, Arrays, Compiles, check_scale
+from centernet.models.settings import TripletDecoderSettings
 from centernet.models.test_time import TestTime
 from centernet.models.triplets.canvas import fit_canvas, scale_image
 from centernet.models.triplets.decode import decode_pairs
 from centernet.models.triplets.merge import Pass, merge
-from centernet.models.triplets.settings import TripletDecoderSettings
 from centernet.ops.preprocessing import Preprocessing, collate, shape_step
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from centernet.models.triplets.settings import TargetSettings
+from centernet.models.settings import TripletTargetSettings
 from centernet.ops.gaussian import draw_gaussians, whole_radius
 from centernet.ops.objects import cells_per_pixel, disc, ignore_cells, objects_inside, regression_targets
 
@@ -22,7 +22,7 @@ def triplet_targets(
     input_size: tuple[int, int],
     output_size: tuple[int, int],
     num_classes: int,
-    settings: TargetSettings | None = None,
+    settings: TripletTargetSettings | None = None,
 ) -> dict[str, Any]:
     """Targets of a batch, computed on the device.
 
@@ -59,7 +59,7 @@ def triplet_targets(
     Raises:
         ConfigError: If the shapes don't belong together.
     """
-    settings = settings or TargetSettings()
+    settings = settings or TripletTargetSettings()
     objects = objects_inside(boxes, class_ids, input_size, num_classes, ignore)
     per_pixel, mask = cells_per_pixel(input_size, output_size), objects.mask
     boxes = ops.where(mask[..., None], objects.boxes, 0.0)

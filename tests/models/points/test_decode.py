@@ -15,8 +15,8 @@ from keras import ops
 
 from centernet.models.config import ModelConfig
 from centernet.models.points.decode import decode
-from centernet.models.points.settings import PointDecoderSettings
 from centernet.models.presets import find_model
+from centernet.models.settings import PointDecoderSettings
 
 ERAS = ("post_published", "post_2021", "post_published_on_tf215")
 

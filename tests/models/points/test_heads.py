@@ -9,7 +9,7 @@ import pytest
 from centernet.errors import ConfigError
 from centernet.models.heads import HEATMAP_PRIOR, Head, apply_heads
 from centernet.models.points.heads import head_channels, point_heads
-from centernet.models.points.settings import PointHeadSettings
+from centernet.models.settings import PointHeadSettings
 
 
 def build(channels: dict, stacks: int = 1, **settings) -> keras.Model:

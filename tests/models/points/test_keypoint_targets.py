@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet.errors import CenterNetError
-from centernet.models.points.settings import TargetSettings
 from centernet.models.points.targets import point_targets
+from centernet.models.settings import PointTargetSettings
 
 UNITS = {"perkp_r3": 3, "perkp_r1": 1, "shared_r0": 0}
 OUTPUT = (24, 32)
@@ -32,7 +32,7 @@ def rendering(radius: int, rule: str, deviations: tuple[float, ...]):
     """`point_targets` with keypoints of class 0, as the backend compiles it."""
     options: dict[str, Any] = {"input_size": UNIT_SIZE, "output_size": OUTPUT, "num_classes": 2, "keypoint_class": 0}
     options |= {
-        "settings": TargetSettings(keypoint_radius=radius, keypoint_mask=rule),
+        "settings": PointTargetSettings(keypoint_radius=radius, keypoint_mask=rule),
         "deviations": deviations,
     }
 

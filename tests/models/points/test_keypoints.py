@@ -10,7 +10,7 @@ from goldens.reference import unit
 from keras import ops
 
 from centernet.models.points.keypoints import decode_keypoints
-from centernet.models.points.settings import PointDecoderSettings
+from centernet.models.settings import PointDecoderSettings
 from centernet.ops.peaks import Peaks
 
 CANDIDATES = 15

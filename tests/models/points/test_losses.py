@@ -19,9 +19,9 @@ from keras import ops
 from centernet.errors import CenterNetError
 from centernet.models.points.heads import head_channels
 from centernet.models.points.losses import LossWeights, l1_loss, point_losses
-from centernet.models.points.settings import TargetSettings
 from centernet.models.points.targets import point_targets
 from centernet.models.presets import find_model
+from centernet.models.settings import PointTargetSettings
 
 SINGLE_STACK = [model for model in MODELS if "hg104" not in model]
 ERAS = {"loss_batch1": "2021-07", "published_loss_batch1": "2020-07"}
@@ -40,7 +40,7 @@ def arrays(values: Any) -> Any:
 def test_vectors_are_asked_of_all_cells_of_a_radius() -> None:
     sizes = {"input_size": (32, 40), "output_size": (8, 10), "num_classes": 1}
     boxes, ids = np.float32([[[10, 8, 26, 20]]]), np.int32([[0]])  # its center is 4.5 3.5 in cells
-    targets = point_targets(*tensors((boxes, ids)), **sizes, settings=TargetSettings(object_radius=1))
+    targets = point_targets(*tensors((boxes, ids)), **sizes, settings=PointTargetSettings(object_radius=1))
     rows, columns = np.mgrid[:8, :10]
     offset = np.float32(np.stack([3.5 - rows, 4.5 - columns], axis=-1))[None]
     maps = {"size": [np.full((1, 8, 10, 2), (3, 4), np.float32)], "offset": [offset]}
@@ -115,7 +115,7 @@ def reference_case(model: str, rule: str) -> tuple[Maps, dict[str, np.ndarray]]:
         image_sizes=ops.convert_to_tensor(np.int32([SMALL_SIZE])),
         keypoint_class=config.keypoint_class,
         deviations=config.keypoints.deviations if config.keypoints else (),
-        settings=TargetSettings(keypoint_mask=rule),
+        settings=PointTargetSettings(keypoint_mask=rule),
     )
     return reference_maps(model), arrays(targets)
 

@@ -13,7 +13,7 @@ from small import SIZE, small_detector
 
 from centernet.data.keypoints import KeypointTask
 from centernet.models.points.losses import LossWeights
-from centernet.models.points.settings import TargetSettings
+from centernet.models.settings import PointTargetSettings
 
 POSE = KeypointTask("b", ("head", "foot"), deviations=(0.3, 0.9))
 BOX_PARTS = {"heatmap", "size", "offset"}
@@ -89,7 +89,7 @@ def test_the_padding_of_the_canvas_is_left_out_where_image_sizes_are_given(poser
 def test_settings_of_training_can_be_chosen(poser, monkeypatch: pytest.MonkeyPatch) -> None:
     before = losses(poser, batch())
     monkeypatch.setattr(poser, "loss_weights", LossWeights(size=0.2))
-    monkeypatch.setattr(poser, "target_settings", TargetSettings(keypoint_radius=0))
+    monkeypatch.setattr(poser, "target_settings", PointTargetSettings(keypoint_radius=0))
     after = losses(poser, batch())
     assert after["size"] == pytest.approx(2 * before["size"])
     assert after["keypoint_offset"] != pytest.approx(before["keypoint_offset"])

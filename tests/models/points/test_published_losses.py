@@ -18,7 +18,7 @@ from goldens.point_training import CANVAS, loss_objects, reference_losses
 from keras import ops
 
 import centernet
-from centernet.models.points.settings import MASK_RULES, TargetSettings
+from centernet.models.settings import MASK_RULES, PointTargetSettings
 
 CASES = {"2020-07": "published_loss_batch", "2021-07": "loss_batch"}
 NETWORKS = (
@@ -56,7 +56,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_losses_are_the_reference_s(network: tuple[Any, Any], rule: str, count: int) -> None:
     detector, maps = network
-    detector.target_settings = TargetSettings(keypoint_mask=rule)
+    detector.target_settings = PointTargetSettings(keypoint_mask=rule)
     y = {name: value[:count] for name, value in loss_objects(detector.config.name).items()}
     y |= {"image_sizes": np.int32([images.SMALL_SIZE] * count)}
     tensors = keras.tree.map_structure(lambda value: ops.convert_to_tensor(value[:count]), (maps, y))

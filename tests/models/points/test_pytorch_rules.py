@@ -16,8 +16,8 @@ from small import picture, small_detector
 from centernet.errors import ConfigError
 from centernet.models.points.decode import decode
 from centernet.models.points.passes import _average
-from centernet.models.points.settings import PointDecoderSettings
 from centernet.models.presets import find_model
+from centernet.models.settings import PointDecoderSettings
 from centernet.models.test_time import TestTime
 from centernet.ops.constants import STRIDE
 from centernet.ops.preprocessing import Preprocessing, collate

@@ -12,9 +12,9 @@ from keras import ops
 
 from centernet.errors import ConfigError
 from centernet.models.points.decode import decode
-from centernet.models.points.rules import RULES
-from centernet.models.points.settings import PointDecoderSettings
 from centernet.models.presets import find_model
+from centernet.models.rules import RULES
+from centernet.models.settings import PointDecoderSettings
 
 SIDE = 20  # cells
 IMAGE = (80, 80)  # pixels on the canvas

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet.errors import CenterNetError
-from centernet.models.points.settings import TargetSettings
 from centernet.models.points.targets import point_targets
+from centernet.models.settings import PointTargetSettings
 from centernet.ops.objects import IGNORED
 
 INPUT, OUTPUT, CLASSES = (64, 80), (16, 20), 4
@@ -289,7 +289,7 @@ def test_less_overlap_makes_wider_gaussians() -> None:
     sizes = {"input_size": INPUT, "output_size": OUTPUT, "num_classes": CLASSES}
     box = ops.convert_to_tensor(np.float32([[[9, 9, 50, 50]]])), ops.convert_to_tensor(np.int32([[2]]))
     narrow, wide = (
-        float(ops.sum(point_targets(*box, **sizes, settings=TargetSettings(min_overlap=overlap))["heatmap"]))
+        float(ops.sum(point_targets(*box, **sizes, settings=PointTargetSettings(min_overlap=overlap))["heatmap"]))
         for overlap in (0.7, 0.3)
     )
     assert 1 < narrow < wide
@@ -301,7 +301,7 @@ def test_cells_around_a_center_are_asked_for_the_same_box() -> None:
     inputs = ops.convert_to_tensor(boxes), ops.convert_to_tensor(np.int32([[2, 0, -1]]))
     one, more = (
         {name: ops.convert_to_numpy(value) for name, value in point_targets(*inputs, **sizes, settings=given).items()}
-        for given in (TargetSettings(), TargetSettings(object_radius=1))
+        for given in (PointTargetSettings(), PointTargetSettings(object_radius=1))
     )
     for name in one.keys() - {"size", "offset"}:
         np.testing.assert_array_equal(more[name], one[name])
@@ -332,4 +332,4 @@ def test_wrong_shapes_are_refused() -> None:
 )
 def test_settings_that_mean_nothing_are_refused(wrong: dict, message: str) -> None:
     with pytest.raises(CenterNetError, match=message):
-        TargetSettings(**wrong)
+        PointTargetSettings(**wrong)

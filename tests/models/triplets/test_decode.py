@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet.errors import ConfigError
+from centernet.models.settings import TripletDecoderSettings
 from centernet.models.triplets.decode import Centers, Pairs, decode_pairs, join_centers
 from centernet.models.triplets.geometry import central_regions
 from centernet.models.triplets.heads import BRANCHES, head_channels
-from centernet.models.triplets.settings import TripletDecoderSettings
 
 FEW = TripletDecoderSettings(max_detections=6, keypoints=4, max_pairs=12)
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
+from centernet.models.settings import TripletTargetSettings
 from centernet.models.triplets.losses import LossWeights, focal_loss, offset_loss, pull_loss, push_loss, triplet_losses
-from centernet.models.triplets.settings import TargetSettings
 from centernet.models.triplets.targets import triplet_targets
 
 CASES = ("normal", "single_and_empty", "no_objects", "clamped")
@@ -325,7 +325,7 @@ def test_half_precision_maps_are_summed_in_single_precision() -> None:
 def test_offsets_are_asked_of_all_cells_of_a_radius() -> None:
     sizes = {"input_size": (32, 40), "output_size": (8, 10), "num_classes": 1}
     box = tensors((np.float32([[[6, 6, 26, 22]]]), np.int32([[0]])))
-    targets = triplet_targets(*box, **sizes, settings=TargetSettings(offset_radius=1))
+    targets = triplet_targets(*box, **sizes, settings=TripletTargetSettings(offset_radius=1))
     rows, columns = np.mgrid[:8, :10]
     places = {"top_left": (1.5, 1.5), "bottom_right": (6.5, 5.5), "center": (4.0, 3.5)}  # x y in cells
     zeros = np.zeros((1, 8, 10, 1), np.float32)

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from centernet.errors import ConfigError
+from centernet.models.settings import TripletDecoderSettings
 from centernet.models.triplets.canvas import fit_canvas
 from centernet.models.triplets.geometry import central_regions
 from centernet.models.triplets.merge import Pass, join_centers, merge, to_image, unmirror
-from centernet.models.triplets.settings import TripletDecoderSettings
 from centernet.ops.nms import soft_nms
 from centernet.ops.nms_exact import soft_nms_exact
 from centernet.ops.preprocessing import Preprocessing

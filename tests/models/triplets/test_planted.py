@@ -14,9 +14,9 @@ from keras import ops
 from small_triplets import small_triplets
 
 from centernet.inference import compiled as inference
+from centernet.models.settings import TripletDecoderSettings
 from centernet.models.test_time import TestTime
 from centernet.models.triplets.heads import BRANCHES, head_channels
-from centernet.models.triplets.settings import TripletDecoderSettings
 from centernet.ops.preprocessing import Preprocessing
 
 CHAIN = "synth_chain_single"

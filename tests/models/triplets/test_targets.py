@@ -14,7 +14,7 @@ from keras import ops
 
 from centernet.data.batches.fitting import pad_objects
 from centernet.errors import CenterNetError
-from centernet.models.triplets.settings import TargetSettings
+from centernet.models.settings import TripletTargetSettings
 from centernet.models.triplets.targets import triplet_targets
 from centernet.ops.objects import IGNORED
 
@@ -103,7 +103,7 @@ def test_targets_are_those_of_the_reference_s_sampler(sample: str) -> None:
 def test_cells_around_a_keypoint_are_asked_for_its_place() -> None:
     sizes = {"input_size": INPUT, "output_size": OUTPUT, "num_classes": CLASSES}
     inputs = ops.convert_to_tensor(np.float32([[[1, 9, 50, 50], [9, 9, 50, 50]]])), ops.convert_to_tensor([[2, -1]])
-    found = triplet_targets(*inputs, **sizes, settings=TargetSettings(offset_radius=1))
+    found = triplet_targets(*inputs, **sizes, settings=TripletTargetSettings(offset_radius=1))
     found = {name: ops.convert_to_numpy(value) for name, value in found.items()}
     for keypoint, place in (("top_left", (0.25, 2.25)), ("bottom_right", (12.5, 12.5)), ("center", (6.375, 7.375))):
         mask, cell = found[f"{keypoint}_offset_mask"], found[f"{keypoint}_offset_cell"]

@@ -19,9 +19,9 @@ from small_triplets import enliven, small_triplets
 import centernet
 from centernet import Detections, TripletDetector
 from centernet.errors import ConfigError
+from centernet.models.settings import TripletDecoderSettings, TripletHeadSettings
 from centernet.models.test_time import TestTime
 from centernet.models.triplets.heads import BRANCHES
-from centernet.models.triplets.settings import TripletDecoderSettings, TripletHeadSettings
 from centernet.ops.nms import soft_nms
 from centernet.ops.preprocessing import Preprocessing
 from centernet.ops.suppression import SuppressionSettings
