@@ -89,11 +89,7 @@ def align(
 
 
 def check_evaluable(dataset: Dataset, class_names: Sequence[str]) -> None:
-    """Check that there are images, and that the detector and the dataset have a class in common.
-
-    Args:
-        dataset: The annotated images.
-        class_names: Of the detector; empty if unknown.
+    """Check that there are images, and that the dataset and the detector (if its classes are known) share a class.
 
     Raises:
         ConfigError: If not.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from centernet.evaluation.coco import RECALLS, CocoCounts, overlap_index
+from centernet.evaluation.coco import RECALLS, CocoCounts
 from centernet.evaluation.figures import BoxFigures, ClassFigures, KeypointFigures, ScoreCurves
 from centernet.evaluation.matching import Confusion, Match, Outcome, confuse
 from centernet.files.formatting import pluralize
@@ -51,24 +51,16 @@ class EvaluationBase(BoxFigures):
     def classes(self) -> tuple[ClassFigures, ...]:
         """Figures of each class."""
         count = len(self.class_names)
-        objects = np.sum([np.bincount(m.class_ids, minlength=count) for m in self.matches], axis=0)
+        objects = np.sum([np.bincount(m.class_ids, minlength=count) for m in self.matches], axis=0).tolist()
         counted = [o.match.pair.detections.class_ids[o.true | o.false] for o in self.outcomes]
-        detections = np.sum([np.bincount(ids, minlength=count) for ids in counted], axis=0)
-        return tuple(self._of_class(k, int(objects[k]), int(detections[k])) for k in range(count))
-
-    def _of_class(self, class_id: int, objects: int, detections: int) -> ClassFigures:
-        precision, recall = self.score_curves.at(self.score, class_id)
-        return ClassFigures(
-            self.class_names[class_id],
-            objects,
-            detections,
-            ap=self.counted.ap(class_id=class_id),
-            ap50=self.counted.ap(0.5, class_id=class_id),
-            ap75=self.counted.ap(0.75, class_id=class_id),
-            ar100=self.counted.ar(class_id=class_id),
-            precision=precision,
-            recall=recall,
-        )
+        detections = np.sum([np.bincount(ids, minlength=count) for ids in counted], axis=0).tolist()
+        figures = []
+        for k, (name, wanted, made) in enumerate(zip(self.class_names, objects, detections, strict=True)):
+            ap, ap50, ap75 = (self.counted.ap(overlap, class_id=k) for overlap in (None, 0.5, 0.75))
+            precision, recall = self.score_curves.at(self.score, k)
+            ar100 = self.counted.ar(class_id=k)
+            figures.append(ClassFigures(name, wanted, made, ap, ap50, ap75, ar100, precision, recall))
+        return tuple(figures)
 
     @cached_property
     def confusion(self) -> Confusion:
@@ -88,16 +80,7 @@ class EvaluationBase(BoxFigures):
         Raises:
             ConfigError: If the overlap is not one of these.
         """
-        precision = self.counted.precision[:, :, :, 0, -1]
-        precision = precision if overlap is None else precision[[overlap_index(overlap)]]
-        chosen = precision[:, :, slice(None) if class_id is None else [class_id]]
-        known = ~np.isnan(chosen)
-        return np.divide(
-            np.where(known, chosen, 0).sum(axis=(0, 2)),
-            known.sum(axis=(0, 2)),
-            out=np.full(len(RECALLS), np.nan),
-            where=known.any(axis=(0, 2)),
-        )
+        return self.counted.curve(overlap, class_id)
 
     def worst(self, number: int = 12) -> list[Outcome]:
         """The images with the most mistakes (false detections and missed objects) at `score`.

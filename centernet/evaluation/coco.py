@@ -56,6 +56,11 @@ class CocoCounts:
     recall: np.ndarray
     scores: np.ndarray
 
+    def curve(self, overlap: float | None = None, class_id: int | None = None) -> np.ndarray:
+        """Precision at each of `RECALLS`, float64 `(recalls,)`, of all sizes at the highest limit; see `ap`."""
+        chosen = self.precision[_overlap_index(overlap), :, _class_index(class_id), 0, -1]
+        return np.ma.masked_invalid(chosen).mean(axis=(0, 2)).filled(np.nan)
+
     def ap(self, overlap: float | None = None, size: int = 0, class_id: int | None = None) -> float:
         """Average precision, 0–1, at the highest limit; NaN without objects.
 
@@ -67,30 +72,22 @@ class CocoCounts:
         Raises:
             ConfigError: If the overlap is not one of these.
         """
-        return _mean(self.precision[overlap_index(overlap), :, _class_index(class_id), size, -1])
+        return _mean(self.precision[_overlap_index(overlap), :, _class_index(class_id), size, -1])
 
     def ar(self, limit: int = -1, size: int = 0, class_id: int | None = None, overlap: float | None = None) -> float:
         """Average recall, 0–1; NaN without objects.
 
         Args:
             limit: Index of the limit.
-            size: Index of the size.
-            class_id: One class; None for the mean of those that have objects.
-            overlap: One of `OVERLAPS`; None for the mean of all.
-
-        Raises:
-            ConfigError: If the overlap is not one of these.
+            size: See `ap`.
+            class_id: See `ap`.
+            overlap: See `ap`.
         """
-        return _mean(self.recall[overlap_index(overlap), _class_index(class_id), size, limit])
+        return _mean(self.recall[_overlap_index(overlap), _class_index(class_id), size, limit])
 
 
 def count_boxes(pairs: Sequence[Pair], class_names: Sequence[str]) -> CocoCounts:
-    """COCO's evaluation of boxes.
-
-    Args:
-        pairs: Images; objects that are not usable are left out.
-        class_names: Of the dataset.
-    """
+    """COCO's evaluation of boxes; objects that are not usable are left out."""
     objects, detections = [], []
     for number, pair in enumerate(pairs, 1):
         objects += _objects(number, pair, pair.usable)
@@ -101,39 +98,28 @@ def count_boxes(pairs: Sequence[Pair], class_names: Sequence[str]) -> CocoCounts
 def count_keypoints(pairs: Sequence[Pair], class_id: int, sigmas: Sequence[float]) -> CocoCounts:
     """COCO's evaluation of the keypoints of one class by their similarity (OKS).
 
-    Objects without labeled keypoints are ignored (neither positive nor negative). As for COCO's result files, the size
-    of a detection is that of the rectangle around its keypoints.
-
-    Args:
-        pairs: Images; objects that are not usable are left out.
-        class_id: Class with the keypoints.
-        sigmas: COCO's σ of each keypoint, relative to the object's scale; the similarity falls with 2σ.
+    Objects that are not usable are left out, those without labeled keypoints are ignored (neither positive nor
+    negative). As for COCO's result files, the size of a detection is that of the rectangle around its keypoints.
+    `sigmas` is COCO's σ of each keypoint, relative to the object's scale; the similarity falls with 2σ.
     """
     objects, detections = [], []
     for number, pair in enumerate(pairs, 1):
         objects += _keypoint_objects(number, pair, class_id, len(sigmas))
         chosen = pair.detections[pair.detections.class_ids == class_id]
-        if chosen.keypoints is not None:
+        if chosen.keypoints is not None and len(chosen):
             detections += _detections(number, chosen, np.ptp(chosen.keypoints.astype(np.float64), axis=1))
     return _count("keypoints", len(pairs), [class_id + 1], objects, detections, list(sigmas))
 
 
 def keypoint_sigmas(task: KeypointTask) -> tuple[float, ...]:
-    """COCO's σ of each keypoint.
-
-    Args:
-        task: The keypoints.
-
-    Returns:
-        COCO's own if all names are COCO's; otherwise a tenth of each deviation, or 0.067 without deviations.
-    """
+    """COCO's own σ if all names are COCO's; otherwise a tenth of each deviation, or 0.067 without deviations."""
     if all(name in COCO_SIGMAS for name in task.names):
         return tuple(COCO_SIGMAS[name] for name in task.names)
     return tuple(deviation / SIGMA_SCALE for deviation in task.deviations) or (DEFAULT_SIGMA,) * len(task.names)
 
 
-def overlap_index(overlap: float | None) -> Any:
-    """Index of an overlap among `OVERLAPS`; of all for None.
+def _overlap_index(overlap: float | None) -> slice:
+    """Slice of an overlap among `OVERLAPS`; of all for None.
 
     Raises:
         ConfigError: If it is not one of them.
@@ -143,7 +129,7 @@ def overlap_index(overlap: float | None) -> Any:
     index = int(np.abs(OVERLAPS - overlap).argmin())
     if not np.isclose(OVERLAPS[index], overlap, rtol=0, atol=1e-6):
         raise ConfigError(f"Expected an overlap of 0.50, 0.55 … 0.95, or None for all. Received: {overlap}")
-    return index
+    return slice(index, index + 1)
 
 
 def _objects(image: int, pair: Pair, chosen: np.ndarray) -> list[dict[str, Any]]:
@@ -208,8 +194,8 @@ def _index(coco: Any, images: int, categories: Sequence[int], rows: list[dict[st
     return coco
 
 
-def _class_index(class_id: int | None) -> Any:
-    return slice(None) if class_id is None else class_id
+def _class_index(class_id: int | None) -> slice:
+    return slice(None) if class_id is None else slice(class_id, class_id + 1)
 
 
 def _mean(values: np.ndarray) -> float:

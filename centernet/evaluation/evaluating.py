@@ -15,7 +15,7 @@ from centernet.errors import ConfigError, SourceError
 from centernet.evaluation.alignment import Pair, align, check_evaluable
 from centernet.evaluation.coco import count_boxes, count_keypoints, keypoint_sigmas
 from centernet.evaluation.figures import KeypointFigures, box_figures, keypoint_figures, score_curves
-from centernet.evaluation.matching import match_all
+from centernet.evaluation.matching import match
 from centernet.evaluation.result import Evaluation
 from centernet.images.reading import Frame
 from centernet.inference.detecting import check_options, detect_frames
@@ -106,7 +106,7 @@ def evaluate_detections(
             `centernet.evaluation.alignment.align` for how classes and keypoints are matched. Images whose detections
             have an `error` don't count.
         score: See `Evaluation.score`.
-        sigmas: COCO's σ of each keypoint; by default those of `centernet.evaluation.coco.keypoint_sigmas`.
+        sigmas: See `evaluate`.
         model: Name of the detector.
         settings: Settings of the detector, for the report.
         seconds: Duration of the detection, for the report.
@@ -126,7 +126,7 @@ def evaluate_detections(
             f"Expected at least one image of {dataset.name} that can be read. Received {len(skipped)} that can't: "
             f"{skipped[0]}"
         )
-    matches = match_all(pairs)
+    matches = [match(pair) for pair in pairs]
     counted = count_boxes(pairs, dataset.class_names)
     curves = score_curves(matches, len(dataset.class_names))
     return Evaluation(
@@ -138,7 +138,7 @@ def evaluate_detections(
         dataset=dataset.name,
         settings=dict(settings or {}),
         images=len(pairs),
-        objects=sum(len(match.objects) for match in matches),
+        objects=sum(len(one.objects) for one in matches),
         ignored=sum(int((pair.usable & pair.sample.ignore).sum()) for pair in pairs),
         left_out=tuple(reason for pair in pairs for reason in pair.left_out()),
         skipped=tuple(skipped),

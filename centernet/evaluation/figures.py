@@ -52,16 +52,9 @@ class KeypointFigures:
     """COCO's figures of keypoints, by their similarity (OKS) instead of overlap, 0–1; NaN without objects.
 
     Attributes:
-        ap: Average precision, mean of the similarities 0.50, 0.55 … 0.95.
-        ap50: At a similarity of 0.5.
-        ap75: At a similarity of 0.75.
-        ap_medium: Of objects with an area of 32² to 96² pixels.
-        ap_large: Of objects with an area above 96² pixels.
-        ar: Average recall of the 20 best detections of each image.
-        ar50: At a similarity of 0.5.
-        ar75: At a similarity of 0.75.
-        ar_medium: Of objects with an area of 32² to 96² pixels.
-        ar_large: Of objects with an area above 96² pixels.
+        ap: Average precision, mean over the similarities 0.50, 0.55 … 0.95; `ap50` and `ap75` at 0.5 and 0.75,
+            `ap_medium` and `ap_large` by area, see `BoxFigures`.
+        ar: Average recall of the 20 best detections of each image; `ar50`, `ar75`, `ar_medium` and `ar_large` as above.
         class_name: Class that has the keypoints.
         objects: Number of objects with labeled keypoints to detect.
         sigmas: COCO's σ of each keypoint, by name.
@@ -90,10 +83,7 @@ class ClassFigures:
         name: The class.
         objects: Number of objects to detect.
         detections: Number of detections at or above the minimum score.
-        ap: Average precision, mean of the overlaps 0.50, 0.55 … 0.95.
-        ap50: At an overlap of 0.5.
-        ap75: At an overlap of 0.75.
-        ar100: Average recall of the 100 best detections of each image.
+        ap: Average precision; `ap50`, `ap75` and `ar100`: see `BoxFigures`.
         precision: Share of the detections at or above the minimum score that match an object, at an overlap of 0.5.
         recall: Share of the objects that these detections match.
     """
@@ -165,12 +155,7 @@ def keypoint_figures(counted: CocoCounts, class_name: str, objects: int, sigmas:
 
 
 def score_curves(matches: Sequence[Match], classes: int) -> ScoreCurves:
-    """Precision and recall over the minimum score, of each class and of all together.
-
-    Args:
-        matches: All images, at least one.
-        classes: Number of classes.
-    """
+    """Precision and recall over the minimum score of at least one image."""
     scores = np.concatenate([match.pair.detections.scores[~match.ignored] for match in matches])
     class_ids = np.concatenate([match.pair.detections.class_ids[~match.ignored] for match in matches])
     true = np.concatenate([match.object_of[~match.ignored] >= 0 for match in matches])

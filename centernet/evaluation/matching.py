@@ -142,11 +142,6 @@ class Confusion:
         return [(self.class_names[r], self.class_names[c], int(between[r, c])) for r, c in cells if between[r, c]]
 
 
-def match_all(pairs: Sequence[Pair]) -> list[Match]:
-    """Match the detections of every image; see `Match`."""
-    return [match(pair) for pair in pairs]
-
-
 def match(pair: Pair) -> Match:
     """Match the detections of one image; see `Match`."""
     sample, detections = pair.sample, pair.detections

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from centernet.evaluation.base import EvaluationBase, figure
-from centernet.evaluation.coco import RECALLS
 from centernet.evaluation.matching import MISTAKES
 from centernet.files.formatting import pluralize
 
@@ -28,11 +27,10 @@ def page_content(e: EvaluationBase) -> dict[str, Any]:
         "title": f"{e.model} on {e.dataset}",
         "counts": f"{pluralize(e.images, 'image')}, {pluralize(e.objects, 'object')}, {classes}",
         "at_score": e.score_curves.at(e.score),
-        "recall_lines": _recall_lines(e),
-        "score_lines": _score_lines(e),
         "sizes": _sizes(e),
         "classes": sorted(e.classes, key=lambda one: (one.objects == 0, -one.ap if one.objects else 0)),
-        "class_lines": _class_lines(e),
+        "class_curves": _class_curves(e),
+        "palette": PALETTE,
         "mistakes": _mistakes(e),
         "confusion": _confusion(e),
         "notes": e.notes(),
@@ -45,41 +43,21 @@ def percent(value: float) -> str:
     return f"{100 * min(max(np.nan_to_num(value), 0.0), 1.0):.1f}"
 
 
-def _recall_lines(e: EvaluationBase) -> list[dict[str, str]]:
-    overlaps = {"overlap 0.50": 0.5, "overlap 0.75": 0.75, "mean of 0.50–0.95": None}
-    return _lines({name: e.precision_recall(overlap) for name, overlap in overlaps.items()}, RECALLS)
+def path(values: np.ndarray) -> str:
+    """SVG path of values 0–1 over 0–1 in the template's chart, whose axes span 46–508 and 298–12; NaN leaves a gap."""
+    steps, pen = [], "M"
+    for x, y in zip(np.linspace(46, 508, len(values)), 298 - 286 * values, strict=True):
+        steps.append("" if math.isnan(y) else f"{pen}{x:.1f} {y:.1f}")
+        pen = "M" if math.isnan(y) else "L"
+    return "".join(steps)
 
 
-def _score_lines(e: EvaluationBase) -> list[dict[str, str]]:
-    curves = e.score_curves
-    values = {"precision": curves.precision[-1], "recall": curves.recall[-1], "F1": curves.f1[-1]}
-    return _lines(values, curves.scores)
-
-
-def _class_lines(e: EvaluationBase) -> list[dict[str, str]]:
+def _class_curves(e: EvaluationBase) -> dict[str, np.ndarray]:
     """Precision over recall of each class; empty if lines would hide each other."""
     present = [class_id for class_id, one in enumerate(e.classes) if one.objects]
-    if not 1 < len(present) <= len(PALETTE):
-        return []
     names = [f"{e.class_names[k]} (AP50 {figure(e.classes[k].ap50)})" for k in present]
     curves = [e.precision_recall(0.5, k) for k in present]
-    return _lines(dict(zip(names, curves, strict=True)), RECALLS)
-
-
-def _lines(values: dict[str, np.ndarray], x: np.ndarray) -> list[dict[str, str]]:
-    return [_line(name, x, y, color) for (name, y), color in zip(values.items(), PALETTE, strict=False)]
-
-
-def _line(name: str, x: np.ndarray, y: np.ndarray, color: str) -> dict[str, str]:
-    """A line of the template's chart, whose axes span 46 to 508 and 298 to 12; NaN leaves a gap."""
-    steps, pen = [], "M"
-    for right, up in zip(x.tolist(), y.tolist(), strict=True):
-        if math.isnan(up):
-            pen = "M"
-            continue
-        steps.append(f"{pen}{46 + 462 * right:.1f} {298 - 286 * up:.1f}")
-        pen = "L"
-    return {"name": name, "color": color, "path": "".join(steps)}
+    return dict(zip(names, curves, strict=True)) if 1 < len(present) <= len(PALETTE) else {}
 
 
 def _sizes(e: EvaluationBase) -> list[tuple[str, int, float, float]]:

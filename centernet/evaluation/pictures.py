@@ -55,7 +55,7 @@ def _objects(picture: Image.Image, outcome: Outcome, factors: np.ndarray) -> Ima
         draw_box(picture, boxes[row], MISSED, 2, dashed=True)
     if sample.keypoints is not None:
         for points in sample.keypoints[match.objects]:
-            _draw_pose(picture, points[:, :2] * factors[:2], points[:, 2] > 0, outcome)
+            draw_pose(picture, points[:, :2] * factors[:2], points[:, 2] > 0, match.pair.detections, 2)
     _draw_labels(picture, [(boxes[row], names[sample.class_ids[row]], MISSED) for row in missed])
     return picture
 
@@ -67,16 +67,12 @@ def _detections(picture: Image.Image, outcome: Outcome, factors: np.ndarray) -> 
         for one in shown:
             draw_box(picture, one.box * factors, color, 2)
             if one.keypoints is not None and one.keypoint_scores is not None:
-                _draw_pose(picture, one.keypoints * factors[:2], one.keypoint_scores >= MIN_KEYPOINT_SCORE, outcome)
+                visible = one.keypoint_scores >= MIN_KEYPOINT_SCORE
+                draw_pose(picture, one.keypoints * factors[:2], visible, detections, 2)
             labels.append((one.box * factors, f"{one.class_name} {one.score:.2f}", color))
     # Mistakes come first: the last labels are left out if there is no room.
     _draw_labels(picture, labels[::-1])
     return picture
-
-
-def _draw_pose(picture: Image.Image, points: np.ndarray, visible: np.ndarray, outcome: Outcome) -> None:
-    detections = outcome.match.pair.detections
-    draw_pose(picture, points, visible, detections.skeleton or (), detections.keypoint_names, 2)
 
 
 def _draw_labels(picture: Image.Image, labels: list[tuple[np.ndarray, str, Color]]) -> None:

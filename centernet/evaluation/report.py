@@ -15,7 +15,7 @@ from PIL import Image
 from centernet.errors import ConfigError, SourceError
 from centernet.evaluation.base import EvaluationBase, figure
 from centernet.evaluation.matching import Outcome
-from centernet.evaluation.page import page_content, percent
+from centernet.evaluation.page import page_content, path, percent
 from centernet.evaluation.pictures import FALSE, IGNORED, MISSED, TRUE, draw_outcome
 from centernet.files.environment import package_version
 from centernet.files.formatting import pluralize
@@ -49,9 +49,9 @@ def write_report(
     ensure_no_report(folder, overwrite=overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     evaluation.to_json(folder / DATA)
-    path = folder / PAGE
-    path.write_text(render(evaluation, worst=worst, max_bytes=max_bytes), encoding="utf-8")
-    return path
+    page = folder / PAGE
+    page.write_text(render(evaluation, worst=worst, max_bytes=max_bytes), encoding="utf-8")
+    return page
 
 
 def ensure_no_report(folder: Path, *, overwrite: bool) -> None:
@@ -73,7 +73,7 @@ def render(evaluation: EvaluationBase, *, worst: int = 12, max_bytes: int = 8_00
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"figure": figure, "percent": percent, "pluralize": pluralize}
+    environment.filters |= {"figure": figure, "path": path, "percent": percent, "pluralize": pluralize}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     footer = f"centernet {package_version()}, {datetime.now():%Y-%m-%d %H:%M}"
     content = page_content(evaluation) | {"legend": LEGEND, "footer": footer}

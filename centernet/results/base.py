@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,7 @@ class Detection:
     Attributes:
         box: `(4,)` float32, x_min, y_min, x_max, y_max in pixels of the original image.
         score: Confidence, 0–1.
-        class_id: 0-based class.
-        class_name: Its name.
+        class_id: 0-based class; `class_name` is its name.
         keypoints: `(k, 2)` float32, x and y in pixels of the original image, or None.
         keypoint_scores: `(k,)` float32, or None.
     """
@@ -86,22 +85,18 @@ def _checked_metadata(detections: DetectionsBase) -> dict[str, Any]:
     rows = detections.max_detections
     if rows is not None and (not isinstance(rows, (int, np.integer)) or rows < 1):
         raise _invalid("`max_detections` as a positive integer or None", repr(rows))
-    checked: dict[str, Any] = {
-        "image_size": _checked_size(detections.image_size),
-        "class_names": _strings("class_names", detections.class_names or ()),
-        "dataset_ids": detections.dataset_ids,
-        "keypoint_names": detections.keypoint_names,
-        "skeleton": detections.skeleton,
-        "source": None if detections.source is None else str(detections.source),
-        "error": None if detections.error is None else str(detections.error),
+    converters: dict[str, Callable[[Any], Any]] = {
+        "image_size": _checked_size,
+        "class_names": lambda names: _strings("class_names", names or ()),
+        "dataset_ids": lambda ids: _integers("dataset_ids", ids),
+        "keypoint_names": lambda names: _strings("keypoint_names", names),
+        "skeleton": lambda edges: tuple(_integers("skeleton", edge, 2) for edge in edges),
+        "source": str,
+        "error": str,
     }
-    if detections.dataset_ids is not None:
-        checked["dataset_ids"] = _integers("dataset_ids", detections.dataset_ids)
-    if detections.keypoint_names is not None:
-        checked["keypoint_names"] = _strings("keypoint_names", detections.keypoint_names)
-    if detections.skeleton is not None:
-        checked["skeleton"] = tuple(_integers("skeleton", edge, 2) for edge in detections.skeleton)
-    return checked
+    values = {name: getattr(detections, name) for name in converters}
+    required = {"image_size", "class_names"}
+    return {k: v if v is None and k not in required else converters[k](v) for k, v in values.items()}
 
 
 def _checked_rows(detections: DetectionsBase, class_names: tuple[str, ...]) -> dict[str, Any]:
@@ -134,8 +129,6 @@ def _checked_keypoints(detections: DetectionsBase, rows: int, names: tuple[str, 
     keypoints = _column("keypoints", values, np.float32, rows, None, 2)
     count = keypoints.shape[1]
     scores = np.ones((rows, count)) if detections.keypoint_scores is None else detections.keypoint_scores
-    if np.shape(scores) == (0,):
-        scores = np.zeros((0, count))
     return {"keypoints": keypoints, "keypoint_scores": _column("keypoint_scores", scores, np.float32, rows, count)}
 
 

@@ -62,8 +62,7 @@ def draw_detections(
         draw_box(picture, one.box, class_color(one.class_id), line_width)
         if keypoints and one.keypoints is not None and one.keypoint_scores is not None:
             visible = one.keypoint_scores >= np.float32(keypoint_min_score)
-            skeleton, names = detections.skeleton or (), detections.keypoint_names
-            draw_pose(picture, one.keypoints, visible, skeleton, names, line_width)
+            draw_pose(picture, one.keypoints, visible, detections, line_width)
     if labels or scores:
         draw_labels(picture, _labels(shown, picture.size, labels, scores, font_size))
     return picture
@@ -106,15 +105,7 @@ def draw_heatmap(image: np.ndarray | Image.Image, heatmap: np.ndarray, alpha: fl
 
 
 def draw_box(picture: Image.Image, box: np.ndarray, color: Color, line_width: int, *, dashed: bool = False) -> None:
-    """Draw a box with a translucent outline.
-
-    Args:
-        picture: RGB; changed in place.
-        box: `(4,)`, x_min, y_min, x_max, y_max in pixels.
-        color: Of the line.
-        line_width: In pixels.
-        dashed: Whether the line is dashed.
-    """
+    """Draw a box `(4,)`, x_min, y_min, x_max, y_max in pixels, with a translucent outline onto an RGB picture."""
     area = pixel_area(box, picture.size)
     if area is None:
         return

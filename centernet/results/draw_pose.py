@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
+from centernet.results.base import DetectionsBase
 from centernet.results.colors import DARK, LIGHT, Color
 
 LEFT: Color = (255, 140, 0)
@@ -18,8 +19,7 @@ def draw_pose(
     picture: Image.Image,
     points: np.ndarray,
     visible: np.ndarray,
-    skeleton: tuple[tuple[int, int], ...],
-    names: tuple[str, ...] | None,
+    detections: DetectionsBase,
     line_width: int,
 ) -> None:
     """Draw the visible keypoints of one object, and the edges between visible keypoints.
@@ -28,8 +28,7 @@ def draw_pose(
         picture: RGB; changed in place.
         points: `(k, 2)`, x and y in pixels.
         visible: `(k,)` bool, the keypoints to draw.
-        skeleton: Pairs of keypoints to connect.
-        names: Of the keypoints, or None; the prefixes `left` and `right` select the color.
+        detections: Give the skeleton and the keypoint names, whose prefixes `left` and `right` select the color.
         line_width: Of boxes, in pixels; the skeleton of a small object is thinner.
     """
     if not visible.any():
@@ -48,8 +47,10 @@ def draw_pose(
     # Far outside the picture only the direction matters; larger coordinates overflow Pillow's integers.
     limit = 4 * max(picture.size)
     scaled = (np.clip(points, -limit, limit) - first) * scale
-    _draw_edges(layer, scaled, visible, skeleton, names, radius * scale)
-    _draw_dots(layer, scaled[visible], _sides(names, len(points))[visible], radius * scale)
+    sides = _sides(detections.keypoint_names, len(points))
+    edges = [(start, end) for start, end in detections.skeleton or () if visible[start] and visible[end]]
+    _draw_edges(layer, scaled, sides, edges, radius * scale)
+    _draw_dots(layer, scaled[visible], sides[visible], radius * scale)
     layer = layer.resize(size, Image.Resampling.BOX)
     picture.paste(layer, (int(first[0]), int(first[1])), layer)
 
@@ -62,15 +63,9 @@ def _sides(names: tuple[str, ...] | None, count: int) -> np.ndarray:
 
 
 def _draw_edges(
-    layer: Image.Image,
-    points: np.ndarray,
-    visible: np.ndarray,
-    skeleton: tuple[tuple[int, int], ...],
-    names: tuple[str, ...] | None,
-    radius: float,
+    layer: Image.Image, points: np.ndarray, sides: np.ndarray, edges: list[tuple[int, int]], radius: float
 ) -> None:
-    draw, sides = ImageDraw.Draw(layer), _sides(names, len(points))
-    edges = [(start, end) for start, end in skeleton if visible[start] and visible[end]]
+    draw = ImageDraw.Draw(layer)
     for width, halo in ((2.1 * radius, True), (1.2 * radius, False)):
         for start, end in edges:
             color = _color(int(sides[start]) if sides[start] == sides[end] else 0)
