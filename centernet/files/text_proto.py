@@ -47,17 +47,18 @@ class _Parser:
 
     def message(self, closing: str | None, depth: int) -> Message:
         if depth > MAX_DEPTH:
-            raise self._error(f"at most {MAX_DEPTH} nested messages", "{")
+            raise self._error(f"at most {MAX_DEPTH} nested messages", "more")
         fields: Message = {}
-        while (name := self._take()) != closing:
-            if name is None:
-                raise self._error(repr(closing), name)
+        while closing or self._tokens:
+            name = self._take()
+            if name == closing:
+                break
             if name in _SEPARATORS:
                 continue
             if name == "[":  # [type.googleapis.com/...] or the name of an extension
-                name = "".join(self._until("]"))
+                name = "".join(iter(self._take, "]"))
             if name in _BRACES:
-                raise self._error("the name of a field", name)
+                raise self._error("the name of a field", repr(name))
             _add(fields, name, self._value(name, depth))
         return fields
 
@@ -66,39 +67,27 @@ class _Parser:
         if token == ":":
             token = self._take()
         if token == "[":
-            return self._list(name, depth)
+            return [self._single(item, name, depth) for item in iter(self._take, "]") if item != ","]
         return self._single(token, name, depth)
 
-    def _list(self, name: str, depth: int) -> list[Any]:
-        values: list[Any] = []
-        while (token := self._take()) != "]":
-            if token != ",":
-                values.append(self._single(token, name, depth))
-        return values
-
-    def _single(self, token: str | None, name: str, depth: int) -> Any:
+    def _single(self, token: str, name: str, depth: int) -> Any:
         if token in _CLOSING:
             return self.message(_CLOSING[token], depth + 1)
-        if token is None or token in _BRACES or token in _SEPARATORS:
-            raise self._error(f"a value of {name!r}", token)
+        if token in _BRACES or token in _SEPARATORS:
+            raise self._error(f"a value of {name!r}", repr(token))
         if not _is_string(token):
             return token
         value = token[1:-1]
         while self._tokens and _is_string(self._tokens[0]):  # adjacent strings are one
-            value += self._tokens.popleft()[1:-1]
+            value += self._take()[1:-1]
         return value
 
-    def _until(self, end: str) -> Iterator[str]:
-        while (token := self._take()) != end:
-            if token is None:
-                raise self._error(repr(end), token)
-            yield token
+    def _take(self) -> str:
+        if not self._tokens:
+            raise self._error("a closing brace or a value", "the end: the text is cut short")
+        return self._tokens.popleft()
 
-    def _take(self) -> str | None:
-        return self._tokens.popleft() if self._tokens else None
-
-    def _error(self, expected: str, token: str | None) -> ConfigError:
-        received = "the end: the text is truncated" if token is None else repr(token)
+    def _error(self, expected: str, received: str) -> ConfigError:
         return ConfigError(f"Expected {expected} in {self._where}. Received: {received}")
 
 

@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from numbers import Integral, Real
 from types import NoneType, UnionType
-from typing import Any, Literal, Union
+from typing import Any, Literal, TypeVar, Union, cast
 
 from centernet.errors import ConfigError
+
+T = TypeVar("T")
 
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "None"}
 
 
-def dataclass_from(kind: Any, data: Any, where: str) -> Any:
+def dataclass_from(kind: type[T], data: Any, where: str) -> T:
     """Build a dataclass from a mapping of its fields.
 
     Args:
@@ -34,7 +36,7 @@ def dataclass_from(kind: Any, data: Any, where: str) -> Any:
     """
     if not isinstance(data, Mapping):
         raise ConfigError(f"Expected keys and values in {where}. Received: {data!r}")
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    fields = {field.name: field for field in dataclasses.fields(cast(Any, kind))}
     for key in data:
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1)

@@ -80,8 +80,7 @@ def open_url(url: str, *, offset: int, validator: str, timeout: float) -> HTTPRe
     """
     headers = {"Accept-Encoding": "identity"}  # size and hash are those of the published file
     if offset:
-        headers["Range"] = f"bytes={offset}-"
-        headers.update({"If-Range": validator} if validator else {})
+        headers |= {"Range": f"bytes={offset}-"} | ({"If-Range": validator} if validator else {})
     try:
         response = _open(url, check_url, headers, timeout)
     except urllib.error.HTTPError as error:
@@ -154,20 +153,15 @@ def fetch_image(
     try:
         _check_image_url(url)
         with _open(quote(url, safe=string.punctuation), _check_image_url, {"Accept": "image/*"}, timeout_s) as response:
-            promised = int(response.headers.get("Content-Length") or 0)
-            _check_size(url, promised, max_bytes)
-            data = _read_image(url, response, max_bytes, total_timeout_s)
-            if len(data) < promised:
-                raise SourceError(f"{url}: expected {promised} bytes. Received: {len(data)}. Try again.")
-            return data, response.headers.get_content_type()
+            return _read_image(url, response, max_bytes, total_timeout_s), response.headers.get_content_type()
     except urllib.error.HTTPError as error:
         raise SourceError(f"{url}: the server answered {error.code} {error.reason}. Check the address.") from error
+    except SourceError:
+        raise
     except (OSError, HTTPException, ValueError) as error:
-        if isinstance(error, SourceError):
-            raise
         reason = getattr(error, "reason", None) or error or type(error).__name__
         raise SourceError(
-            f"{url}: could not be fetched: {reason}. Check address and connection, or give a local file."
+            f"{url}: could not be fetched: {reason}. Check address and connection, or pass a local file."
         ) from error
 
 
@@ -175,19 +169,22 @@ def _check_image_url(url: str) -> None:
     if not url.lower().startswith(("http://", "https://")):
         raise SourceError(
             f"{url}: could not be fetched: expected an address that starts with http:// or https://. "
-            "Give a local file by its path."
+            "Pass a local file by its path."
         )
 
 
 def _read_image(url: str, response: HTTPResponse, max_bytes: int, total_timeout_s: float) -> bytes:
     deadline = time.monotonic() + total_timeout_s
-    data = bytearray()
+    data, announced = bytearray(), int(response.headers.get("Content-Length") or 0)
+    _check_size(url, announced, max_bytes)
     # read1 returns what has arrived, so that a slow server can't hold the loop beyond the deadline.
     while chunk := response.read1(_IMAGE_CHUNK):
         data += chunk
         _check_size(url, len(data), max_bytes)
         if time.monotonic() > deadline:
             raise SourceError(f"{url}: {len(data)} bytes in {total_timeout_s:g} seconds. Download it by hand.")
+    if len(data) < announced:
+        raise SourceError(f"{url}: expected {announced} bytes. Received: {len(data)}. Try again.")
     return bytes(data)
 
 
@@ -195,7 +192,7 @@ def _check_size(url: str, size: int, max_bytes: int) -> None:
     if size > max_bytes:
         raise SourceError(
             f"{url}: expected an image of at most {max_bytes / 2**20:g} MB. "
-            f"Received: {size / 2**20:.1f} MB or more. Download it and give the file."
+            f"Received: {size / 2**20:.1f} MB or more. Download it and pass the file."
         )
 
 
