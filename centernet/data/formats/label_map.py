@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from centernet.data.dataset import Dataset
-from centernet.data.keypoints import KeypointTask
+from centernet.data.formats.shared import category_ids
 from centernet.data.skipped_images import PARSE_ERRORS
 from centernet.errors import ConfigError
 from centernet.files.text_proto import parse_text_proto
@@ -19,30 +19,27 @@ _CONTROLS = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Id of each class (from 1, gaps are allowed) → its name; and names of the keypoints of one of them."""
+    """Id of each class (from 1, with gaps) → its name, and → the names of its keypoints."""
 
     names: Mapping[int, str]
     keypoints: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 def read_label_map(path: Path) -> LabelMap:
-    """Read a label map; `display_name` goes before `name`, which may be a code.
+    """Read a label map; `display_name` is preferred to `name`, which may be a code.
 
     Raises:
-        ConfigError: If it is none.
+        ConfigError: If the file is not a label map.
     """
     try:
         content = parse_text_proto(path.read_text(encoding="utf-8-sig"), str(path))
-        items = [_item(item) for item in _as_list(content.get("item"))]
+        items = sorted(map(_item, _as_list(content.get("item"))))
     except PARSE_ERRORS as error:
         raise ConfigError(f"Expected a label map, item {{ id: 1 name: 'cell' }}, in {path}. {error}") from error
-    if not items or len({number for number, _, _ in items}) < len(items):
+    names = {number: name for number, name, _ in items}
+    if not items or len(names) < len(items):
         raise ConfigError(f"Expected items with different ids in {path}. Received: {[item[0] for item in items]}")
-    items.sort()
-    return LabelMap(
-        {number: name for number, name, _ in items},
-        {number: keypoints for number, _, keypoints in items if keypoints},
-    )
+    return LabelMap(names, {number: keypoints for number, _, keypoints in items if keypoints})
 
 
 def _item(item: Mapping[str, Any]) -> tuple[int, str, list[str]]:
@@ -58,28 +55,25 @@ def _as_list(value: Any) -> list[Any]:
 
 def label_map_of(dataset: Dataset) -> str:
     """The text of a dataset's label map; classes without ids are counted from 1."""
-    ids = dataset.dataset_ids or range(1, len(dataset.class_names) + 1)
-    return "\n".join(
-        f'item {{\n  id: {number}\n  name: "{_escaped(name)}"\n{_keypoints_of(dataset.keypoints, name)}}}\n'
-        for number, name in zip(ids, dataset.class_names, strict=True)
-    )
+    items = []
+    for number, name in zip(category_ids(dataset), dataset.class_names, strict=True):
+        task = dataset.keypoints
+        labels = task.names if task and task.class_name == name else ()
+        keypoints = "".join(
+            f"  keypoints {{\n    id: {index}\n    label: {_quoted(label)}\n  }}\n"
+            for index, label in enumerate(labels)
+        )
+        items.append(f"item {{\n  id: {number}\n  name: {_quoted(name)}\n{keypoints}}}\n")
+    return "\n".join(items)
 
 
-def _keypoints_of(task: KeypointTask | None, name: str) -> str:
-    if not task or task.class_name != name:
-        return ""
-    return "".join(
-        f'  keypoints {{\n    id: {number}\n    label: "{_escaped(label)}"\n  }}\n'
-        for number, label in enumerate(task.names)
-    )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def _unescaped(text: str) -> str:
-    """The text of a quoted string; protoc writes bytes above 127 in octal."""
+    """The content of a quoted string; protoc writes bytes above 127 in octal."""
 
     def byte(match: re.Match[bytes]) -> bytes:
         code = match[1]
