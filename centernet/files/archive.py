@@ -47,20 +47,12 @@ _DAMAGE = (
 
 
 class Member(NamedTuple):
-    """One entry of an archive; nothing in its header is trusted.
+    """One entry of an archive; nothing in its header is trusted."""
 
-    Attributes:
-        name: Path as the archive spells it.
-        kind: `file`, `folder` or the name of another kind of entry.
-        size: Length in bytes according to the header.
-        read: Returns the next bytes, at most the given number, and none at the end. Valid until the next entry
-            is read.
-    """
-
-    name: str
-    kind: str
-    size: int
-    read: Callable[[int], bytes]
+    name: str  # as the archive spells it
+    kind: str  # `file`, `folder` or the name of another kind of entry
+    size: int  # in bytes, according to the header
+    read: Callable[[int], bytes]  # next bytes, at most so many, none at the end; until the next entry is read
 
 
 def extract(archive: Path, target: Path, *, max_bytes: int = 8 << 30, max_members: int = 10_000) -> Path:
@@ -204,14 +196,9 @@ def _move_into_place(unpacked: Path, target: Path) -> None:
 
 
 def members(archive: Path, folder: Path) -> Iterator[Member]:
-    """Yield the entries of a tar, gzipped tar or zip in order; after the last, the archive is checked to its end.
+    """Yield the entries of a tar, gzipped tar or zip in order, and check the archive to its end after the last.
 
-    Args:
-        archive: The archive.
-        folder: Where the entries will be written, for `tarfile`'s own check of names.
-
-    Raises:
-        tarfile.TarError: The bytes are damaged; `zipfile`, `gzip` and `zlib` raise their own.
+    `tarfile` checks their names against the folder that they are written to. Damaged bytes raise one of `_DAMAGE`.
     """
     with archive.open("rb") as file:
         head = file.read(4)

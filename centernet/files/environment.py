@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from centernet.errors import DownloadError
@@ -19,6 +18,8 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # error numbers of a full d
 @cache
 def package_version() -> str:
     """Version of the installed package."""
+    from importlib.metadata import PackageNotFoundError, version  # takes 40 ms
+
     try:
         return version("centernet")
     except PackageNotFoundError:  # imported from a checkout that was never installed
@@ -51,11 +52,7 @@ def is_offline() -> bool:
 
 
 def ensure_writable(folder: Path) -> None:
-    """Create a folder with its parents, and check that files can be created in it.
-
-    Raises:
-        DownloadError: It can't be created or written to.
-    """
+    """Create a folder with its parents; raise a DownloadError if files can't be created in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Permission bits say nothing about read-only file systems or root, so create a file.
@@ -70,11 +67,7 @@ def ensure_writable(folder: Path) -> None:
 
 @contextmanager
 def storage_errors(target: Path) -> Iterator[None]:
-    """Turn errors of the file system into a DownloadError that names the file being read or written.
-
-    Raises:
-        DownloadError: The block raised an `OSError`; a `DownloadError` passes unchanged.
-    """
+    """Turn errors of the file system into a DownloadError that names the file being read or written."""
     try:
         yield
     except DownloadError:

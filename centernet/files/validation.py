@@ -27,9 +27,6 @@ def dataclass_from(kind: type[T], data: Any, where: str) -> T:
         data: Field → value.
         where: Name of the mapping in errors.
 
-    Returns:
-        The instance.
-
     Raises:
         ConfigError: `data` is not a mapping, has an unknown key (the message suggests the nearest field) or lacks a
             required one, or the dataclass refuses a value.
@@ -67,11 +64,7 @@ def check_types(instance: Any) -> None:
 
 
 def check_non_negative(instance: Any) -> None:
-    """Check that all fields of a dataclass are numbers of at least 0.
-
-    Raises:
-        ConfigError: One is not.
-    """
+    """Check that all fields of a dataclass are numbers of at least 0; raise a ConfigError otherwise."""
     check_types(instance)
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)

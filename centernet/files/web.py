@@ -24,13 +24,7 @@ _IMAGE_CHUNK = 2**18
 
 
 class TemporaryFailure(Exception):  # noqa: N818 - becomes an error when the retries are used up
-    """A failure that a retry may cure.
-
-    Args:
-        reason: What happened.
-        wait: Seconds to wait before the retry, as the server requested.
-        restart: Whether the partial file is unusable, so that the retry must start at the first byte.
-    """
+    """A failure that a retry may cure, after `wait` seconds; with `restart`, from the first byte."""
 
     def __init__(self, reason: str, *, wait: float = 0.0, restart: bool = False) -> None:
         super().__init__(reason)
@@ -63,16 +57,13 @@ def check_url(url: str) -> None:
 
 
 def open_url(url: str, *, offset: int, validator: str, timeout: float) -> HTTPResponse:
-    """Request a file, or the rest of it.
+    """Request a file from the byte `offset` on; the response has status 200 (the whole file) or 206 (a part of it).
 
     Args:
         url: An address that `check_url` accepts.
         offset: First byte to request.
         validator: ETag or Last-Modified of the version that the first bytes came from, or an empty string.
         timeout: Seconds without a byte after which the connection counts as stalled.
-
-    Returns:
-        The response, with status 200 (the whole file) or 206 (a part of it).
 
     Raises:
         TemporaryFailure: A retry may succeed.

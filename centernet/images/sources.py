@@ -68,9 +68,6 @@ class Source:
             failures: The errors of skipped images are appended to it.
             max_pixels: See `read_image`.
 
-        Yields:
-            One `Frame` per image.
-
         Raises:
             SourceError: An image can't be read and `on_error` is `raise`, or a video or camera can't be opened.
             ConfigError: `on_error` is neither.
@@ -86,16 +83,9 @@ class Source:
                 failures.append(frame)
 
     def attempts(self, max_pixels: int | None = None) -> Iterator[Frame | SourceError]:
-        """Read the images in order, with the error in place of a frame that can't be read; errors are logged.
+        """Read the images in order, as `frames` does, but log and yield the error of an unreadable image.
 
-        Args:
-            max_pixels: See `read_image`.
-
-        Returns:
-            An iterator of frames and errors; the `source` of an error is the name of its frame.
-
-        Raises:
-            SourceError: A video or camera can't be opened.
+        The `source` of an error is the name of its frame. A video or camera that can't be opened raises at once.
         """
         return self._attempts(iter(self.items), max_pixels)
 
@@ -132,9 +122,6 @@ def open_source(source: Any) -> Source:
             tuple or iterator of those, a folder (its images in natural order, without subfolders), a glob
             pattern (`**` for subfolders), a video file, or the number of a camera as an integer or a string.
 
-    Returns:
-        The `Source`.
-
     Raises:
         SourceError: A folder or pattern has no images, or a video or camera can't be opened.
         MissingExtraError: Videos and cameras need the extra `video`.
@@ -165,11 +152,7 @@ def read_images(
 
 
 def read_single_image(source: Any) -> Frame:
-    """Read a source that is one image.
-
-    Raises:
-        SourceError: The image can't be read, or the source is a list or stream.
-    """
+    """Read a source that is one image; a list or stream is a SourceError."""
     is_batch = isinstance(source, np.ndarray) and source.ndim == 4
     kind = "batch" if is_batch else kind_of(source)
     if kind == "single":

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -85,21 +86,18 @@ class Video:
             # With the protocol, so that a colon in the path isn't read as another one.
             container = av.open(f"file:{self._path}") if self._camera is None else _open_camera(self._camera)
         except _av_errors() as error:
-            raise SourceError(f"{self.name}: {self._refusal(_reason(error))}") from error
+            raise SourceError(f"{self.name}: {self._advice(_reason(error))}") from error
         if not container.streams.video:
             container.close()
             raise SourceError(f"{self.name}: expected a video. Received a file without a video stream.")
         container.streams.video[0].thread_type = "AUTO"
         return container
 
-    def _refusal(self, reason: str) -> str:
-        if self._camera is None:
-            size = os.path.getsize(self._path)
-            return f"expected a video. Received a file of {size} bytes that can't be opened: {reason}. Get it again."
-        return (
-            f"no camera could be opened there: {reason}. Connect one, "
-            "close other programs that use it, or use another number."
-        )
+    def _advice(self, reason: str) -> str:
+        if self._camera is not None:
+            return f"no camera there: {reason}. Connect one, close programs that use it, or use another number."
+        size = os.path.getsize(self._path)
+        return f"expected a video. Received a file of {size} bytes that can't be opened: {reason}. Get it again."
 
 
 class VideoWriter:
@@ -171,27 +169,27 @@ class VideoWriter:
 
     def _open(self, height: int, width: int) -> None:
         codec = "libx264" if "libx264" in self._av.codecs_available else "mpeg4"
-        try:
-            self._container = self._av.open(f"file:{self.path}", "w")
-            self._stream = self._container.add_stream(codec, rate=self.fps)
+        with self._errors():
+            container = self._av.open(f"file:{self.path}", "w")
+            self._stream = container.add_stream(codec, rate=self.fps)
             self._stream.height, self._stream.width = height + height % 2, width + width % 2
             self._stream.pix_fmt = "yuv420p"
-            self._container.start_encoding()
-        except _av_errors() as error:
-            self._container = None
-            raise self._refusal(error) from error
+            container.start_encoding()
+            self._container = container
 
     def _encode(self, frame: Any) -> None:
-        try:
+        with self._errors():
             self._container.mux(self._stream.encode(frame))
-        except _av_errors() as error:
-            raise self._refusal(error) from error
 
-    def _refusal(self, error: Exception) -> ConfigError:
-        return ConfigError(
-            f"{self.path}: expected a video file that can be written, such as detections.mp4, in a folder that "
-            f"exists and has room. Received: {_reason(error)}."
-        )
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except _av_errors() as error:
+            raise ConfigError(
+                f"{self.path}: expected a video file that can be written, such as detections.mp4, in a folder that "
+                f"exists and has room. Received: {_reason(error)}."
+            ) from error
 
 
 def _frames(container: Any) -> Iterator[np.ndarray]:
