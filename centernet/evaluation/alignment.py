@@ -17,11 +17,10 @@ import numpy as np
 from centernet.data.dataset import Dataset
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError, SourceError
+from centernet.files.formatting import shortened_list
 from centernet.results.detections import Detections
 
 logger = logging.getLogger("centernet")
-
-MAX_NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,8 @@ def check_evaluable(dataset: Dataset, class_names: Sequence[str]) -> None:
         raise ConfigError(f"Expected images to evaluate on. Received: an empty dataset ({dataset.name})")
     if class_names and not set(class_names) & set(dataset.class_names):
         raise ConfigError(
-            f"Expected detections of the dataset's classes ({_some(dataset.class_names)}). Received classes of other "
-            f"names: {_some(class_names)}. Load the detector with the dataset's names: classes=[...]."
+            f"Expected detections of the dataset's classes ({shortened_list(dataset.class_names)}). Received classes "
+            f"of other names: {shortened_list(class_names)}. Load the detector with the dataset's names: classes=[...]."
         )
 
 
@@ -160,7 +159,7 @@ def _check_image_ids(expected: str, dataset: Dataset, image_ids: Mapping[Any, An
     if unknown:
         raise ConfigError(
             f"{expected} detections of images of {dataset.name}. Received {len(unknown)} image ids that it doesn't "
-            f"have: {_some(unknown)}; its own are like {next(iter(known), None)!r}."
+            f"have: {shortened_list(unknown)}; its own are like {next(iter(known), None)!r}."
         )
 
 
@@ -194,7 +193,7 @@ def _class_map(wanted: tuple[str, ...], given: tuple[str, ...]) -> np.ndarray | 
             "%d of the dataset's %d classes are unknown to the detector and count as never detected: %s",
             len(missing),
             len(wanted),
-            _some(missing),
+            shortened_list(missing),
         )
     return np.array([wanted.index(name) if name in wanted else -1 for name in given], np.int32)
 
@@ -220,8 +219,8 @@ def _in_keypoint_order(dataset: Dataset, detections: Detections) -> Detections:
     missing = [name for name in task.names if name not in names]
     if missing or (detections.keypoint_names is None and keypoints.shape[1] != len(task.names)):
         raise ConfigError(
-            f"Expected the keypoints of {dataset.name} ({_some(task.names)}). Received {keypoints.shape[1]} "
-            f"keypoints{', without ' + _some(missing) if missing else ''}."
+            f"Expected the keypoints of {dataset.name} ({shortened_list(task.names)}). Received {keypoints.shape[1]} "
+            f"keypoints{', without ' + shortened_list(missing) if missing else ''}."
         )
     order = [names.index(name) for name in task.names]
     return replace(
@@ -231,8 +230,3 @@ def _in_keypoint_order(dataset: Dataset, detections: Detections) -> Detections:
         keypoint_names=task.names,
         skeleton=task.skeleton or None,
     )
-
-
-def _some(names: Sequence[Any]) -> str:
-    more = len(names) - MAX_NAMES_SHOWN
-    return ", ".join(map(str, names[:MAX_NAMES_SHOWN])) + (f" and {more} more" if more > 0 else "")

@@ -18,13 +18,13 @@ from centernet.evaluation.figures import KeypointFigures, box_figures, keypoint_
 from centernet.evaluation.matching import match
 from centernet.evaluation.result import Evaluation
 from centernet.images.reading import Frame
-from centernet.inference.detecting import check_options, detect_frames
+from centernet.inference.detecting import DetectionModel, check_options, detect_frames
 from centernet.models.test_time import TestTime
 from centernet.results.detections import Detections
 
 
 def evaluate(
-    detector: Any,
+    detector: DetectionModel,
     dataset: Dataset,
     *,
     min_score: float = 0.0,
@@ -60,7 +60,7 @@ def evaluate(
     if not isinstance(dataset, Dataset):
         raise ConfigError(f"Expected a Dataset to evaluate on (see centernet.data). Received: {type(dataset).__name__}")
     _check_score(score)
-    check_evaluable(dataset, detector.class_names)
+    check_evaluable(dataset, detector.config.classes)
     check_options(min_score, max_detections, batch_size, test_time)
     options: dict[str, Any] = {"max_detections": max_detections, "test_time": test_time, "exact": exact}
     start = time.perf_counter()

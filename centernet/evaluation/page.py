@@ -21,11 +21,10 @@ MAX_CONFUSED_CLASSES = 20
 
 def page_content(e: EvaluationBase) -> dict[str, Any]:
     """Variables of the template, except for pictures and footer."""
-    classes = f"{len(e.class_names):,} class{'' if len(e.class_names) == 1 else 'es'}"
     return {
         "e": e,
         "title": f"{e.model} on {e.dataset}",
-        "counts": f"{pluralize(e.images, 'image')}, {pluralize(e.objects, 'object')}, {classes}",
+        "counts": ", ".join(map(pluralize, (e.images, e.objects, len(e.class_names)), ("image", "object", "class"))),
         "at_score": e.score_curves.at(e.score),
         "sizes": _sizes(e),
         "classes": sorted(e.classes, key=lambda one: (one.objects == 0, -one.ap if one.objects else 0)),

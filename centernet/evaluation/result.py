@@ -10,7 +10,7 @@ from typing import Any
 
 from centernet.evaluation.base import UNKNOWN, EvaluationBase, figure
 from centernet.evaluation.report import write_report
-from centernet.files.formatting import pluralize
+from centernet.files.formatting import aligned_columns, pluralize
 
 MAX_CLASSES = 100
 MAX_CASES = 10
@@ -53,7 +53,7 @@ class Evaluation(EvaluationBase):
             ["", "AR1", "AR10", "AR100", "small", "medium", "large"],
             ["", *map(figure, (self.ar1, self.ar10, self.ar100, self.ar_small, self.ar_medium, self.ar_large))],
         ]
-        blocks.append(_aligned(rows))
+        blocks.append(aligned_columns(rows))
         if p:
             rows = [
                 ["keypoints", "AP", "AP50", "AP75", "medium", "large"],
@@ -61,7 +61,7 @@ class Evaluation(EvaluationBase):
                 ["", "AR", "AR50", "AR75", "medium", "large"],
                 ["", *map(figure, (p.ar, p.ar50, p.ar75, p.ar_medium, p.ar_large))],
             ]
-            blocks.append(_aligned(rows))
+            blocks.append(aligned_columns(rows))
         blocks += [_class_table(self), *(_case_list(heading, cases) for heading, cases in self.notes())]
         return "\n\n".join(blocks)
 
@@ -94,17 +94,7 @@ def _class_table(evaluation: EvaluationBase) -> str:
         else:
             rows.append([one.name, "no objects", *[UNKNOWN] * 6])
     more = len(evaluation.classes) - MAX_CLASSES
-    return _aligned(rows) + (f"\n… {more} more" if more > 0 else "")
-
-
-def _aligned(rows: list[list[str]]) -> str:
-    """Columns of equal width: the first left-aligned, the rest right-aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *rest in rows:
-        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
-    return "\n".join(lines)
+    return aligned_columns(rows) + (f"\n… {more} more" if more > 0 else "")
 
 
 def _case_list(heading: str, cases: Sequence[str]) -> str:
