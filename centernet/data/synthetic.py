@@ -17,6 +17,7 @@ from centernet.data.dataset import Dataset
 from centernet.data.keypoints import KeypointTask
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError
+from centernet.ops.overlaps import box_overlaps
 
 FINENESS = 4  # subpixels per pixel and side, for smooth edges
 MAX_TRIES = 30  # to place an object, and to draw a color with enough contrast
@@ -100,7 +101,7 @@ def shapes(
 
 @dataclass(frozen=True)
 class Recipe:
-    """The arguments of `shapes` that all scenes of a dataset share."""
+    """Arguments of `shapes` shared by all scenes of a dataset."""
 
     size: tuple[int, int]
     seed: int
@@ -146,7 +147,7 @@ class Scene:
             class_id = int(rng.integers(len(recipe.class_names)))
             for _ in range(MAX_TRIES):
                 shape = _placed(recipe, recipe.class_names[class_id], rng)
-                if all(_overlap(shape.box, earlier.box) <= recipe.max_overlap for _, earlier in objects):
+                if all(_overlap(shape, earlier) <= recipe.max_overlap for _, earlier in objects):
                     objects.append((class_id, shape))
                     break
         return objects
@@ -237,11 +238,10 @@ def _placed(recipe: Recipe, class_name: str, rng: np.random.Generator) -> Outlin
     return shape.moved(rng.uniform(-box[:2], np.array([width, height]) - box[2:]))
 
 
-def _overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection of two boxes, relative to the smaller one."""
-    sides = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    smaller = min((box[2:] - box[:2]).prod() for box in (first, second))
-    return float(sides.clip(0).prod() / smaller)
+def _overlap(first: Outline, second: Outline) -> float:
+    """Intersection of the boxes of two shapes, relative to the smaller one."""
+    boxes = np.stack([first.box, second.box])
+    return float(box_overlaps(boxes, boxes[::-1], of_first=True).diagonal().max())
 
 
 def _keypoints(placed: Sequence[Outline]) -> np.ndarray:

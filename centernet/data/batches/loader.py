@@ -46,13 +46,6 @@ class Batches(keras.utils.PyDataset):
     `len(batches)` items, in the order of the dataset.
 
     An image that can't be read is logged once and replaced by another one of the same epoch.
-
-    Attributes:
-        dataset: The dataset.
-        canvas: Height and width of the canvas in pixels.
-        batch_size: Images per batch.
-        max_objects: Maximum number of objects per image.
-        start: Epoch and step of item 0.
     """
 
     def __init__(
@@ -74,19 +67,17 @@ class Batches(keras.utils.PyDataset):
 
         Args:
             dataset: Images with their objects.
-            canvas: Height and width that images are fitted to.
+            canvas: Height and width in pixels that images are fitted to.
             batch_size: Images per batch on this host.
-            shuffle: Whether each epoch has its own order, and items never end.
+            shuffle: Give each epoch its own order, without end.
             seed: Seed of the order.
-            sampling: How images are resized: the `Preprocessing.sampling` of the detector, so that training and
-                `detect` see the same pixels.
-            max_objects: Maximum number of objects per image; the largest are kept, and a warning is logged. None: the
-                maximum in the dataset.
+            sampling: The detector's `Preprocessing.sampling`, so that training and `detect` see the same pixels.
+            max_objects: Maximum number of objects per image; the largest are kept. None: the maximum in the dataset.
             workers: Threads that read images; None: one per core, at most 8.
             shard: Index of this host and number of hosts; each reads a different part of every epoch.
-            drop_remainder: Whether to drop the last images of an epoch if they don't fill a batch, so that epochs
-                have the same length on all hosts. None: the value of `shuffle`.
-            start: Epoch and step to begin with.
+            drop_remainder: Drop the last images of an epoch if they don't fill a batch, so that epochs have the same
+                length on all hosts. None: the value of `shuffle`.
+            start: Epoch and step of item 0.
 
         Raises:
             ConfigError: If there are fewer images than a batch needs, or an argument is out of range.
@@ -139,11 +130,12 @@ class Batches(keras.utils.PyDataset):
             IndexError: If there is no such batch.
             SourceError: If no image of the dataset can be read.
         """
-        last = self.num_batches
-        if index < 0 or (last is not None and index >= last):
-            raise IndexError(f"Expected the index of one of {last or 'endless'} batches, from 0. Received: {index}")
-        end = index + 1 + READ_AHEAD
-        images, rows = self._read_ahead(index, range(index, end if last is None else min(end, last)))
+        wanted = range(index, index + 1 + READ_AHEAD)
+        if self.num_batches is not None:
+            wanted = range(index, min(wanted.stop, self.num_batches))
+        if index < 0 or not wanted:
+            raise IndexError(f"Expected the index of one of {self.num_batches or 'endless'} batches. Received: {index}")
+        images, rows = self._start_reading(wanted)
         if self._epochs_begun and index == self._steps * self._epochs_begun + PATIENCE:
             logger.warning(
                 "%s: fit read all images more than once in an epoch. Batches never end, so pass "
@@ -152,11 +144,8 @@ class Batches(keras.utils.PyDataset):
             )
         wait(rows)  # all at once: waiting for one after the other costs a twentieth of the time
         placed = [row.result() for row in rows]
-        return {
-            "images": images,
-            "sizes": np.array([one.fitted for one in placed], np.int32),
-            **self._objects(placed),
-        }
+        sizes = np.array([one.fitted for one in placed], np.int32)
+        return {"images": images, "sizes": sizes, **self._objects(placed)}
 
     @property
     def unreadable(self) -> dict[int, str]:
@@ -232,8 +221,8 @@ class Batches(keras.utils.PyDataset):
             )  # fmt: skip
         return max_objects
 
-    def _read_ahead(self, index: int, wanted: range) -> _Pending:
-        """Start to read the wanted batches, cancel all others, and return one of them."""
+    def _start_reading(self, wanted: range) -> _Pending:
+        """Start to read some batches, cancel all others, and return the first."""
         with self._lock:
             for number in self._pending.keys() - set(wanted):
                 for row in self._pending.pop(number)[1]:
@@ -241,7 +230,7 @@ class Batches(keras.utils.PyDataset):
             for number in wanted:
                 if number not in self._pending:
                     self._pending[number] = self._read(number)
-            return self._pending.pop(index)
+            return self._pending.pop(wanted[0])
 
     def _read(self, index: int) -> _Pending:
         """Start to read a batch."""

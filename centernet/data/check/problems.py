@@ -28,8 +28,10 @@ class Kind(NamedTuple):
 
 _REPLACED = "Training uses other images instead. Restore these files, or delete their annotations."
 _BACKGROUND = "Training treats these objects as background. Correct or delete them."
+_DUPLICATE = "A detector finds one and misses its duplicate. Delete duplicates."
 _NAMES = "Compare the class ids of the annotations with the list of names."
-_KEYPOINTS = "Give keypoints in pixels, and visibility 0 to those that are not labeled."
+_POSITION = "Give keypoints in pixels, and visibility 0 to those that are not labeled."
+_LARGER = "Train at a larger input size, or on crops of the images."
 
 KINDS: Mapping[str, Kind] = {
     "reading": Kind("warning of the reader", "warnings of the reader", "Skipped annotations are not checked."),
@@ -47,9 +49,7 @@ KINDS: Mapping[str, Kind] = {
         "Keep one of each, and no copy of a training image in a test split.",
     ),
     "same id": Kind(
-        "image has the same id as another",
-        "images have the same ids as others",
-        "Evaluation can't tell them apart. Rename them.",
+        "image repeats another's id", "images repeat others' ids", "Evaluation mixes them up. Rename them."
     ),
     "no number": Kind("box has a NaN or infinite coordinate", "boxes have NaN or infinite coordinates", _BACKGROUND),
     "reversed": Kind("box has swapped corners", "boxes have swapped corners", _BACKGROUND),
@@ -61,15 +61,11 @@ KINDS: Mapping[str, Kind] = {
         "boxes are less than a pixel wide or high",
         "Such objects are invisible. If they should be large, normalized coordinates were read as pixels.",
     ),
-    "twice": Kind(
-        "object repeats another with the same box and class",
-        "objects repeat others with the same box and class",
-        "A detector finds one and misses its duplicate. Delete duplicates.",
-    ),
+    "twice": Kind("object has the box and class of another", "objects have the box and class of others", _DUPLICATE),
     "nearly twice": Kind(
         "object has nearly the same box as another of its class",
         "objects have nearly the same boxes as others of their class",
-        "If they were annotated twice, a detector finds one and misses its duplicate. Review them.",
+        f"Review them. If they were annotated twice: {_DUPLICATE}",
     ),
     "misread": Kind(
         "box is stored in the wrong format",
@@ -87,12 +83,10 @@ KINDS: Mapping[str, Kind] = {
     "class unused": Kind("class has no object", "classes have no object", "A detector can't learn it.", "note"),
     "class rare": Kind("class has few objects", "classes have few objects", "Add images of it.", "note"),
     "background": Kind(
-        "class is a background class", "classes are background classes", "Remove it: none is needed.", "note"
+        "class names the background", "classes name the background", "Remove it: none is needed.", "note"
     ),
     "classes alike": Kind(
-        "class name has several spellings",
-        "class names have several spellings",
-        "Each spelling is a class of its own. Choose one.",
+        "class name has several spellings", "class names have several spellings", "Each counts as a class. Choose one."
     ),
     "keypoint count": Kind(
         "image has another number of keypoints than the dataset",
@@ -100,9 +94,9 @@ KINDS: Mapping[str, Kind] = {
         "Give every object the keypoints that dataset.keypoints names.",
         "fatal",
     ),
-    "keypoint outside": Kind("keypoint lies outside its image", "keypoints lie outside their images", _KEYPOINTS),
-    "keypoint at 0, 0": Kind("labeled keypoint lies at 0, 0", "labeled keypoints lie at 0, 0", _KEYPOINTS),
-    "keypoint no number": Kind("keypoint is NaN or infinite", "keypoints are NaN or infinite", _KEYPOINTS),
+    "keypoint outside": Kind("keypoint lies outside its image", "keypoints lie outside their images", _POSITION),
+    "keypoint at 0, 0": Kind("labeled keypoint lies at 0, 0", "labeled keypoints lie at 0, 0", _POSITION),
+    "keypoint no number": Kind("keypoint is NaN or infinite", "keypoints are NaN or infinite", _POSITION),
     "visibility": Kind(
         "keypoint has a visibility other than 0, 1 and 2",
         "keypoints have a visibility other than 0, 1 and 2",
@@ -114,24 +108,17 @@ KINDS: Mapping[str, Kind] = {
         "Check that box and keypoints belong to the same object.",
         "note",
     ),
-    "keypoint unused": Kind(
-        "keypoint is never labeled", "keypoints are never labeled", "A detector can't learn it.", "note"
-    ),
+    "keypoint unused": Kind("keypoint is never labeled", "keypoints are never labeled", "It can't be learned.", "note"),
     "flip": Kind(
         "keypoint has no valid counterpart in a mirrored image",
         "keypoints have no valid counterparts in a mirrored image",
         "Define left and right by keypoint names (left_eye) or by flip_idx.",
     ),
-    "small": Kind(
-        "object is smaller than an output cell",
-        "objects are smaller than an output cell",
-        "Train at a larger input size, or on crops of the images.",
-        "note",
-    ),
+    "small": Kind("object is smaller than an output cell", "objects are smaller than an output cell", _LARGER, "note"),
     "shared cell": Kind(
         "object has its center in the same output cell as another of its class",
         "objects have their centers in the same output cells as others of their class",
-        "Objects as Points detects one object per cell and class. Train at a larger input size.",
+        f"Objects as Points detects one object per cell and class. {_LARGER}",
         "note",
     ),
     "crowded": Kind(
@@ -149,26 +136,16 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """All cases of one kind of problem; `str(problem)` is a line of text.
+    """All cases of one kind of problem; `str(problem)` is a line of text."""
 
-    Attributes:
-        kind: Key of `KINDS`.
-        text: Description without the cases.
-        count: Number of cases.
-        level: `"fatal"` if training is pointless, `"problem"`, or `"note"` if it may be intended.
-        advice: Consequence, and what to do.
-        images: Ids of the affected images.
-        cases: Names in the text: image ids, paths of unreadable images, or names of classes or keypoints.
-        objects: Index of an image in the dataset → indices of its affected objects; empty for the image itself.
-    """
-
-    kind: str
-    text: str
-    count: int
-    level: Level
-    advice: str
-    images: tuple[int | str, ...] = field(default=(), repr=False)
-    cases: tuple[str, ...] = field(default=(), repr=False)
+    kind: str  # key of KINDS
+    text: str  # description without the cases
+    count: int  # number of cases
+    level: Level  # "fatal" if training is pointless, "note" if it may be intended
+    advice: str  # consequence, and what to do
+    images: tuple[int | str, ...] = field(default=(), repr=False)  # ids of the affected images
+    cases: tuple[str, ...] = field(default=(), repr=False)  # what the text names: images, classes or keypoints
+    # Index of an image in the dataset → indices of its affected objects; empty for the image itself.
     objects: Mapping[int, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
