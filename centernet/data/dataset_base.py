@@ -62,7 +62,6 @@ class DatasetBase(Sequence[Sample]):
         return f"{type(self).__name__}({', '.join(fields)})"
 
     def __len__(self) -> int:
-        """Number of images."""
         return len(self.samples)
 
     @overload
@@ -77,7 +76,6 @@ class DatasetBase(Sequence[Sample]):
         return dataclasses.replace(self, samples=tuple(self.samples[i] for i in chosen))
 
     def __iter__(self) -> Iterator[Sample]:
-        """The samples in order."""
         return iter(self.samples)
 
     def split(self, part: float, seed: int = 0) -> tuple[Self, Self]:

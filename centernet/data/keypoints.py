@@ -121,13 +121,8 @@ def unnamed_keypoints(class_name: str, count: int, flip: Sequence[int] | None = 
 def keypoint_class(objects: Iterable[tuple[np.ndarray, np.ndarray]], class_names: Sequence[str], where: str) -> str:
     """The class of keypoints if a format doesn't name it: the one with most objects that have a labeled keypoint.
 
-    Args:
-        objects: Class ids `(n,)` and keypoints `(n, k, 3)` of each image.
-        class_names: Name of each class.
-        where: Name of the dataset in the warning about other classes with keypoints.
-
-    Returns:
-        Its name; the first class if no keypoint is labeled.
+    `objects` are class ids `(n,)` and keypoints `(n, k, 3)` of each image, `where` names the dataset in a warning about
+    further classes with keypoints. If no keypoint is labeled, it is the first class.
     """
     counts = Counter(
         class_id

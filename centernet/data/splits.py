@@ -61,14 +61,9 @@ def disjoint(splits: Iterable[str]) -> list[str]:
 
 
 def merge_splits(parts: Mapping[str, Dataset], name: str) -> Dataset:
-    """All images of several splits as one dataset.
+    """All images of one or more splits as one dataset; a single one is returned unchanged.
 
-    Args:
-        parts: Split → dataset, at least one. If image ids repeat, the split is put before each id (`train/12`).
-        name: Name of the merged dataset.
-
-    Returns:
-        One dataset; a single part is returned unchanged.
+    If image ids repeat, the split is put before each id (`train/12`).
 
     Raises:
         ConfigError: If classes or keypoints of the parts differ.

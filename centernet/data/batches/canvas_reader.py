@@ -47,24 +47,16 @@ class CanvasReader:
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, object]:
-        """The state without the lock."""
         return {name: value for name, value in self.__dict__.items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """Restore the state with a new lock."""
         self.__dict__.update(state)
         self._lock = threading.Lock()
 
     def read(self, out: np.ndarray, place: int, order: np.ndarray) -> Placed:
-        """Read an image onto a canvas; if it can't be read, one from half an epoch later replaces it.
+        """Read the image at a place in the order of an epoch; if it can't be read, one half an epoch later.
 
-        Args:
-            out: The canvas, uint8 `(height, width, 3)`, zeros.
-            place: Place of the image in the epoch.
-            order: Indices of the images of the epoch in their order.
-
-        Returns:
-            The image on the canvas.
+        It is written to `out`, a canvas of zeros, uint8 `(height, width, 3)`.
 
         Raises:
             SourceError: If no image of the epoch can be read.

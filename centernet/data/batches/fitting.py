@@ -128,15 +128,10 @@ def _between(low: np.ndarray, high: np.ndarray, weight: np.ndarray) -> np.ndarra
 
 
 def fit_objects(sample: Sample, factor: tuple[float, float], max_objects: int) -> dict[str, np.ndarray]:
-    """Objects of an image in pixels of a canvas.
+    """`boxes`, `class_ids`, `ignore` and `keypoints` (if any) of a sample, in pixels of a canvas.
 
-    Args:
-        sample: The image.
-        factor: Pixels of the canvas per pixel of the image, along `y x`.
-        max_objects: Maximum number; the largest objects are kept, ignored ones last.
-
-    Returns:
-        `boxes`, `class_ids`, `ignore`, and `keypoints` if it has them, as in `Sample`.
+    The canvas has `factor` pixels per pixel of the image, along `y x`. Of more than `max_objects`, the largest are
+    kept, ignored ones last.
     """
     scale = np.array(factor[::-1], np.float32)
     fields = {"boxes": sample.boxes * np.tile(scale, 2), "class_ids": sample.class_ids, "ignore": sample.ignore}

@@ -99,11 +99,9 @@ class Batches(keras.utils.PyDataset):
         return f"Batches({self.dataset.name!r}, {self._steps} per epoch, {', '.join(fields)}, shuffle={self._shuffle})"
 
     def __getstate__(self) -> dict[str, Any]:
-        """The state without what is being read."""
         return {name: value for name, value in self.__dict__.items() if name not in _NOT_COPIED}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state; nothing is being read."""
         self.__dict__.update(state)
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="centernet-batches")
@@ -111,7 +109,6 @@ class Batches(keras.utils.PyDataset):
         self._orders: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
-        """Batches from the start to the end of its epoch."""
         return self._steps - self.start[1]
 
     def on_epoch_begin(self) -> None:

@@ -36,19 +36,9 @@ def check_dataset(
     images: bool = True,
     progress: Callable[[], None] | None = None,
 ) -> CheckReport[AnyDataset]:
-    """Look for everything in a dataset that spoils training, and count its objects.
+    """Look for everything in a dataset that spoils training, and count its objects; see `Dataset.check`.
 
-    Args:
-        dataset: The dataset.
-        input_size: Height and width in pixels of the network's input, to which images are fitted.
-        images: Whether to read the images. Otherwise they are assumed to exist and to have their annotated sizes.
-        progress: Called after each image that was read.
-
-    Returns:
-        The report.
-
-    Raises:
-        ConfigError: If the input size is less than a cell.
+    `progress` is called after each image that was read.
     """
     if len(input_size) != 2 or min(input_size) < STRIDE:
         raise ConfigError(f"Expected an input_size of height and width from {STRIDE} pixels. Received: {input_size}")

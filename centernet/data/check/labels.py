@@ -13,7 +13,6 @@ from centernet.data.check.problems import Problem, of_images, of_objects, proble
 from centernet.data.classes import UNKNOWN
 from centernet.data.dataset_base import DatasetBase
 from centernet.data.keypoints import KeypointTask, flip_of
-from centernet.data.sample import Sample
 from centernet.ops.constants import KEYPOINT_BOX_SCALE
 
 RARE = 10  # objects below which a class is rare
@@ -77,8 +76,10 @@ def keypoint_problems(dataset: DatasetBase, objects: Objects) -> list[Problem]:
     task = dataset.keypoints
     if task is None:
         return []
-    mismatched = [number for number, sample in enumerate(dataset) if not _matches(sample, len(task.names))]
-    points = _keypoints(dataset, len(task.names))
+    count = len(task.names)
+    arrays = [sample.keypoints if len(sample.boxes) else None for sample in dataset]
+    mismatched = [number for number, array in enumerate(arrays) if array is not None and array.shape[1] != count]
+    points = _keypoints(dataset, count)
     positions, labeled = points[..., :2], points[..., 2] > 0
     finite, origin = np.isfinite(positions).all(axis=-1), ~positions.any(axis=-1)
     outside = ((positions < -TOLERANCE) | (positions > objects.sizes[:, None] + TOLERANCE)).any(axis=-1)
@@ -101,10 +102,6 @@ def keypoint_problems(dataset: DatasetBase, objects: Objects) -> list[Problem]:
         *_named("keypoint unused", unused),
         *_named("flip", *_flip_flaw(task)),
     ]
-
-
-def _matches(sample: Sample, count: int) -> bool:
-    return sample.keypoints is None or not len(sample.boxes) or sample.keypoints.shape[1] == count
 
 
 def _keypoints(dataset: DatasetBase, count: int) -> np.ndarray:

@@ -44,7 +44,6 @@ class Objects:
         return Objects(*(getattr(self, field.name)[mask] for field in dataclasses.fields(self)))
 
     def __len__(self) -> int:
-        """Number of objects."""
         return len(self.boxes)
 
     @property

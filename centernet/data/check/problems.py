@@ -149,7 +149,6 @@ class Problem:
     objects: Mapping[int, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
-        """The description with the first cases."""
         return f"{self.text}: {shortened_list(self.cases)}" if self.cases else self.text
 
     def to_dict(self) -> dict[str, Any]:

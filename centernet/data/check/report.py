@@ -28,23 +28,14 @@ MAX_WORST = 2 / 3  # share of the sheet for images with problems, if there are o
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CheckReport(Generic[AnyDataset]):
-    """Problems and statistics of a dataset; `print(report)` shows all of it.
-
-    Attributes:
-        dataset: The dataset.
-        input_size: Height and width in pixels of the network's input that it was checked for.
-        findings: All problems and notes, worst first.
-        classes: Statistics of each class.
-        figures: Statistics of the objects at the input size.
-        images_read: Whether images were read.
-    """
+    """Problems and statistics of a dataset; `print(report)` shows all of it."""
 
     dataset: AnyDataset
-    input_size: tuple[int, int]
-    findings: tuple[Problem, ...]
-    classes: tuple[ClassCounts, ...]
-    figures: Figures
-    images_read: bool
+    input_size: tuple[int, int]  # height and width in pixels of the network's input
+    findings: tuple[Problem, ...]  # all problems and notes, worst first
+    classes: tuple[ClassCounts, ...]  # statistics of each class
+    figures: Figures  # statistics of the objects at the input size
+    images_read: bool  # otherwise they are assumed to be as annotated
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -84,7 +75,6 @@ class CheckReport(Generic[AnyDataset]):
         return f"CheckReport({self.dataset.name!r}, {counts}, input_size={self.input_size}, verdict={self.verdict!r})"
 
     def __str__(self) -> str:
-        """Counts, statistics, problems, notes and the verdict."""
         dataset = self.dataset
         objects = pluralize(sum(len(sample.boxes) for sample in dataset), "object")
         classes = pluralize(len(dataset.class_names), "class")
@@ -119,14 +109,7 @@ class CheckReport(Generic[AnyDataset]):
         Path(path).write_text(json.dumps(self.to_dict(), ensure_ascii=False, indent=indent) + "\n", encoding="utf-8")
 
     def draw(self, count: int = SHEET) -> Image.Image:
-        """A contact sheet: first images with problems, which are marked, then typical ones.
-
-        Args:
-            count: Maximum number of images.
-
-        Returns:
-            The sheet, RGB.
-        """
+        """A contact sheet (RGB) of at most `count` images: first those with problems, marked, then typical ones."""
         return compose([_tile(self, number) for number in chosen_images(self, count)])
 
 

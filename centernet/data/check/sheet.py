@@ -50,18 +50,9 @@ def draw_tile(
     *,
     alarm: bool = False,
 ) -> Image.Image:
-    """Draw an image with its objects and a caption.
+    """Draw an image, uint8 `(height, width, 3)`, with its objects below a caption, as RGB of `TILE` pixels.
 
-    Args:
-        image: uint8 RGB `(height, width, 3)`.
-        sample: Its objects.
-        dataset: Class names and keypoint schema.
-        caption: Text above the image; shortened if it is too long.
-        marks: Index of an object → its problem.
-        alarm: Write the caption in red.
-
-    Returns:
-        RGB, `TILE` pixels.
+    `marks` gives the problems of some objects by their index; with `alarm` the caption is red.
     """
     height, width = image.shape[:2]
     scale = min(TILE[0] / width, (TILE[1] - CAPTION) / height, MAX_ZOOM)
