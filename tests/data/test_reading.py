@@ -34,13 +34,6 @@ def photos(shared):
 
 
 class TestFormats:
-    @pytest.mark.parametrize("key", FORMATS)
-    def test_each_is_recognized_and_named(self, dataset, tmp_path, caplog, key):
-        caplog.set_level(logging.INFO, "centernet")
-        assert load(write(dataset, tmp_path / "data", key), split="all").format == key
-        assert f"(format={key!r})" in caplog.text
-        assert f"10 images, 10 objects, 2 classes, read as {FORMATS[key].title}" in caplog.text
-
     def test_where_two_fit_both_are_named(self, dataset, tmp_path, caplog):
         caplog.set_level(logging.INFO, "centernet")
         path = write(dataset, tmp_path / "data", "voc")

@@ -50,6 +50,7 @@ class Format:
         keeps_ignore: Whether it can store ignored objects.
         keeps_areas: Whether it can store areas; otherwise they are those of the boxes.
         keeps_ids: Whether it can store the ids of classes.
+        integer_ids: Whether image ids must be integers; images with other ids are numbered from 1.
     """
 
     title: str
@@ -60,6 +61,7 @@ class Format:
     keeps_ignore: bool = True
     keeps_areas: bool = True
     keeps_ids: bool = False
+    integer_ids: bool = False
 
 
 # If several formats recognize a dataset, the first one reads it.
@@ -70,6 +72,7 @@ FORMATS: Mapping[str, Format] = {
         "a .json with images, annotations and categories, in the folder, in annotations/ or in train/, valid/, test/",
         precision=1e-4,
         keeps_ids=True,
+        integer_ids=True,
     ),
     "yolo": Format(
         "YOLO txt",
