@@ -79,7 +79,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
         ("a.zip", zip_bytes({"zoo/": b"", **FILES})),
     ],
 )
-def test_a_sound_archive_is_unpacked_whatever_its_name(tmp_path, name, content):
+def test_an_undamaged_archive_is_unpacked_whatever_its_name(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     target = tmp_path / "deep" / "model"
     assert extract(tmp_path / name, target) == target
@@ -88,7 +88,7 @@ def test_a_sound_archive_is_unpacked_whatever_its_name(tmp_path, name, content):
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_every_dialect_with_long_names_and_a_dot_in_front(tmp_path, form):
+def test_every_tar_format_with_long_names_and_a_leading_dot(tmp_path, form):
     name = "zoo/" + "folder-with-a-long-name/" * 5 + "ckpt-0.data-00000-of-00001"
     entries = [entry("./", type=tarfile.DIRTYPE), entry(f"./{name}", b"weights" * 1000)]
     (tmp_path / "a.tar").write_bytes(tar_bytes(*entries, form=form))
@@ -103,7 +103,7 @@ def test_a_large_file_keeps_every_byte(tmp_path):
     assert files_in(tmp_path / "model") == {"a": content, "b": b"next"}
 
 
-def test_modes_and_owners_of_the_archive_are_not_taken_over(tmp_path):
+def test_file_modes_and_owners_of_the_archive_are_ignored(tmp_path):
     (tmp_path / "a.tar").write_bytes(tar_bytes(entry("a", b"x", mode=0o6777, uid=12345)))
     extract(tmp_path / "a.tar", tmp_path / "model")
     found = (tmp_path / "model" / "a").stat()
@@ -111,7 +111,7 @@ def test_modes_and_owners_of_the_archive_are_not_taken_over(tmp_path):
     assert found.st_uid == os.geteuid()
 
 
-def test_a_target_that_holds_something_is_left_alone(tmp_path):
+def test_a_target_that_is_not_empty_is_unchanged(tmp_path):
     (tmp_path / "a.tar").write_bytes(good_tar())
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine").write_text("kept")
@@ -125,7 +125,7 @@ def test_an_empty_target_is_filled(tmp_path):
     assert files_in(extract(tmp_path / "a.tar", tmp_path / "model")) == FILES
 
 
-def test_a_file_in_the_targets_place_is_an_error_and_stays(tmp_path):
+def test_an_existing_file_at_the_target_is_an_error_and_kept(tmp_path):
     (tmp_path / "a.tar").write_bytes(good_tar())
     (tmp_path / "model").write_text("kept")
     with pytest.raises(ArchiveError, match="model"):
@@ -134,7 +134,7 @@ def test_a_file_in_the_targets_place_is_an_error_and_stays(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_the_loser_of_a_race_takes_the_winners_folder(tmp_path, monkeypatch):
+def test_the_second_of_two_processes_uses_the_folder_of_the_first(tmp_path, monkeypatch):
     (tmp_path / "a.tar").write_bytes(good_tar())
     real_replace = os.replace
 
@@ -310,7 +310,7 @@ def test_a_chain_of_long_names_ends(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"<!DOCTYPE html><html>Sign in</html>" * 40, b"\x1f\x8bnot gzip", b"PK\x03\x04"]
 )
-def test_what_is_no_archive_is_said(tmp_path, content):
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path, content):
     refuse(tmp_path, content, r"can't be unpacked.*Expected an undamaged \.tar, \.tar\.gz or \.zip")
 
 
@@ -342,13 +342,13 @@ def test_junk_after_the_end_is_refused(tmp_path):
     refuse(tmp_path, gzip.compress(good_tar() + bytes(3 << 20)), "junk follows the end")
 
 
-def test_a_missing_archive_is_said(tmp_path):
+def test_a_missing_archive_is_an_archive_error(tmp_path):
     with pytest.raises(ArchiveError, match=r"No such file.*nowhere\.tar"):
         extract(tmp_path / "nowhere.tar", tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path, monkeypatch):
     real_open = Path.open
 
     def full(path, mode="r", *args, **kwargs):
@@ -362,7 +362,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damaged_bytes_give_our_error_or_the_very_files(tmp_path, data):
+def test_damaged_bytes_give_an_archive_error_or_the_original_files(tmp_path, data):
     sound = data.draw(st.sampled_from([good_tar(), gzip.compress(good_tar()), zip_bytes(dict(FILES))]))
     content = bytearray(sound)
     for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):

@@ -50,7 +50,7 @@ def put_part(target: Path, content: bytes, tag: str = '"first"') -> None:
     target.with_name(target.name + ".part.tag").write_text(tag)
 
 
-def test_a_file_is_fetched_verified_and_alone_in_its_folder(server, target):
+def test_a_file_is_downloaded_and_verified_and_leaves_no_other_file(server, target):
     found = download(server.url(), target, sha256=sha256(server.content).upper(), size=len(server.content))
     assert found == target
     assert target.read_bytes() == server.content
@@ -64,13 +64,13 @@ def test_an_empty_file_is_a_file(server, target):
     assert download(server.url(), target, size=0).read_bytes() == b""
 
 
-def test_a_file_that_is_there_is_not_asked_for(server, target):
+def test_an_existing_file_is_not_requested(server, target):
     download(server.url(), target)
     download(server.url(), target, sha256=sha256(server.content), size=len(server.content))
     assert len(server.requests) == 1
 
 
-def test_a_file_that_is_there_but_wrong_is_replaced(server, target, caplog):
+def test_an_existing_file_with_another_hash_is_replaced(server, target, caplog):
     target.parent.mkdir(parents=True)
     target.write_bytes(b"something else")
     download(server.url(), target, sha256=sha256(server.content))
@@ -79,7 +79,7 @@ def test_a_file_that_is_there_but_wrong_is_replaced(server, target, caplog):
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_truncated_transfer_is_continued_or_begun_anew(server, target, ranges):
+def test_a_truncated_transfer_is_resumed_or_restarted(server, target, ranges):
     server.ranges = ranges
     server.script = [whole(upto=30_000)]
     download(server.url(), target)
@@ -89,14 +89,14 @@ def test_a_truncated_transfer_is_continued_or_begun_anew(server, target, ranges)
     assert 0.5 <= waits[0] <= 1.5
 
 
-def test_a_stalled_transfer_is_continued(server, target):
+def test_a_stalled_transfer_is_resumed(server, target):
     server.script = [whole(upto=50_000, stall=0.8)]
     download(server.url(), target)
     assert target.read_bytes() == server.content
     assert server.requests[1]["Range"] == "bytes=50000-"
 
 
-def test_a_server_that_never_answers_is_given_up_with_the_way_out(server, target):
+def test_a_server_that_never_answers_is_an_error_that_names_a_way_out(server, target):
     server.script = [lambda handler: time.sleep(0.8)] * 2
     with pytest.raises(DownloadError, match="did not answer in time") as caught:
         download(server.url(), target, retries=1)
@@ -106,13 +106,13 @@ def test_a_server_that_never_answers_is_given_up_with_the_way_out(server, target
 
 
 @pytest.mark.parametrize("trouble", [hang_up, status(500), status(503), status(429), status(408)])
-def test_passing_trouble_is_survived(server, target, trouble):
+def test_temporary_failures_are_retried(server, target, trouble):
     server.script = [trouble, trouble]
     assert download(server.url(), target).read_bytes() == server.content
     assert len(server.requests) == 3
 
 
-def test_waits_double_and_stay_random_within_half(server, target):
+def test_the_wait_doubles_with_each_retry_within_half_of_it(server, target):
     server.script = [status(500)] * 9
     with pytest.raises(DownloadError, match=r"answered 500.*try 5 of 5"):
         download(server.url(), target)
@@ -120,7 +120,7 @@ def test_waits_double_and_stay_random_within_half(server, target):
     assert all(0.5 * 2**n <= wait <= 1.5 * 2**n for n, wait in enumerate(waits))
 
 
-def test_the_servers_wish_to_wait_is_honoured_within_reason(server, target):
+def test_retry_after_is_honoured_up_to_a_minute(server, target):
     server.script = [status(429, Retry_After=7), status(503, Retry_After=9999)]
     download(server.url(), target, backoff=0.0)
     assert waits == [7, 60]
@@ -135,7 +135,7 @@ def test_a_refusal_is_final(server, target, code):
 
 
 @pytest.mark.parametrize("code", [203, 204])
-def test_a_success_that_is_no_file_is_refused(server, target, code):
+def test_a_success_status_without_a_file_is_refused(server, target, code):
     server.script = [status(code)]
     with pytest.raises(DownloadError, match=f"answered {code}"):
         download(server.url(), target)
@@ -150,7 +150,7 @@ def test_an_unreachable_server_is_named(own_cache, target):
     assert len(waits) == 2
 
 
-def test_endless_truncation_is_given_up_but_kept(server, target):
+def test_after_the_last_retry_the_received_bytes_are_kept(server, target):
     server.script = [whole(upto=10_000)] * 3
     with pytest.raises(DownloadError, match=r"10,000 of 102,400 bytes.*continued"):
         download(server.url(), target, retries=2)
@@ -160,7 +160,7 @@ def test_endless_truncation_is_given_up_but_kept(server, target):
     assert target.read_bytes() == server.content
 
 
-def test_tries_that_bring_much_do_not_use_up_the_retries(server, target, monkeypatch):
+def test_retries_are_counted_anew_after_real_progress(server, target, monkeypatch):
     monkeypatch.setattr(download_module, "_REAL_PROGRESS", 1000)
     server.script = [whole(upto=n * 1000) for n in range(1, 9)]
     assert download(server.url(), target, retries=1).read_bytes() == server.content
@@ -169,13 +169,13 @@ def test_tries_that_bring_much_do_not_use_up_the_retries(server, target, monkeyp
 # A file that changes between tries
 
 
-def test_a_changed_file_is_not_glued_to_the_old_part(server, target):
+def test_a_changed_file_is_not_appended_to_the_old_part(server, target):
     put_part(target, b"old" * 1000, tag='"older"')
     download(server.url(), target)
     assert target.read_bytes() == server.content
 
 
-def test_a_changed_file_is_not_glued_even_if_the_server_ignores_if_range(server, target):
+def test_a_changed_file_is_not_appended_even_if_the_server_ignores_if_range(server, target):
     put_part(target, b"old" * 1000, tag='"older"')
     size = len(server.content)
     server.script = [raw(206, server.content[3000:], ETag='"first"', Content_Range=f"bytes 3000-{size - 1}/{size}")]
@@ -194,7 +194,7 @@ def test_the_tag_changes_between_two_tries(server, target):
     assert target.read_bytes() == server.content
 
 
-def test_without_tag_and_hash_a_part_is_not_continued(server, target):
+def test_without_tag_and_hash_a_part_is_not_resumed(server, target):
     server.etag = None
     put_part(target, b"old" * 1000, tag="")
     download(server.url(), target)
@@ -209,7 +209,7 @@ def test_a_weak_tag_is_not_trusted(server, target):
     assert "Range" not in server.requests[1]
 
 
-def test_a_foreign_part_is_noticed_by_the_hash_and_begun_anew(server, target):
+def test_a_part_of_another_file_is_detected_by_its_hash_and_restarted(server, target):
     server.etag = None
     put_part(target, b"old" * 1000, tag="")
     download(server.url(), target, sha256=sha256(server.content))
@@ -222,14 +222,14 @@ def test_a_damaged_tag_is_ignored(server, target):
     assert download(server.url(), target).read_bytes() == server.content
 
 
-def test_a_whole_part_needs_no_request(server, target):
+def test_a_complete_part_needs_no_request(server, target):
     put_part(target, server.content)
     download(server.url(), target, size=len(server.content), sha256=sha256(server.content))
     assert server.requests == []
     assert beside(target) == {target.name}
 
 
-def test_a_part_that_is_too_long_is_begun_anew(server, target):
+def test_a_part_that_is_too_long_is_restarted(server, target):
     put_part(target, server.content * 2)
     assert download(server.url(), target, sha256=sha256(server.content)).read_bytes() == server.content
 
@@ -241,10 +241,10 @@ def test_an_answer_that_continues_elsewhere_is_not_used(server, target, content_
     assert download(server.url(), target).read_bytes() == server.content
 
 
-# Lies and corruption
+# Wrong sizes, hashes and damage
 
 
-def test_a_wrong_hash_tells_both_and_keeps_nothing(server, target):
+def test_a_wrong_hash_names_both_and_keeps_nothing(server, target):
     with pytest.raises(DownloadError) as caught:
         download(server.url(), target, sha256="0" * 64)
     assert "0" * 64 in str(caught.value)
@@ -296,12 +296,12 @@ def test_fewer_bytes_than_expected_are_noticed_where_no_length_is_announced(serv
     assert server.requests[1]["Range"] == "bytes=500-"
 
 
-def test_a_broken_chunked_answer_is_tried_again(server, target):
+def test_a_broken_chunked_answer_is_retried(server, target):
     server.script = [raw(200, b"400\r\nabc", Transfer_Encoding="chunked")]
     assert download(server.url(), target).read_bytes() == server.content
 
 
-def test_chunks_count_and_not_a_length_announced_beside_them(server, target):
+def test_a_content_length_beside_chunks_is_ignored(server, target):
     server.script = [raw(200, b"3\r\nabc\r\n0\r\n\r\n", Transfer_Encoding="chunked", Content_Length=9)]
     assert download(server.url(), target).read_bytes() == b"abc"
     assert len(server.requests) == 1
@@ -344,10 +344,11 @@ def test_a_redirect_to_an_unsafe_address_is_refused(server, target, location):
     assert beside(target) == set()
 
 
-def test_a_redirect_from_the_network_to_this_computer_is_refused():
+@pytest.mark.parametrize("check", [web.check_url, web._check_image_url])
+def test_a_redirect_from_the_network_to_this_computer_is_refused(check):
     request = SimpleNamespace(full_url="https://example.com/a")
     with pytest.raises(DownloadError, match="this computer itself"):
-        web._CheckedRedirects(web.check_url).redirect_request(request, None, 302, "", {}, "http://127.0.0.1/b")
+        web._CheckedRedirects(check).redirect_request(request, None, 302, "", {}, "http://127.0.0.1/b")
 
 
 def test_a_redirect_loop_ends(server, target):
@@ -369,14 +370,14 @@ def test_an_untrusted_certificate_is_final_and_says_what_to_set():
 # Disk, offline, other processes, progress
 
 
-def test_too_little_room_is_said_before_anything_is_written(server, target, monkeypatch):
+def test_too_little_disk_space_is_reported_before_anything_is_written(server, target, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(DownloadError, match=r"needs 102,400 bytes more, but .* has 1,000 left.*CENTERNET_HOME"):
         download(server.url(), target)
     assert beside(target) == set()
 
 
-def test_only_the_missing_bytes_need_room(server, target, monkeypatch):
+def test_only_the_missing_bytes_need_disk_space(server, target, monkeypatch):
     put_part(target, server.content[:-900])
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     assert download(server.url(), target).read_bytes() == server.content
@@ -401,7 +402,7 @@ class NearlyFull:
             raise OSError(28, "No space left on device")
 
 
-def test_a_disk_that_fills_up_keeps_what_came(server, target, monkeypatch):
+def test_a_disk_that_fills_up_keeps_the_received_bytes(server, target, monkeypatch):
     part, real_open = target.with_name(target.name + ".part"), Path.open
 
     def open_file(path, *args, **kwargs):
@@ -420,14 +421,14 @@ def test_a_disk_that_fills_up_keeps_what_came(server, target, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_really_full_device_is_said(server, target):
+def test_a_full_device_is_reported(server, target):
     target.parent.mkdir(parents=True)
     target.with_name(target.name + ".part").symlink_to("/dev/full")
     with pytest.raises(DownloadError, match="No space left on device"):
         download(server.url(), target)
 
 
-def test_an_unwritable_cache_is_said_before_the_network_is_used(server, target):
+def test_an_unwritable_cache_is_reported_before_the_network_is_used(server, target):
     target.parent.parent.write_text("a file where the folder should be")
     with pytest.raises(DownloadError, match="CENTERNET_HOME"):
         download(server.url(), target)
@@ -453,7 +454,7 @@ def test_offline_uses_the_right_file_and_names_a_wrong_one(server, target, monke
         download(server.url(), target, sha256="0" * 64)
 
 
-def test_two_processes_fetch_once(server, target):
+def test_two_processes_download_once(server, target):
     server.script = [whole(delay=1.0)]
     spawn = multiprocessing.get_context("spawn")
     both = [spawn.Process(target=slow_download, args=(server.url(), target)) for _ in range(2)]
@@ -482,7 +483,7 @@ def test_a_terminal_gets_a_bar_and_a_pipe_gets_none(server, target, monkeypatch,
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_whatever_the_server_does_the_file_is_right_or_not_there(server, target, data):
+def test_whatever_the_server_does_the_file_is_right_or_missing(server, target, data):
     answers = st.one_of(
         st.integers(0, len(server.content)).map(lambda n: whole(upto=n)),
         st.sampled_from([hang_up, status(500), status(204), status(416), raw(206, b"abc"), raw(200, b"abc")]),

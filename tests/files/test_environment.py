@@ -33,7 +33,7 @@ def test_without_the_variable_the_cache_is_the_users(monkeypatch, tmp_path, home
 
 
 @pytest.mark.parametrize(("value", "expected"), [("1", True), ("true", True), ("0", False), ("", False)])
-def test_offline_is_asked_of_the_environment(monkeypatch, value, expected):
+def test_the_environment_forbids_the_network(monkeypatch, value, expected):
     monkeypatch.setenv("CENTERNET_OFFLINE", value)
     assert is_offline() is expected
 
@@ -43,7 +43,7 @@ def test_a_missing_folder_is_created_and_left_empty(tmp_path):
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
-def test_a_file_in_the_place_of_the_folder_is_named_with_the_way_out(tmp_path):
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(DownloadError, match=r"taken/cache can't be written to: Not a dir.*CENTERNET_HOME"):
         ensure_writable(tmp_path / "taken" / "cache")
@@ -65,7 +65,7 @@ def test_a_refused_file_is_named_even_where_permission_bits_allow_it(tmp_path, m
         ensure_writable(tmp_path)
 
 
-def test_a_full_disk_is_said_with_what_to_do(tmp_path):
+def test_a_full_disk_is_reported_with_what_to_do(tmp_path):
     with (
         pytest.raises(DownloadError, match=r"ckpt can't be stored.*free some space"),
         storage_errors(tmp_path / "ckpt"),

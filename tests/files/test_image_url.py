@@ -95,17 +95,17 @@ def test_other_schemes_are_refused(url):
         read_image(url)
 
 
-def test_an_error_of_the_server_is_told(server):
+def test_the_status_of_a_server_error_is_named(server):
     with pytest.raises(SourceError, match="404"):
         read_image(f"{server}/missing")
 
 
-def test_a_page_is_no_image_and_its_type_is_told(server):
+def test_a_web_page_is_refused_with_its_content_type(server):
     with pytest.raises(SourceError, match=r"another kind.*text/html"):
         read_image(f"{server}/page")
 
 
-def test_a_server_that_is_not_there_is_told():
+def test_an_unreachable_server_is_a_source_error():
     with pytest.raises(SourceError, match="could not be fetched"):
         read_image("http://127.0.0.1:9/a.jpg")
 
@@ -115,17 +115,17 @@ def test_a_huge_file_is_refused_by_its_length(server):
         fetch_image(f"{server}/huge")
 
 
-def test_an_endless_file_is_refused_on_the_way(server):
+def test_an_endless_file_is_refused_while_it_is_read(server):
     with pytest.raises(SourceError, match="at most"):
         fetch_image(f"{server}/endless", max_bytes=5000)
 
 
-def test_a_dripping_server_is_given_up(server):
+def test_a_slow_server_is_abandoned_at_the_deadline(server):
     with pytest.raises(SourceError, match=r"in 0\.1 seconds"):
         fetch_image(f"{server}/drip", total_timeout_s=0.1)
 
 
-def test_a_file_shorter_than_promised_is_refused(server):
+def test_a_file_shorter_than_announced_is_refused(server):
     with pytest.raises(SourceError, match=r"\d+ bytes.*Received: \d+"):
         fetch_image(f"{server}/lie", timeout_s=2)
 
@@ -134,5 +134,5 @@ def test_a_file_shorter_than_promised_is_refused(server):
     ("text", "expected"),
     [("https://a/b", True), ("s3://a", True), ("C:\\a.jpg", False), ("a.jpg", False), ("./a://b", False)],
 )
-def test_addresses_are_told_from_paths(text, expected):
+def test_urls_are_distinguished_from_paths(text, expected):
     assert is_url(text) is expected

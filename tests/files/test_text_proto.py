@@ -40,7 +40,7 @@ def parse(text):
         ("\r\n\ta {\r\n b: 1\r\n}", {"a": {"b": "1"}}),
     ],
 )
-def test_it_reads(text, content):
+def test_valid_text_is_parsed(text, content):
     assert parse(text) == content
 
 
@@ -76,17 +76,17 @@ def test_it_reads(text, content):
     ],
     ids=lambda text: text[:20],
 )
-def test_it_refuses_what_does_not_match(text):
+def test_unmatched_braces_and_missing_values_are_refused(text):
     with pytest.raises(ConfigError, match=r"x\.config"):
         parse(text)
 
 
-def test_the_line_of_an_unfinished_text_is_told():
+def test_the_line_of_an_unterminated_string_is_named():
     with pytest.raises(ConfigError, match=r"line 3: '\"open"):
         parse('a: 1\nb: 2\nc: "open\n}')
 
 
-def test_messages_may_be_as_deep_as_in_protocol_buffers():
+def test_messages_may_be_nested_as_deep_as_in_protocol_buffers():
     content = parse("a {" * MAX_DEPTH + "}" * MAX_DEPTH)
     for _ in range(MAX_DEPTH):
         content = content["a"]
@@ -99,7 +99,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=40).map("".join)))
-def test_whatever_comes_is_a_message_or_a_config_error(text):
+def test_any_text_gives_a_message_or_a_config_error(text):
     with suppress(ConfigError):
         assert isinstance(parse(text), dict)
 
@@ -127,7 +127,7 @@ def written(message):
 
 
 @given(MESSAGES)
-def test_what_is_written_is_read(message):
+def test_a_written_message_is_parsed_back(message):
     assert parse(written(message)) == message
 
 

@@ -116,7 +116,7 @@ def test_extreme_shapes_are_read(width, height):
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_of_an_animation_the_first_frame_is_taken_and_said(form, caplog):
+def test_the_first_frame_of_an_animation_is_read_with_a_warning(form, caplog):
     frames = [Image.new("RGB", (6, 4), color) for color in (RED, BLUE)]
     options = {"lossless": True} if form == "WEBP" else {}
     data = encoded(frames[0], form, save_all=True, append_images=frames[1:], **options)
@@ -148,7 +148,7 @@ def test_cmyk_jpeg_keeps_its_colors():
     assert np.abs(read_image(data).image[8, 8].astype(int) - RED).max() < 8
 
 
-def test_a_missing_file_names_its_neighbours(halves, tmp_path):
+def test_similar_names_are_suggested_for_a_missing_file(halves, tmp_path):
     halves.save(tmp_path / "street.png")
     with pytest.raises(SourceError, match=r"stret\.png: no such file.*Did you mean street\.png"):
         read_image(tmp_path / "stret.png")
@@ -170,7 +170,7 @@ def test_a_missing_file_names_its_neighbours(halves, tmp_path):
     ],
     ids=["empty", "text", "jpeg", "progressive", "png", "webp", "gif", "bmp"],
 )
-def test_files_that_are_no_whole_image_are_refused(content, message, tmp_path):
+def test_damaged_files_and_other_files_are_refused(content, message, tmp_path):
     path = tmp_path / "broken.jpg"
     path.write_bytes(content)
     for source in (path, content):
@@ -200,7 +200,7 @@ def test_an_unreadable_file_is_refused(halves, tmp_path):
 
 
 @pytest.mark.parametrize("source", [None, 5.5, {"image": 1}, object()])
-def test_other_objects_are_refused_with_what_is_accepted(source):
+def test_other_types_are_refused_with_the_accepted_ones(source):
     with pytest.raises(SourceError, match=f"expected a path.*{type(source).__name__}"):
         read_image(source)
 

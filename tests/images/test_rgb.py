@@ -109,6 +109,6 @@ def test_other_modes_become_rgb(mode, value, expected):
         (np.array([[np.inf]]), "infinity"),
     ],
 )
-def test_other_arrays_are_refused_with_what_to_do(array, message):
+def test_invalid_arrays_are_refused_with_the_conversion(array, message):
     with pytest.raises(SourceError, match=message):
         rgb_from_array(array)

@@ -80,7 +80,7 @@ def test_any_names_have_an_order():
         assert sorted(shuffled, key=natural_key) == ordered
 
 
-def test_a_pattern_gives_images_and_subfolders_where_asked(folder):
+def test_a_pattern_gives_images_and_with_two_asterisks_subfolders(folder):
     assert names(f"{folder}/*.png") == ["image10.png"]
     assert names(f"{folder}/**/*.png") == ["image10.png", "image3.png"]
     assert names(f"{folder}/*") == ["image1.PNG", "image2.jpg", "image10.png"]
@@ -157,7 +157,7 @@ def test_a_folder_in_a_list_is_refused(folder):
         list(read_images([folder]))
 
 
-def test_an_unknown_way_to_treat_errors_is_refused():
+def test_an_unknown_on_error_is_refused():
     with pytest.raises(ConfigError, match="'ignore'"):
         list(read_images(gray(), on_error="ignore"))
 

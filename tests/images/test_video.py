@@ -54,7 +54,7 @@ def test_a_video_is_a_stream_of_numbered_frames(clip):
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (49, 64), (48, 65)])
-def test_odd_sizes_are_filled_up_not_distorted(tmp_path, height, width):
+def test_odd_sizes_are_padded_not_distorted(tmp_path, height, width):
     with VideoWriter(tmp_path / "odd.mp4", 10) as writer:
         writer.write(picture(1, height, width))
     (frame,) = Video(tmp_path / "odd.mp4")
@@ -100,7 +100,7 @@ def test_anamorphic_video_is_widened(tmp_path):
     assert frame.shape == (48, 128, 3)
 
 
-def test_a_missing_video_names_its_neighbours(clip):
+def test_similar_names_are_suggested_for_a_missing_video(clip):
     with pytest.raises(SourceError, match=r"Did you mean clip: 1\.mp4"):
         Video(clip.with_name("clip 1.mp4"))
 
@@ -130,7 +130,7 @@ def test_a_damaged_video_is_reported_or_skipped(clip):
     assert len(failures) == 1
 
 
-def test_a_video_that_ends_early_is_said(tmp_path, caplog):
+def test_a_video_that_ends_early_is_logged(tmp_path, caplog):
     path = tmp_path / "clip.mkv"
     with VideoWriter(path, 10) as writer:
         for seed in range(40):
@@ -168,7 +168,7 @@ def test_a_negative_number_is_no_camera():
         open_source(-1)
 
 
-def test_a_frame_that_is_damaged_has_a_name():
+def test_the_error_of_a_damaged_frame_has_its_name():
     def frames():
         yield picture()
         raise SourceError("damaged")
