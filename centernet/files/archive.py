@@ -250,7 +250,8 @@ def _tar_members(stream: IO[bytes], folder: Path) -> Iterator[Member]:
             if kind in ("file", "folder") and _DATA_FILTER:
                 _DATA_FILTER(info, str(folder))
             reader.allowance = max(info.size, 0)
-            yield Member(info.name, kind, info.size, _tar_content(reader, info))
+            content = tar.extractfile(info) if kind == "file" else None
+            yield Member(info.name, kind, info.size, content.read if content else _no_content)
             reader.allowance = _MAX_HEADER_BYTES
     # `tarfile` takes a damaged header, or the end of a truncated file, for the end of the archive.
     if reader.last != bytes(tarfile.BLOCKSIZE):
@@ -260,17 +261,8 @@ def _tar_members(stream: IO[bytes], folder: Path) -> Iterator[Member]:
         pass
 
 
-def _tar_content(reader: _ForwardReader, info: tarfile.TarInfo) -> Callable[[int], bytes]:
-    end = info.offset_data + info.size
-
-    def read(max_bytes: int) -> bytes:
-        wanted = min(max_bytes, end - reader.tell())
-        data = reader.read(wanted) if wanted > 0 else b""
-        if wanted > 0 and not data:
-            raise tarfile.ReadError(f"it ends within {info.name}")
-        return data
-
-    return read
+def _no_content(max_bytes: int) -> bytes:
+    return b""
 
 
 def _zip_members(file: IO[bytes]) -> Iterator[Member]:
@@ -278,7 +270,7 @@ def _zip_members(file: IO[bytes]) -> Iterator[Member]:
         for info in archive.infolist():
             kind = _zip_kind(info)
             if kind != "file":
-                yield Member(info.orig_filename, kind, 0, lambda max_bytes: b"")
+                yield Member(info.orig_filename, kind, 0, _no_content)
                 continue
             with archive.open(info) as content:
                 yield Member(info.orig_filename, kind, info.file_size, content.read)
