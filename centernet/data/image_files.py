@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import os
 import re
@@ -177,10 +178,8 @@ class ImageCopies:
 
     def _unused(self, name: str) -> str:
         stem = re.sub(r"[^\w.+ -]", "_", name).strip(" .") or "image"
-        unused, number = stem, 1
-        while unused.casefold() in self._taken:
-            number += 1
-            unused = f"{stem}_{number}"
+        numbered = (f"{stem}_{number}" for number in itertools.count(2))
+        unused = next(one for one in itertools.chain([stem], numbered) if one.casefold() not in self._taken)
         self._taken.add(unused.casefold())
         return unused
 

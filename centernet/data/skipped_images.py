@@ -19,12 +19,12 @@ class SkippedImages:
 
     Args:
         where: Name of the dataset in messages.
-        what: Content of the files, for messages.
+        content: Content of the files, for messages.
     """
 
-    def __init__(self, where: str, what: str = "annotations") -> None:
+    def __init__(self, where: str, content: str = "annotations") -> None:
         self.where = where
-        self.what = what
+        self.content = content
         self.reasons: dict[str, str] = {}
 
     @contextmanager
@@ -51,11 +51,11 @@ class SkippedImages:
         names = shortened_list(f"{name} ({reason})" for name, reason in self.reasons.items())
         if not read:
             why = f"None of {len(self.reasons)} can be read: {names}" if self.reasons else "It has none"
-            raise ConfigError(f"Expected images with {self.what} in {self.where}. {why}.")
+            raise ConfigError(f"Expected images with {self.content} in {self.where}. {why}.")
         if self.reasons:
             logger.warning(
                 "%s: skipped %d of %d images, whose %s can't be read: %s",
-                *(self.where, len(self.reasons), read + len(self.reasons), self.what, names),
+                *(self.where, len(self.reasons), read + len(self.reasons), self.content, names),
             )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import logging
-import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,42 +16,21 @@ from centernet.errors import SourceError
 logger = logging.getLogger("centernet")
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """An image on a canvas."""
 
-    index: int  # in the dataset
-    size: tuple[int, int]  # height and width in pixels
+    sample_index: int  # in the dataset
     fitted: tuple[int, int]  # height and width on the canvas
-
-    @property
-    def factor(self) -> tuple[float, float]:
-        """Pixels of the canvas per pixel of the image, along `y x`."""
-        return self.fitted[0] / self.size[0], self.fitted[1] / self.size[1]
+    factor: tuple[float, float]  # pixels of the canvas per pixel of the image, along y x
 
 
+@dataclass(frozen=True)
 class CanvasReader:
-    """Reads images; safe to use from several threads.
+    """Reads images of a dataset; safe to use from several threads."""
 
-    Args:
-        dataset: The images.
-        sampling: See `centernet.ops.resize.sample_positions`.
-
-    Attributes:
-        unreadable: Index of an image in the dataset → why it can't be read, for those tried so far.
-    """
-
-    def __init__(self, dataset: DatasetBase, sampling: str) -> None:
-        self.unreadable: dict[int, str] = {}
-        self._dataset, self._sampling = dataset, sampling
-        self._lock = threading.Lock()
-
-    def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
+    dataset: DatasetBase
+    sampling: str  # see centernet.ops.resize.sample_positions
+    unreadable: dict[int, str] = field(default_factory=dict)  # index in the dataset → why it can't be read
 
     def read(self, out: np.ndarray, place: int, order: np.ndarray) -> Placed:
         """Read the image at a place in the order of an epoch; if it can't be read, one half an epoch later.
@@ -67,22 +46,19 @@ class CanvasReader:
             if index in self.unreadable:
                 continue
             try:
-                image = self._dataset[index].image
+                image = self.dataset[index].image
             except (SourceError, OSError) as error:
-                self._mark_unreadable(index, error)
+                self._mark_unreadable(index, str(error))
                 continue
-            size = image.shape[0], image.shape[1]
-            height, width = fitted_size(size, (out.shape[0], out.shape[1]))
-            resize_into(out[:height, :width], image, self._sampling)
-            return Placed(index, size, (height, width))
+            height, width = fitted_size(image.shape[:2], out.shape[:2])
+            resize_into(out[:height, :width], image, self.sampling)
+            return Placed(index, (height, width), (height / image.shape[0], width / image.shape[1]))
         raise SourceError(
-            f"None of the {len(order)} images of {self._dataset.name} can be read. The first: "
+            f"None of the {len(order)} images of {self.dataset.name} can be read. The first: "
             f"{self.unreadable[int(order.min())]} `centernet check` lists the others."
         )
 
-    def _mark_unreadable(self, index: int, error: Exception) -> None:
-        with self._lock:
-            new = index not in self.unreadable
-            self.unreadable[index] = str(error)
-        if new:
-            logger.warning("skipped, another image replaces it (%d so far): %s", len(self.unreadable), error)
+    def _mark_unreadable(self, index: int, reason: str) -> None:
+        # Only the thread that stores the reason logs it.
+        if self.unreadable.setdefault(index, reason) is reason:
+            logger.warning("skipped, another image replaces it (%d so far): %s", len(self.unreadable), reason)

@@ -243,7 +243,7 @@ class Batches(keras.utils.PyDataset):
 
     def _objects(self, placed: list[Placed]) -> dict[str, np.ndarray]:
         """The objects of a batch."""
-        fitted = [fit_objects(self.dataset[one.index], one.factor, self.max_objects) for one in placed]
+        fitted = [fit_objects(self.dataset[one.sample_index], one.factor, self.max_objects) for one in placed]
         names = ["boxes", "class_ids", "ignore"]
         if (task := self.dataset.keypoints) is not None:
             names.append("keypoints")

@@ -28,7 +28,7 @@ class Kind(NamedTuple):
 
 _REPLACED = "Training uses other images instead. Restore these files, or delete their annotations."
 _BACKGROUND = "Training treats these objects as background. Correct or delete them."
-_DUPLICATE = "A detector finds one and misses its duplicate. Delete duplicates."
+_DUPLICATE = "A detector detects one object and misses its duplicates. Delete duplicates."
 _NAMES = "Compare the class ids of the annotations with the list of names."
 _POSITION = "Give keypoints in pixels, and visibility 0 to those that are not labeled."
 _LARGER = "Train at a larger input size, or on crops of the images."
@@ -48,9 +48,7 @@ KINDS: Mapping[str, Kind] = {
         "images are byte-for-byte copies of others",
         "Keep one of each, and no copy of a training image in a test split.",
     ),
-    "same id": Kind(
-        "image repeats another's id", "images repeat others' ids", "Evaluation mixes them up. Rename them."
-    ),
+    "same id": Kind("image has a duplicate id", "images have duplicate ids", "Evaluation mixes them up. Rename them."),
     "no number": Kind("box has a NaN or infinite coordinate", "boxes have NaN or infinite coordinates", _BACKGROUND),
     "reversed": Kind("box has swapped corners", "boxes have swapped corners", _BACKGROUND),
     "empty": Kind("box has no width or no height", "boxes have no width or no height", _BACKGROUND),
@@ -61,11 +59,11 @@ KINDS: Mapping[str, Kind] = {
         "boxes are less than a pixel wide or high",
         "Such objects are invisible. If they should be large, normalized coordinates were read as pixels.",
     ),
-    "twice": Kind("object has the box and class of another", "objects have the box and class of others", _DUPLICATE),
+    "twice": Kind("object is an exact duplicate", "objects are exact duplicates", _DUPLICATE),
     "nearly twice": Kind(
-        "object has nearly the same box as another of its class",
-        "objects have nearly the same boxes as others of their class",
-        f"Review them. If they were annotated twice: {_DUPLICATE}",
+        "object is a near duplicate (IoU of at least 0.9)",
+        "objects are near duplicates (IoU of at least 0.9)",
+        f"Review them. {_DUPLICATE}",
     ),
     "misread": Kind(
         "box is stored in the wrong format",
