@@ -40,6 +40,12 @@ class Pair:
         """Objects that can be detected, bool `(n,)`: those with a box with an area and a class of the dataset."""
         return self.sample.measurable & self.sample.known(len(self.detections.class_names))
 
+    def labeled(self, class_id: int) -> np.ndarray:
+        """Objects of a class to detect that have labeled keypoints, bool `(n,)`."""
+        sample, points = self.sample, self.sample.keypoints
+        chosen = self.usable & ~sample.ignore & (sample.class_ids == class_id)
+        return chosen & (False if points is None else (points[..., 2] > 0).any(axis=1))
+
     def left_out(self) -> list[str]:
         """The objects that are not usable, by image name, with the reason."""
         sample, measurable = self.sample, self.sample.measurable

@@ -75,14 +75,7 @@ class CocoCounts:
         return _mean(self.precision[_overlap_index(overlap), :, _class_index(class_id), size, -1])
 
     def ar(self, limit: int = -1, size: int = 0, class_id: int | None = None, overlap: float | None = None) -> float:
-        """Average recall, 0–1; NaN without objects.
-
-        Args:
-            limit: Index of the limit.
-            size: See `ap`.
-            class_id: See `ap`.
-            overlap: See `ap`.
-        """
+        """Average recall, 0–1, at a limit, given by its index; the rest as in `ap`."""
         return _mean(self.recall[_overlap_index(overlap), _class_index(class_id), size, limit])
 
 

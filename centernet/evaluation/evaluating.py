@@ -166,12 +166,7 @@ def _keypoint_figures(dataset: Dataset, pairs: list[Pair], sigmas: Sequence[floa
     if len(used) != len(task.names) or not all(sigma > 0 for sigma in used):
         raise ConfigError(f"Expected a σ above 0 for each of {len(task.names)} keypoints. Received: sigmas={used}")
     class_id = dataset.class_names.index(task.class_name)
-    objects = 0
-    for pair in pairs:
-        sample = pair.sample
-        if sample.keypoints is not None:
-            labeled = (sample.keypoints[..., 2] > 0).any(axis=1)
-            objects += int((pair.usable & ~sample.ignore & labeled & (sample.class_ids == class_id)).sum())
+    objects = sum(int(pair.labeled(class_id).sum()) for pair in pairs)
     counted = count_keypoints(pairs, class_id, used)
     return keypoint_figures(counted, task.class_name, objects, dict(zip(task.names, map(float, used), strict=True)))
 

@@ -27,10 +27,7 @@ class BoxFigures:
         ap_large: Of objects with an area above 96² pixels.
         ar1: Average recall of the best detection of each image and class.
         ar10: Of the 10 best.
-        ar100: Of the 100 best.
-        ar_small: Of the 100 best, objects below 32² pixels.
-        ar_medium: Of the 100 best, objects of 32² to 96² pixels.
-        ar_large: Of the 100 best, objects above 96² pixels.
+        ar100: Of the 100 best; `ar_small`, `ar_medium` and `ar_large` by area, as above.
     """
 
     ap: float

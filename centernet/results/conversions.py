@@ -28,18 +28,13 @@ def to_dict(detections: DetectionsBase) -> dict[str, Any]:
         `score`, `box` (x_min, y_min, x_max, y_max in pixels) and, if there are keypoints, `keypoints` as
         (x, y, score). `error` is present only if the image could not be read.
     """
-    points = _keypoint_rows(detections)
-    columns = (
-        detections.class_ids.tolist(),
-        detections.names,
-        _decimals(detections.scores),
-        _decimals(detections.boxes),
-        [{}] * len(detections) if points is None else [{"keypoints": row} for row in _decimals(points)],
-    )
-    objects = [
-        {"class_id": class_id, "class_name": name, "score": score, "box": box, **keypoints}
-        for class_id, name, score, box, keypoints in zip(*columns, strict=True)
+    points, scores, boxes = _keypoint_rows(detections), _decimals(detections.scores), _decimals(detections.boxes)
+    columns = zip(detections.class_ids.tolist(), detections.names, scores, boxes, strict=True)
+    objects: list[dict[str, Any]] = [
+        {"class_id": class_id, "class_name": name, "score": score, "box": box} for class_id, name, score, box in columns
     ]
+    if points is not None:
+        objects = [one | {"keypoints": row} for one, row in zip(objects, _decimals(points), strict=True)]
     metadata = {name: _as_lists(getattr(detections, name)) for name in _METADATA}
     if detections.error is not None:
         metadata["error"] = detections.error
@@ -48,14 +43,7 @@ def to_dict(detections: DetectionsBase) -> dict[str, Any]:
 
 
 def from_dict(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a dictionary of `to_dict`, possibly after a round trip through JSON.
-
-    Returns:
-        The arguments of `Detections`.
-
-    Raises:
-        ConfigError: A key is missing.
-    """
+    """The arguments of `Detections` from a dictionary of `to_dict`; see `Detections.from_dict`."""
     try:
         objects = values["objects"]
         arguments: dict[str, Any] = {

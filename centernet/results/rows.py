@@ -16,14 +16,11 @@ MAX_NAMES_SHOWN = 10
 
 
 def row_numbers(index: Any, count: int) -> np.ndarray:
-    """Row numbers selected by an index.
+    """Row numbers `(n,)` selected by an index, ascending, which keeps the descending order of scores.
 
     Args:
         index: An integer, a slice, or a mask `(count,)` or integers `(n,)` as an array or list.
         count: Number of rows.
-
-    Returns:
-        Row numbers `(n,)`, ascending, which keeps the descending order of scores.
 
     Raises:
         ConfigError: The index is something else.
@@ -59,15 +56,7 @@ def check_min_score(min_score: Any) -> None:
 
 
 def class_mask(class_ids: np.ndarray, classes: Any, names: Sequence[str]) -> np.ndarray:
-    """Mask of the rows of the given classes.
-
-    Args:
-        class_ids: Class of each row, int32 `(n,)`.
-        classes: A name or 0-based id, or several.
-        names: Name of each class; empty if unknown.
-
-    Returns:
-        bool `(n,)`.
+    """Mask, bool `(n,)`, of the rows whose class is among `classes`: a name or 0-based id, or several.
 
     Raises:
         ConfigError: A class is unknown; the message has the nearest names.

@@ -38,7 +38,7 @@ def test_detections_of_other_classes_are_no_mistakes() -> None:
     assert evaluate_detections(dataset, right).ap == 1
 
 
-def test_classes_that_the_detector_does_not_know_are_never_found(caplog: pytest.LogCaptureFixture) -> None:
+def test_classes_unknown_to_the_detector_have_no_detections(caplog: pytest.LogCaptureFixture) -> None:
     dataset, _ = scenes(0)
     some = [one.filter(classes=[0, 1]) for one in perfect(dataset)]
     with caplog.at_level(logging.WARNING, "centernet"):

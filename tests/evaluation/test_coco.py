@@ -114,7 +114,7 @@ def found_at(*rows: list[float], scores: Any = None) -> list[Detections]:
     return [Detections(rows, [0.9, 0.8, 0.7][: len(rows)] if scores is None else scores, [0] * len(rows), (90, 90))]
 
 
-def test_crowds_are_neither_asked_for_nor_wrong() -> None:
+def test_crowds_are_ignored() -> None:
     sample = one_image(boxes=[[0, 0, 20, 20], [30, 30, 90, 90]], ignore=[False, True])
     dataset = Dataset((sample,), ("thing",))
     # Two detections inside the crowd, before the right one.
@@ -146,7 +146,7 @@ def test_objects_of_no_class_are_left_out_and_named() -> None:
     assert (evaluation.ap, evaluation.left_out) == (1, ("1: object 2 has an unknown class",))
 
 
-def test_nothing_found_is_zero_and_nothing_there_is_nothing() -> None:
+def test_no_detections_give_zero_and_no_objects_give_nan() -> None:
     sample = one_image(boxes=[[0, 0, 20, 20]], class_ids=[0])
     empty = one_image(boxes=np.zeros((0, 4)), class_ids=[])
     nothing = [Detections.empty((90, 90))]

@@ -61,7 +61,7 @@ def test_batches_give_the_same(detector: Any, dataset: Dataset) -> None:
     assert three.settings["batch_size"] == 3
 
 
-def test_passes_are_those_asked_for(detector: Any, dataset: Dataset) -> None:
+def test_test_time_passes_are_used(detector: Any, dataset: Dataset) -> None:
     flipped = evaluate(detector, dataset, test_time=TestTime(flip=True))
     found = detector.detect([sample.image for sample in dataset], min_score=0, test_time=TestTime(flip=True))
     assert flipped.ap == evaluate_detections(dataset, found).ap
@@ -84,7 +84,7 @@ def test_unreadable_images_are_skipped_counted_and_named(detector: Any, dataset:
         evaluate(detector, dataclasses.replace(dataset, samples=(samples[0], samples[2])))
 
 
-def test_mistakes_in_the_call_are_told_before_detecting(detector: Any, dataset: Dataset) -> None:
+def test_invalid_arguments_are_refused_before_detecting(detector: Any, dataset: Dataset) -> None:
     def never() -> None:
         raise AssertionError
 
@@ -124,7 +124,7 @@ class TestInTraining:
         assert {"val_ap50", "val_ap75", "val_ap_small", "val_ar100"} <= set(history)
         assert "val_ap_large" not in history
 
-    def test_they_are_those_of_the_weights_as_they_are(self, trained: Any, dataset: Dataset) -> None:
+    def test_figures_are_those_of_the_current_weights(self, trained: Any, dataset: Dataset) -> None:
         detector, callback, history = trained
         assert history["val_ap"][-1] == callback.latest.ap == evaluate(detector, dataset).ap
 
@@ -142,7 +142,7 @@ class TestInTraining:
         losses = trained[0].evaluate(*batch(), verbose=0, return_dict=True)
         assert set(losses) == {"loss", "heatmap", "size", "offset"}
 
-    def test_nothing_to_evaluate_on_is_told_at_once(self, dataset: Dataset) -> None:
+    def test_a_dataset_without_objects_is_refused_at_once(self, dataset: Dataset) -> None:
         without = Dataset((Sample(picture(), [], [], 1),), ("a", "b"))
         with pytest.raises(ConfigError, match="Expected objects"):
             CocoEvaluation(without)
@@ -150,7 +150,7 @@ class TestInTraining:
             CocoEvaluation(dataset, every=0)
 
 
-def test_missing_classes_are_told_once(detector: Any, dataset: Dataset, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_classes_are_logged_once(detector: Any, dataset: Dataset, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "centernet"):
         evaluate(detector, dataclasses.replace(dataset, class_names=("a", "b", "c")))
     assert [record.message for record in caplog.records] == [

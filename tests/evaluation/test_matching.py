@@ -26,7 +26,7 @@ def one_image(detections: list[tuple[list[float], int, float]], score: float | N
     return evaluate_detections(Dataset((sample,), ("cat", "dog")), [found], score=score)
 
 
-def test_each_kind_of_mistake_is_told() -> None:
+def test_each_kind_of_mistake_is_named() -> None:
     evaluation = one_image(
         [
             (CAT, 0, 0.9),
@@ -47,7 +47,7 @@ def test_each_kind_of_mistake_is_told() -> None:
     assert evaluation.worst()[0].mistakes == 5
 
 
-def test_the_better_detection_finds_the_object_and_the_least_score_takes_it_away() -> None:
+def test_the_best_detection_matches_the_object_unless_min_score_removes_it() -> None:
     evaluation = one_image([([4, 0, 44, 40], 0, 0.9), (CAT, 0, 0.5), (DOG, 1, 0.3)])
     (match,) = evaluation.matches
     assert match.object_of.tolist() == [0, -1, 1]

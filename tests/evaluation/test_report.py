@@ -49,12 +49,16 @@ def evaluation() -> Evaluation:
     return evaluate_detections(*scenes(0), sigmas=SIGMAS)
 
 
-def test_the_table_says_the_figures(evaluation: Evaluation) -> None:
+def test_the_table_has_the_figures(evaluation: Evaluation) -> None:
     lines = str(evaluation).splitlines()
     assert lines[0] == f"detections on scenes: 14 images, {evaluation.objects} objects"
     assert lines[3].split() == [".344", ".536", ".433", ".398", ".344", "–"]
     assert any(line.split()[:3] == ["never", "there", "no"] for line in lines)
     assert lines[-1] == f"{evaluation.ignored} crowds ignored (neither positive nor negative)"
+
+
+def test_the_repr_is_one_line_with_ap(evaluation: Evaluation) -> None:
+    assert repr(evaluation) == "Evaluation(ap=0.3444, ap50=0.5359, 'detections' on 'scenes', 14 images)"
 
 
 def test_json_has_the_figures_and_no_nan(evaluation: Evaluation, tmp_path: Path) -> None:
@@ -81,7 +85,7 @@ def test_the_page_is_whole_and_needs_nothing_else(evaluation: Evaluation, tmp_pa
     assert json.loads((path.parent / "report.json").read_text()) == evaluation.to_dict()
 
 
-def test_settings_are_said_as_they_are(tmp_path: Path) -> None:
+def test_settings_are_listed(tmp_path: Path) -> None:
     settings = {"min_score": 0.0, "batch_size": 1, "exact": False, "test_time": {"flip": True, "scales": (1.0,)}}
     page = evaluate_detections(*scenes(0), sigmas=SIGMAS, settings=settings).report(tmp_path / "new").read_text()
     said = {"min score": "0.0", "batch size": "1", "exact": "no", "test time": "flip yes, scales 1.0"}
@@ -129,7 +133,7 @@ def test_pictures_are_left_out_when_the_page_grows_too_large(evaluation: Evaluat
     assert path.stat().st_size < size + 41_000
 
 
-def test_a_report_that_is_there_is_kept(evaluation: Evaluation, tmp_path: Path) -> None:
+def test_an_existing_report_is_kept(evaluation: Evaluation, tmp_path: Path) -> None:
     path = evaluation.report(tmp_path)
     before = path.read_bytes()
     with pytest.raises(ConfigError, match=r"has report\.html and report\.json"):
@@ -137,7 +141,7 @@ def test_a_report_that_is_there_is_kept(evaluation: Evaluation, tmp_path: Path) 
     assert path.read_bytes() == before
 
 
-def test_images_that_are_gone_are_not_shown(tmp_path: Path) -> None:
+def test_missing_images_are_not_shown(tmp_path: Path) -> None:
     Image.new("RGB", (320, 240)).save(tmp_path / "a.png")
     dataset, found = scenes(2)
     gone = dataclasses.replace(dataset[3], source=tmp_path / "gone.png")
@@ -149,7 +153,7 @@ def test_images_that_are_gone_are_not_shown(tmp_path: Path) -> None:
     assert "a.png" in text
 
 
-def test_pictures_mark_what_was_found_missed_and_wrong() -> None:
+def test_pictures_mark_detected_missed_and_wrong() -> None:
     sample = Sample(np.zeros((800, 600, 3), np.uint8), [[100, 100, 300, 300], [400, 500, 560, 700]], [0, 0], 1)
     found = Detections([[100, 100, 300, 300], [50, 500, 250, 700]], [0.9, 0.8], [0, 0], (800, 600))
     evaluation = evaluate_detections(Dataset((sample,), ("thing",)), [found], score=0.5)

@@ -119,7 +119,7 @@ def test_tf_form_has_the_keys_shapes_and_units_of_the_saved_models():
     assert tf["num_detections"] == [3]
 
 
-def test_tf_form_is_as_long_as_asked():
+def test_tf_form_has_the_given_length():
     assert found(max_detections=100).to_tf(2)["detection_scores"].tolist() == [[np.float32(0.91), np.float32(0.85)]]
     assert found(max_detections=100).to_tf(2)["num_detections"] == [2]
     assert found().to_tf()["detection_boxes"].shape == (1, 3, 4)
@@ -144,7 +144,7 @@ def test_supervision_gets_boxes_classes_and_names():
     assert converted[converted.confidence > 0.8]["keypoints"].shape == (2, 2, 2)
 
 
-def test_dataframe_has_one_row_a_detection():
+def test_dataframe_has_one_row_per_detection():
     pytest.importorskip("pandas")
     table = with_keypoints(source="a.jpg").to_dataframe()
     assert list(table.columns[:8]) == [

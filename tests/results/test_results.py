@@ -167,7 +167,7 @@ def test_an_index_that_means_no_rows_is_refused(index, message):
         found()[index]
 
 
-def test_iteration_yields_one_detection_a_row():
+def test_iteration_yields_one_detection_per_row():
     rows = list(with_keypoints())
     assert [row.class_name for row in rows] == ["person", "person", "dog"]
     assert rows[0].score == pytest.approx(0.91)
@@ -213,7 +213,7 @@ def test_filter_by_a_score_that_cannot_be_is_refused(wrong):
         found().filter(min_score=wrong)
 
 
-def test_filter_by_a_class_in_the_place_of_the_score_says_how_it_is_called():
+def test_filter_with_a_class_as_the_score_suggests_the_right_call():
     with pytest.raises(ConfigError, match=r"filter\(classes='person'\)"):
         found().filter("person")
 
@@ -255,7 +255,7 @@ def test_merge_of_parts_gives_back_the_whole():
     assert Detections.merge(part for part in (whole[[1]], whole[[0, 2]])) == whole
 
 
-def test_merge_tells_of_an_image_that_was_not_read_only_if_none_was():
+def test_merge_has_an_error_only_if_no_part_was_read():
     unread = Detections.empty(found().image_size, class_names=found().class_names, error="gone")
     assert Detections.merge([unread, found()]).error is None
     assert Detections.merge([unread, unread]).error == "gone"
