@@ -19,7 +19,7 @@ from centernet.data.sample import Sample
 from centernet.errors import SourceError
 from centernet.files.formatting import missing_file, shortened_list
 from centernet.images.rgb import rgb_from_array
-from centernet.images.sources import IMAGE_SUFFIXES, natural_key
+from centernet.images.sources import is_image, natural_key
 
 Source = Path | bytes | np.ndarray | Callable[[], np.ndarray]  # of a sample
 _MAX_TRIED = 20  # file names are enough to recognize the folder of the photos
@@ -45,11 +45,6 @@ def image_id(name: str) -> int | str:
     (12, '0012')
     """
     return int(name) if re.fullmatch(r"0|-?[1-9][0-9]{0,17}", name) else name
-
-
-def is_image(name: str) -> bool:
-    """Whether a file name has the suffix of an image and is not hidden."""
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
 
 
 def images_below(folder: Path) -> list[Path]:

@@ -163,6 +163,12 @@ def read_single_image(source: Any) -> Frame:
     raise SourceError(f"expected one image. Received a {kind} of images: {shown}. Pass them one by one.")
 
 
+def is_image(path: str) -> bool:
+    """Whether a file has the suffix of an image and is not hidden, as thumbnails and resource forks are."""
+    name = os.path.basename(path)
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
+
+
 def natural_key(name: str) -> tuple[list[int | str], str]:
     """Return a sort key that puts image2 before image10."""
     parts = re.split(r"([0-9]+)", name.casefold())
@@ -199,7 +205,7 @@ def _image_files(text: str, form: _StreamForm) -> list[str]:
     """List the images of a folder or glob pattern in natural order."""
     path = os.path.expanduser(text)
     files = glob.glob(path, recursive=True) if form == "glob" else _files_in(path)
-    images = sorted(filter(_is_image, files), key=natural_key)
+    images = sorted((file for file in files if is_image(file) and os.path.isfile(file)), key=natural_key)
     if not images:
         advice = f"For subfolders: {os.path.join(text, '**', '*.jpg')}" if form == "folder" else "Check the pattern"
         raise SourceError(
@@ -214,9 +220,3 @@ def _files_in(folder: str) -> list[str]:
         return [os.path.join(folder, name) for name in os.listdir(folder)]
     except OSError as error:
         raise SourceError(f"{folder}: the folder can't be listed: {error.strerror}. Check its permissions.") from error
-
-
-def _is_image(path: str) -> bool:
-    name = os.path.basename(path)
-    # Hidden files next to photos are thumbnails and resource forks.
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".") and os.path.isfile(path)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from centernet.data.dataset import Dataset
-from centernet.data.image_files import is_image, photos_folder
+from centernet.data.image_files import photos_folder
 from centernet.data.sample import Sample
 from centernet.data.skipped_images import SkippedImages
 from centernet.data.splits import ALL, disjoint, split_in
-from centernet.images.sources import natural_key
+from centernet.images.sources import is_image, natural_key
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 

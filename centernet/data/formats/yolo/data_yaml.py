@@ -9,11 +9,12 @@ from typing import Any
 import yaml
 
 from centernet.data.classes import class_names
-from centernet.data.image_files import images_below, is_image
+from centernet.data.image_files import images_below
 from centernet.data.keypoints import KeypointTask, keypoint_task, unnamed_keypoints
 from centernet.data.splits import NAMES
 from centernet.errors import ConfigError
 from centernet.files.yaml_files import read_yaml
+from centernet.images.sources import is_image
 
 SUFFIXES = (".yaml", ".yml")
 
