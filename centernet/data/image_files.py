@@ -132,7 +132,7 @@ def as_png(array: np.ndarray) -> bytes:
 
 
 class ImageCopies:
-    """Copies images into a folder under different names.
+    """Copies images into a folder without name collisions.
 
     Files are copied byte for byte; arrays become PNG. Files that are missing or not images (a foreign dataset may point
     anywhere) are not copied; `report` names them, and their annotations are written all the same.

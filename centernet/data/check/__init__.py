@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from centernet.data.check.boxes import box_problems, format_problems
-from centernet.data.check.images import ImageFacts, annotated_facts, image_problems, read_facts
+from centernet.data.check.images import ImageFacts, image_facts, image_problems
 from centernet.data.check.labels import class_problems, keypoint_problems
 from centernet.data.check.objects import Objects, is_valid
 from centernet.data.check.problems import Problem, problem
@@ -42,7 +42,7 @@ def check_dataset(
     """
     if len(input_size) != 2 or min(input_size) < STRIDE:
         raise ConfigError(f"Expected an input_size of height and width from {STRIDE} pixels. Received: {input_size}")
-    facts = read_facts(dataset, progress) if images else annotated_facts(dataset)
+    facts = image_facts(dataset, images, progress)
     objects = Objects.of(dataset, [one.size for one in facts])
     learnable = objects[_learnable(dataset, objects, facts)]
     layout = layout_of(learnable, input_size)

@@ -34,26 +34,45 @@ class ImageFacts:
     reason: str = ""  # error message, if it can't be read
 
 
-def annotated_facts(dataset: DatasetBase) -> list[ImageFacts]:
-    """Facts from the annotations; the header of an image is read only if its size is not annotated."""
-    facts = []
-    for sample in dataset:
-        try:
-            facts.append(ImageFacts(_annotated_size(sample) or upright_size(sample.source)))
-        except SourceError as error:
-            facts.append(ImageFacts(None, None, UNREADABLE, str(error)))
-    return facts
+def image_facts(dataset: DatasetBase, read: bool, progress: Callable[[], None] | None = None) -> list[ImageFacts]:
+    """Facts of all images, which are read in threads and not kept; `progress` is called after each one.
 
-
-def read_facts(dataset: DatasetBase, progress: Callable[[], None] | None = None) -> list[ImageFacts]:
-    """Facts of all images, read in threads and not kept; `progress` is called after each image."""
+    Without `read` they come from the annotations, and from the header if the size is not annotated.
+    """
     facts = []
     with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_WORKERS)) as pool:
-        for one in pool.map(_read, dataset):
+        for one in pool.map(_read_facts, dataset) if read else map(_annotated_facts, dataset):
             facts.append(one)
             if progress:
                 progress()
     return facts
+
+
+def _annotated_facts(sample: Sample) -> ImageFacts:
+    try:
+        return ImageFacts(_annotated_size(sample) or upright_size(sample.source))
+    except SourceError as error:
+        return ImageFacts(None, None, UNREADABLE, str(error))
+
+
+def _annotated_size(sample: Sample) -> tuple[int, int] | None:
+    return sample.size if sample.size and min(sample.size) > 0 else None
+
+
+def _read_facts(sample: Sample) -> ImageFacts:
+    source = sample.source
+    if isinstance(source, Path) and not source.is_file():
+        return ImageFacts(_annotated_size(sample), None, MISSING)
+    # Damaged files and functions that render images may raise anything; the check goes on.
+    try:
+        data = source.read_bytes() if isinstance(source, Path) else source() if callable(source) else source
+        image = read_image(data, name=sample.name).image
+    except Exception as error:
+        reason = " ".join(str(error).removeprefix(f"{sample.name}: ").split()) or type(error).__name__
+        failure = TRUNCATED if "truncated" in reason.lower() else UNREADABLE
+        return ImageFacts(_annotated_size(sample), None, failure, reason)
+    content = data if isinstance(data, bytes) else str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
+    return ImageFacts((image.shape[0], image.shape[1]), hashlib.blake2b(content, digest_size=16).digest())
 
 
 def image_problems(dataset: DatasetBase, facts: Sequence[ImageFacts]) -> list[Problem]:
@@ -74,26 +93,6 @@ def image_problems(dataset: DatasetBase, facts: Sequence[ImageFacts]) -> list[Pr
         *of_images(dataset, "same image", _later(copies), equal),
         *of_images(dataset, "same id", _later(same_id), times),
     ]
-
-
-def _annotated_size(sample: Sample) -> tuple[int, int] | None:
-    return sample.size if sample.size and min(sample.size) > 0 else None
-
-
-def _read(sample: Sample) -> ImageFacts:
-    source = sample.source
-    if isinstance(source, Path) and not source.is_file():
-        return ImageFacts(_annotated_size(sample), None, MISSING)
-    # Damaged files and functions that render images may raise anything; the check goes on.
-    try:
-        data = source.read_bytes() if isinstance(source, Path) else source() if callable(source) else source
-        image = read_image(data, name=sample.name).image
-    except Exception as error:
-        reason = " ".join(str(error).removeprefix(f"{sample.name}: ").split()) or type(error).__name__
-        failure = TRUNCATED if "truncated" in reason.lower() else UNREADABLE
-        return ImageFacts(_annotated_size(sample), None, failure, reason)
-    content = data if isinstance(data, bytes) else str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
-    return ImageFacts((image.shape[0], image.shape[1]), hashlib.blake2b(content, digest_size=16).digest())
 
 
 def _different_sizes(dataset: DatasetBase, facts: Sequence[ImageFacts]) -> list[Problem]:
