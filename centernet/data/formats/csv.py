@@ -24,8 +24,16 @@ from typing import Any
 import numpy as np
 
 from centernet.data.dataset import Dataset
-from centernet.data.formats.shared import CORNERS, files_by_split, photos_near, read_samples, split_folders
-from centernet.data.image_files import ImageCopies, image_ids, photo_at
+from centernet.data.formats.shared import (
+    CORNERS,
+    NamedImage,
+    NamedSample,
+    files_by_split,
+    photos_near,
+    read_named,
+    split_folders,
+)
+from centernet.data.image_files import ImageCopies, photo_at
 from centernet.data.sample import Sample
 from centernet.data.splits import ALL, NAMES, disjoint, split_in
 from centernet.errors import ConfigError
@@ -80,7 +88,7 @@ def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
     rows = _rows_by_split(path)
     rows[ALL] = [row for split in disjoint(rows) for row in rows[split]]
     classes = sorted({row["class"] for row in rows[ALL]} - {""})
-    return [_dataset(rows[split], classes, f"{path.name} ({split})") for split in splits]
+    return read_named({split: _images(rows[split]) for split in splits}, splits, path.name, "csv", classes)
 
 
 def _candidates(path: Path) -> list[Path]:
@@ -148,7 +156,7 @@ def _rows(file: Path) -> Iterator[Row]:
         raise ConfigError(f"Expected a CSV in UTF-8. {file} can't be read as one: {error}") from error
 
 
-def _dataset(rows: Sequence[Row], classes: Sequence[str], where: str) -> Dataset:
+def _images(rows: Sequence[Row]) -> list[NamedImage]:
     images: dict[tuple[Path, str], list[Row]] = defaultdict(list)
     names: dict[Path, list[str]] = defaultdict(list)
     for row in rows:
@@ -156,16 +164,17 @@ def _dataset(rows: Sequence[Row], classes: Sequence[str], where: str) -> Dataset
     for file, name in images:
         names[file].append(name)
     folders = {file: photos_near(file, split_in(file.stem) or "", names[file], first=[file.parent]) for file in names}
-    ids = image_ids([f"{file.parent.name}/{name}" for file, name in images])
-    class_ids = {name: class_id for class_id, name in enumerate(classes)}
-    readers = (
-        (name or f"{file.name} line {own[0]['line']}", partial(_sample, own, identity, class_ids, folders[file]))
-        for ((file, name), own), identity in zip(images.items(), ids, strict=True)
-    )
-    return Dataset(read_samples(where, readers), tuple(classes), name=where, format="csv")
+    return [
+        NamedImage(
+            f"{file.parent.name}/{name}",
+            name or f"{file.name} line {own[0]['line']}",
+            partial(_annotation, own, folders[file]),
+        )
+        for (file, name), own in images.items()
+    ]
 
 
-def _sample(rows: Sequence[Row], identity: int | str, class_ids: Mapping[str, int], folder: Path) -> Sample:
+def _annotation(rows: Sequence[Row], folder: Path) -> NamedSample:
     first = rows[0]
     if not first["image"]:
         raise ConfigError("no image")
@@ -176,11 +185,10 @@ def _sample(rows: Sequence[Row], identity: int | str, class_ids: Mapping[str, in
     sides = boxes[:, 2:] - boxes[:, :2]
     areas = [_number(row, "area") if row["area"] else side.prod() for row, side in zip(objects, sides, strict=True)]
     has_size = first["width"] and first["height"]
-    return Sample(
+    return NamedSample(
+        [row["class"] for row in objects],
         source=photo_at(folder, first["image"]),
         boxes=boxes,
-        class_ids=np.asarray([class_ids[row["class"]] for row in objects], np.int32),
-        image_id=identity,
         ignore=np.asarray([row["ignore"].lower() in _TRUE for row in objects], bool),
         areas=np.asarray(areas),
         size=(round(_number(first, "height")), round(_number(first, "width"))) if has_size else None,

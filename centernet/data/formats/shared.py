@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from centernet.data.dataset import Dataset
-from centernet.data.image_files import photos_folder
+from centernet.data.image_files import image_ids, photos_folder
 from centernet.data.sample import Sample
-from centernet.data.skipped_images import SkippedImages
+from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
 from centernet.data.splits import ALL, disjoint, split_in
 from centernet.images.sources import is_image, natural_key
 
@@ -48,14 +54,9 @@ def files_in(folder: Path, suffix: str) -> list[Path]:
 
 
 def files_by_split(path: Path, files: Iterable[Path]) -> dict[str, list[Path]]:
-    """Group files by the split in their name, or else in the name of their subfolder.
+    """Split → those of the files with the split in their name, or else in the name of their folder below `path`.
 
-    Args:
-        path: The dataset: a folder, or one of the files.
-        files: The annotation files.
-
-    Returns:
-        Split → files. Files without a split are under `ALL`, and only if no file has a split.
+    Files without a split are under `ALL`, or left out if any file has a split.
     """
     by_split: dict[str, list[Path]] = defaultdict(list)
     for file in files:
@@ -72,16 +73,9 @@ def parts_of(split: str, parts: Collection[str]) -> list[str]:
 
 
 def photos_near(file: Path, split: str, names: Sequence[str], first: Sequence[Path] = ()) -> Path:
-    """The folder near an annotation file that has the photos.
+    """The folder near an annotation file that has most of the photos with these names; some or all may be missing.
 
-    Args:
-        file: The annotation file.
-        split: Its split, which may be the name of the folder; may be empty.
-        names: File names of the photos.
-        first: Folders to try before the usual ones.
-
-    Returns:
-        The folder with most of the photos; some or all may be missing.
+    Folders may be named after the split, which may be empty; those in `first` are preferred to the usual ones.
     """
     parent, outer = file.parent, file.parent.parent
     inner = [parent / "images", parent / "images" / split, parent / split, parent, parent / "JPEGImages"]
@@ -90,19 +84,13 @@ def photos_near(file: Path, split: str, names: Sequence[str], first: Sequence[Pa
 
 
 class PhotosByStem:
-    """The photos of annotation files that have the same stem as their photo.
-
-    Args:
-        candidates: Folders where the photos may be; the first one with images is used, or else the first that exists.
-    """
+    """Photos by the stem of their annotation file, in the first candidate folder that has images, or else exists."""
 
     def __init__(self, candidates: Iterable[Path]) -> None:
         folders = [folder for folder in dict.fromkeys(candidates) if folder.is_dir()]
-        self.folder, self._names = folders[0], dict[str, str]()
-        for folder in folders:
-            if names := {file.stem: file.name for file in sorted(folder.iterdir()) if is_image(file.name)}:
-                self.folder, self._names = folder, names
-                break
+        photos = ((folder, [file for file in sorted(folder.iterdir()) if is_image(file.name)]) for folder in folders)
+        self.folder, files = next((pair for pair in photos if pair[1]), (folders[0], []))
+        self._names = {file.stem: file.name for file in files}
 
     def photo(self, stem: str, named: str) -> Path:
         """The photo with the name in the annotation, or else with the stem of its file; it may be missing."""
@@ -111,11 +99,7 @@ class PhotosByStem:
 
 
 def read_samples(where: str, readers: Iterable[tuple[str, Callable[[], Sample]]]) -> tuple[Sample, ...]:
-    """Read the images of a dataset; unreadable ones are skipped and named in one warning.
-
-    Args:
-        where: Name of the dataset in messages.
-        readers: Name of each image, and a function that reads its annotations.
+    """Call the reader of each named image of the dataset `where`; those that fail are skipped with one warning.
 
     Raises:
         ConfigError: If no image can be read.
@@ -126,6 +110,71 @@ def read_samples(where: str, readers: Iterable[tuple[str, Callable[[], Sample]]]
             samples.append(read())
     skipped.report(len(samples))
     return tuple(samples)
+
+
+class NamedSample:
+    """The annotation of an image in a format with class names: the name of each object, and the fields of `Sample`."""
+
+    def __init__(self, names: Sequence[str], **fields: Any) -> None:
+        self.names = names
+        self.fields = fields
+
+    def sample(self, image_id: int | str, classes: Sequence[str]) -> Sample:
+        """The sample, once the classes of the dataset are known."""
+        class_ids = [classes.index(name) for name in self.names]
+        return Sample(class_ids=np.asarray(class_ids, np.int32), image_id=image_id, **self.fields)
+
+
+@dataclass(frozen=True, eq=False)
+class NamedImage:
+    """An image to read: its path, from which the id is made, its name in messages, and the function that reads it."""
+
+    path: str
+    label: str
+    read: Callable[[], NamedSample]
+
+
+def read_named(
+    parts: Mapping[str, Sequence[NamedImage]],
+    splits: Sequence[str],
+    name: str,
+    format: str,
+    classes: Sequence[str] | None = None,
+) -> list[Dataset]:
+    """Read some splits in a format with class names; see `FormatModule.read`.
+
+    Args:
+        parts: Split → its images.
+        splits: The splits to read.
+        name: Name of the dataset.
+        format: Key of the format.
+        classes: Names of the classes; by default those of all objects in `parts`, sorted.
+    """
+    outcomes = {image: _outcome(image) for image in dict.fromkeys(itertools.chain(*parts.values()))}
+    if classes is None:
+        annotations = (outcome for outcome in outcomes.values() if isinstance(outcome, NamedSample))
+        classes = sorted({name for annotation in annotations for name in annotation.names})
+    datasets = []
+    for split in splits:
+        images, where = parts[split], f"{name} ({split})"
+        ids = image_ids([image.path for image in images])
+        pairs = zip(images, ids, strict=True)
+        readers = ((image.label, partial(_sample, outcomes[image], identity, classes)) for image, identity in pairs)
+        datasets.append(Dataset(read_samples(where, readers), tuple(classes), name=where, format=format))
+    return datasets
+
+
+def _outcome(image: NamedImage) -> NamedSample | Exception:
+    try:
+        return image.read()
+    except PARSE_ERRORS as error:
+        return error
+
+
+def _sample(outcome: NamedSample | Exception, image_id: int | str, classes: Sequence[str]) -> Sample:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome.sample(image_id, classes)
 
 
 def category_ids(dataset: Dataset) -> Sequence[int]:

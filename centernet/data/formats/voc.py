@@ -16,9 +16,8 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -30,17 +29,18 @@ from defusedxml.ElementTree import parse
 from centernet.data.dataset import Dataset
 from centernet.data.formats.shared import (
     CORNERS,
+    NamedImage,
+    NamedSample,
     PhotosByStem,
     files_below,
     files_in,
-    read_samples,
+    read_named,
     split_folders,
     subfolders,
     walk,
 )
-from centernet.data.image_files import ImageCopies, image_ids
+from centernet.data.image_files import ImageCopies
 from centernet.data.sample import Sample
-from centernet.data.skipped_images import PARSE_ERRORS
 from centernet.data.splits import ALL, NAMES, split_in
 from centernet.errors import ConfigError
 from centernet.files.formatting import shortest_number
@@ -49,17 +49,6 @@ ANNOTATIONS = "annotations"
 PHOTOS = ("jpegimages", "images")
 _HEAD = 2048
 _LIST_OF_ONE_CLASS = re.compile(rf".+_({'|'.join(NAMES)})")  # aeroplane_train.txt beside train.txt
-
-
-@dataclass(frozen=True)
-class _Annotation:
-    """The content of one XML file: photo, size, and class name, box and difficult flag of each object."""
-
-    photo: str
-    size: tuple[int, int] | None
-    names: tuple[str, ...]
-    boxes: np.ndarray
-    difficult: tuple[bool, ...]
 
 
 def recognize(path: Path) -> bool:
@@ -77,22 +66,9 @@ def splits(path: Path) -> tuple[str, ...]:
 
 def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
     """Read some splits; see `FormatModule.read`. All files are parsed, since any may have a further class."""
-    parts = _parts(path)
-    files = dict.fromkeys(file for part in (ALL, *splits) for file in parts[part])
-    parsed = {file: _parsed_or_error(file) for file in files}
-    annotations = {file: item for file, item in parsed.items() if isinstance(item, _Annotation)}
-    classes = sorted({name for item in annotations.values() for name in item.names})
-    photos = {home: PhotosByStem(_photo_folders(home, path)) for home in {file.parent for file in annotations}}
-    datasets = []
-    for split in splits:
-        where = f"{path.name} ({split})"
-        ids = image_ids([os.path.relpath(file, path) for file in parts[split]])
-        readers = (
-            (file.name, partial(_sample, file, parsed[file], identity, classes, photos))
-            for file, identity in zip(parts[split], ids, strict=True)
-        )
-        datasets.append(Dataset(read_samples(where, readers), tuple(classes), name=where, format="voc"))
-    return datasets
+    parts, photos = _parts(path), cache(lambda folder: PhotosByStem(_photo_folders(folder, path)))
+    image = cache(lambda file: NamedImage(os.path.relpath(file, path), file.name, partial(_parsed, file, photos)))
+    return read_named({part: [*map(image, parts[part])] for part in (ALL, *splits)}, splits, path.name, "voc")
 
 
 def _is_annotation(path: Path) -> bool:
@@ -103,14 +79,7 @@ def _is_annotation(path: Path) -> bool:
         return False
 
 
-def _parsed_or_error(file: Path) -> _Annotation | Exception:
-    try:
-        return _parsed(file)
-    except PARSE_ERRORS as error:
-        return error
-
-
-def _parsed(file: Path) -> _Annotation:
+def _parsed(file: Path, photos: Callable[[Path], PhotosByStem]) -> NamedSample:
     try:
         root = parse(file, forbid_dtd=True).getroot()
     except DefusedXmlException as error:
@@ -119,12 +88,13 @@ def _parsed(file: Path) -> _Annotation:
         raise ConfigError(f"<{root.tag}> instead of <annotation>")
     objects = root.findall("object")
     width, height = (_text(root, f"size/{side}", "") for side in ("width", "height"))
-    return _Annotation(
-        photo=_text(root, "filename", "").replace("\\", "/").rsplit("/", 1)[-1],
-        size=(round(float(height)), round(float(width))) if width and height else None,
-        names=tuple(_text(item, "name") for item in objects),
+    photo = _text(root, "filename", "").replace("\\", "/").rsplit("/", 1)[-1]
+    return NamedSample(
+        [_text(item, "name") for item in objects],
+        source=photos(file.parent).photo(file.stem, photo),
         boxes=np.asarray([[float(_text(item, f"bndbox/{side}")) for side in CORNERS] for item in objects]),
-        difficult=tuple(_text(item, "difficult", "0").lower() in ("1", "true") for item in objects),
+        ignore=np.asarray([_text(item, "difficult", "0").lower() in ("1", "true") for item in objects], bool),
+        size=(round(float(height)), round(float(width))) if width and height else None,
     )
 
 
@@ -133,25 +103,6 @@ def _text(element: Any, path: str, default: str | None = None) -> str:
     if text is None:
         raise ConfigError(f"an object without <{path.replace('/', '><')}>")
     return text
-
-
-def _sample(
-    file: Path,
-    annotation: _Annotation | Exception,
-    identity: int | str,
-    classes: Sequence[str],
-    photos: Mapping[Path, PhotosByStem],
-) -> Sample:
-    if isinstance(annotation, Exception):
-        raise annotation
-    return Sample(
-        source=photos[file.parent].photo(file.stem, annotation.photo),
-        boxes=annotation.boxes,
-        class_ids=np.asarray([classes.index(name) for name in annotation.names], np.int32),
-        image_id=identity,
-        ignore=np.asarray(annotation.difficult, bool),
-        size=annotation.size,
-    )
 
 
 def _parts(path: Path) -> dict[str, list[Path]]:

@@ -16,28 +16,18 @@ _MAX_PIXELS = 2**31 - 1
 
 
 def box_of(row: Mapping[str, Any]) -> list[float] | None:
-    """The box of an annotation.
-
-    Args:
-        row: The annotation.
-
-    Returns:
-        x, y, width, height in pixels, pixel edges; None without `bbox` and without a non-empty `segmentation`.
+    """The box of an annotation: x, y, width, height in pixels, pixel edges; None without `bbox` and segmentation.
 
     Raises:
         ConfigError: If the `bbox` or `segmentation` is invalid.
     """
     box, outline = row.get("bbox"), row.get("segmentation")
-    if box is None or box == []:
-        return _around(outline, row) if outline else None
-    if not isinstance(box, list) or len(box) != 4:
+    if isinstance(box, list) and len(box) == 4:
+        return box
+    if box is not None and box != []:
         raise ConfigError(f"bbox of annotation {row.get('id')} is {box!r} instead of 4 numbers")
-    return box
-
-
-def _around(outline: Any, row: Mapping[str, Any]) -> list[float] | None:
     try:
-        return box_around(outline)
+        return box_around(outline) if outline else None
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise ConfigError(
             f"segmentation of annotation {row.get('id')} is neither polygons nor run lengths ({error})"
@@ -76,7 +66,7 @@ def _around_runs(counts: Sequence[int], size: Sequence[int]) -> list[float] | No
     ends = np.concatenate([[0], lengths]).cumsum()
     first, last = ends[1:-1:2], ends[2::2] - 1
     first, last = first[last >= first], last[last >= first]
-    if not len(first):
+    if not first.size:
         return None
     wrapped = (first // height != last // height).any()  # from the bottom of a column to the top of the next
     left, right = int(first.min()) // height, int(last.max()) // height + 1

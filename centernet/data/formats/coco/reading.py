@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,14 +36,7 @@ class Categories:
 
 
 def read_file(path: Path, where: str) -> Dataset:
-    """Read one COCO JSON.
-
-    Args:
-        path: The file.
-        where: Name of the dataset.
-
-    Returns:
-        Its images; those with invalid annotations are skipped and named in a warning.
+    """Read one COCO JSON as a dataset called `where`; images with invalid annotations are skipped with a warning.
 
     Raises:
         ConfigError: If it is not a COCO JSON, or no image can be read.
@@ -167,14 +160,7 @@ def category_id(value: Any) -> Any:
 
 
 def read_categories(rows: Sequence[Row], annotations: Iterable[Any], path: Path) -> Categories:
-    """The categories in their order.
-
-    If several have the same name, those without annotations are left out with a warning.
-
-    Args:
-        rows: `categories` of the file.
-        annotations: `annotations` of the file.
-        path: The file.
+    """The categories in their order; of several with the same name, those without annotations are left out.
 
     Raises:
         ConfigError: If an id or a name is missing, an id occurs twice, or annotations use several categories of the
@@ -211,27 +197,20 @@ def _task(row: Row) -> KeypointTask:
 
 def _without_duplicates(names: Mapping[int, str], annotations: Iterable[Any], path: Path) -> dict[int, str]:
     """The categories without those that share a name with another category and have no annotation."""
-    ids_of: dict[str, list[int]] = defaultdict(list)
-    for number, name in names.items():
-        ids_of[name].append(number)
-    if len(ids_of) == len(names):
-        return dict(names)
-    used = {str(category_id(row.get("category_id"))) for row in annotations if isinstance(row, Mapping)}
-    unique = {_used_id(name, ids, used, path) for name, ids in ids_of.items()}
-    return {number: name for number, name in names.items() if number in unique}
-
-
-def _used_id(name: str, ids: Sequence[int], used: set[str], path: Path) -> int:
-    """The id of a name that annotations use; the first one if they use none."""
-    kept = [number for number in ids if str(number) in used] or list(ids[:1])
-    if len(kept) > 1:
-        raise ConfigError(
-            f"Expected one category per name in {path}. Received: ids {kept} are all called {name!r}, and annotations "
-            "use each of them. Give each id a name of its own, or use one id in all of these annotations."
-        )
-    if len(ids) > 1:
+    kept, duplicates = dict(names), [name for name, count in Counter(names.values()).items() if count > 1]
+    rows = (row for row in annotations if duplicates and isinstance(row, Mapping))
+    used = {str(category_id(row.get("category_id"))) for row in rows}
+    for name in duplicates:
+        ids = [number for number in names if names[number] == name]
+        used_ids = [number for number in ids if str(number) in used] or ids[:1]
+        if len(used_ids) > 1:
+            raise ConfigError(
+                f"Expected one category per name in {path}. Received: ids {used_ids} are all called {name!r}, and "
+                "annotations use each of them. Give each id a name of its own, or use one id in all of them."
+            )
         logger.warning(
             "%s: of the categories %s, which are all called %s, %s has the objects; the others are left out.",
-            *(path, list(ids), name, kept[0]),
+            *(path, ids, name, used_ids[0]),
         )
-    return kept[0]
+        kept = {number: name for number, name in kept.items() if number not in ids or number in used_ids}
+    return kept

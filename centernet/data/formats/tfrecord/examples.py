@@ -114,8 +114,7 @@ def sample_of(features: Features, classes: Classes) -> Sample:
     """The sample of an Example, with its `image/source_id`, which may not be unique.
 
     Raises:
-        ConfigError: If its lists have different lengths.
-        SourceError: If neither the Example nor its image has a size.
+        ConfigError, SourceError: If its lists have different lengths, or neither it nor its image has a size.
     """
     data = features[IMAGE][0]
     height, width = (int((features.get(f"image/{side}") or [0])[0]) for side in ("height", "width"))
@@ -156,8 +155,7 @@ def features_of(sample: Sample, dataset: Dataset) -> Features:
     """The features of a sample's Example.
 
     Raises:
-        OSError: If its image can't be read.
-        SourceError: If neither its annotation nor its image has a size.
+        OSError, SourceError: If its image can't be read, or neither its annotation nor its image has a size.
     """
     data = image_files.image_bytes(sample.source)
     kind = _STORED.get(image_files.image_format(data) or "")

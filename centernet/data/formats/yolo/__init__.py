@@ -131,7 +131,10 @@ def _read_labels(photo: Path, kpt_shape: tuple[int, int]) -> tuple[np.ndarray, n
 def _parsed(line: str, kpt_shape: tuple[int, int], number: int) -> tuple[int, np.ndarray, np.ndarray]:
     values, points = np.asarray(line.split(), np.float64), kpt_shape[0] * kpt_shape[1]
     if len(values) == 5 + points:
-        return int(values[0]), values[1:5], _with_visibility(values[5:].reshape(kpt_shape))
+        keypoints = values[5:].reshape(kpt_shape)
+        if kpt_shape[1] == 2:  # keypoints at 0, 0 are not labeled, all others are visible
+            keypoints = np.concatenate([keypoints, 2.0 * keypoints.any(axis=1, keepdims=True)], axis=1)
+        return int(values[0]), values[1:5], keypoints
     if len(values) == 5 or (len(values) >= 7 and len(values) % 2 and not points):
         box = values[1:] if len(values) == 5 else _around(values[1:].reshape(-1, 2))
         return int(values[0]), box, np.zeros((kpt_shape[0], 3))
@@ -141,13 +144,6 @@ def _parsed(line: str, kpt_shape: tuple[int, int], number: int) -> tuple[int, np
 def _around(polygon: np.ndarray) -> np.ndarray:
     low, high = polygon.min(axis=0), polygon.max(axis=0)
     return np.concatenate([(low + high) / 2, high - low])
-
-
-def _with_visibility(points: np.ndarray) -> np.ndarray:
-    """Keypoints `(k, 3)`; without a visibility in the file, those at 0, 0 are not labeled and all others visible."""
-    if points.shape[1] == 3:
-        return points
-    return np.concatenate([points, 2.0 * points.any(axis=1, keepdims=True)], axis=1)
 
 
 def write(parts: Mapping[str, Dataset], folder: Path) -> None:

@@ -111,22 +111,12 @@ def _class_names(names: Any, file: Path) -> tuple[str, ...]:
 
 def find_yaml(path: Path) -> tuple[Path, Mapping[str, Any]] | None:
     """The YAML with names and splits at a path or in a folder, and its content; `data.yaml` is preferred."""
-    for file in _files(path):
-        content = _content(file)
-        if isinstance(content, Mapping) and not _missing(content):
-            return file, content
-    return None
+    contents = ((file, _content(file)) for file in _files(path))
+    return next((pair for pair in contents if isinstance(pair[1], Mapping) and not _missing(pair[1])), None)
 
 
 def flaw_of(path: Path) -> str:
-    """Why the YAML at a path or in a folder does not describe a dataset; empty if no YAML seems meant to.
-
-    Args:
-        path: A file, or a folder.
-
-    Returns:
-        A sentence with the file and the line.
-    """
+    """A sentence why the YAML at a path or in a folder describes no dataset; empty if none seems meant to."""
     return next(filter(None, (_flaw(file, given=file == path) for file in _files(path))), "")
 
 
