@@ -29,10 +29,8 @@ def load(
     path: str | os.PathLike[str], format: str = "auto", split: None = None, *, classes: Sequence[str] | None = None
 ) -> tuple[Dataset, Dataset]: ...
 @overload
-def load(path: str | os.PathLike[str], format: str, split: str, *, classes: Sequence[str] | None = None) -> Dataset: ...
-@overload
 def load(
-    path: str | os.PathLike[str], format: str = "auto", *, split: str, classes: Sequence[str] | None = None
+    path: str | os.PathLike[str], format: str = "auto", split: str = ..., *, classes: Sequence[str] | None = None
 ) -> Dataset: ...
 def load(
     path: str | os.PathLike[str],

@@ -89,9 +89,9 @@ def shapes(
             "Expected a radius of above 0 to 0.5, the smaller one first, and a max_overlap of 0 to 1. Received: "
             f"{radius}, {max_overlap}"
         )
-    recipe = Recipe(size, seed, (min_objects, max_objects), names, radius, max_overlap)
+    settings = (size, seed, (min_objects, max_objects), names, radius, max_overlap)
     return Dataset(
-        tuple(Scene(recipe, number).sample() for number in range(count)),
+        tuple(Scene(number, *settings).sample() for number in range(count)),
         names,
         keypoints=FIGURE_KEYPOINTS if keypoints else None,
         name=f"shapes(seed={seed})",
@@ -100,32 +100,25 @@ def shapes(
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Arguments of `shapes` shared by all scenes of a dataset."""
+class Scene:
+    """A scene by its number and the arguments of `shapes`; calling it renders it."""
 
+    number: int
     size: tuple[int, int]
     seed: int
-    objects: tuple[int, int]
+    objects: tuple[int, int]  # minimum and maximum
     class_names: tuple[str, ...]
     radius: tuple[float, float]
     max_overlap: float
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Scene `number` of a recipe; calling it renders it."""
-
-    recipe: Recipe
-    number: int
 
     def __call__(self) -> np.ndarray:
         """The image, uint8 RGB `(height, width, 3)`."""
         rng = self._rng(1)
         colors = rng.uniform(40, 215, (2, 3))
-        pixels = _background(self.recipe.size, colors, rng)
+        pixels = _background(self.size, colors, rng)
         for _, shape in self._objects():
             _paint(pixels, shape, _color(colors, rng))
-        pixels += rng.random((*self.recipe.size, 1), np.float32) * NOISE - NOISE / 2
+        pixels += rng.random((*self.size, 1), np.float32) * NOISE - NOISE / 2
         return np.rint(pixels.clip(0, 255)).astype(np.uint8)
 
     def sample(self) -> Sample:
@@ -133,24 +126,33 @@ class Scene:
         objects = self._objects()
         boxes = np.array([shape.box for _, shape in objects], np.float32).reshape(-1, 4)
         class_ids = np.array([class_id for class_id, _ in objects], np.int32)
-        keypoints = _keypoints([shape for _, shape in objects]) if FIGURE in self.recipe.class_names else None
-        return Sample(self, boxes, class_ids, self.number, keypoints, size=self.recipe.size)
+        keypoints = _keypoints([shape for _, shape in objects]) if FIGURE in self.class_names else None
+        return Sample(self, boxes, class_ids, self.number, keypoints, size=self.size)
 
     def _rng(self, purpose: int) -> np.random.Generator:
-        return np.random.default_rng((self.recipe.seed, self.number, purpose))
+        return np.random.default_rng((self.seed, self.number, purpose))
 
     def _objects(self) -> list[tuple[int, Outline]]:
         """Class and outline in pixels of each object; later ones cover earlier ones."""
-        rng, recipe = self._rng(0), self.recipe
+        rng = self._rng(0)
         objects: list[tuple[int, Outline]] = []
-        for _ in range(rng.integers(recipe.objects[0], recipe.objects[1] + 1)):
-            class_id = int(rng.integers(len(recipe.class_names)))
+        for _ in range(rng.integers(self.objects[0], self.objects[1] + 1)):
+            class_id = int(rng.integers(len(self.class_names)))
             for _ in range(MAX_TRIES):
-                shape = _placed(recipe, recipe.class_names[class_id], rng)
-                if all(_overlap(shape, earlier) <= recipe.max_overlap for _, earlier in objects):
+                shape = self._placed(self.class_names[class_id], rng)
+                if all(_overlap(shape, earlier) <= self.max_overlap for _, earlier in objects):
                     objects.append((class_id, shape))
                     break
         return objects
+
+    def _placed(self, class_name: str, rng: np.random.Generator) -> Outline:
+        """A shape at a random position inside the scene."""
+        height, width = self.size
+        radius = min(height, width) * float(np.exp(rng.uniform(*np.log(self.radius))))
+        angles = (-MAX_LEAN, MAX_LEAN) if class_name == FIGURE else (0, 2 * np.pi)
+        angle = 0.0 if class_name == "circle" else rng.uniform(*angles)
+        shape = outline(class_name, rng).moved(np.zeros(2), radius, angle)
+        return shape.moved(rng.uniform(-shape.box[:2], np.array([width, height]) - shape.box[2:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,17 +227,6 @@ def _inside(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
     between = (y0 <= y) != (y1 <= y)
     crossing = x0 + (y - y0) * (x1 - x0) / np.where(y1 == y0, 1, y1 - y0)
     return np.asarray((between & (x < crossing)).sum(axis=0) % 2 == 1)
-
-
-def _placed(recipe: Recipe, class_name: str, rng: np.random.Generator) -> Outline:
-    """A shape at a random position inside the scene."""
-    height, width = recipe.size
-    radius = min(height, width) * float(np.exp(rng.uniform(*np.log(recipe.radius))))
-    angles = (-MAX_LEAN, MAX_LEAN) if class_name == FIGURE else (0, 2 * np.pi)
-    angle = 0.0 if class_name == "circle" else rng.uniform(*angles)
-    shape = outline(class_name, rng).moved(np.zeros(2), radius, angle)
-    box = shape.box
-    return shape.moved(rng.uniform(-box[:2], np.array([width, height]) - box[2:]))
 
 
 def _overlap(first: Outline, second: Outline) -> float:
