@@ -158,12 +158,12 @@ def _rows(file: Path) -> Iterator[Row]:
 
 def _images(rows: Sequence[Row]) -> list[NamedImage]:
     images: dict[tuple[Path, str], list[Row]] = defaultdict(list)
-    names: dict[Path, list[str]] = defaultdict(list)
+    folders: dict[Path, Path] = {}
     for row in rows:
         images[row["source"], row["image"]].append(row)
-    for file, name in images:
-        names[file].append(name)
-    folders = {file: photos_near(file, split_in(file.stem) or "", names[file], first=[file.parent]) for file in names}
+    for file in {file for file, _ in images}:
+        names = [name for source, name in images if source == file]
+        folders[file] = photos_near(file, split_in(file.stem) or "", names, first=[file.parent])
     return [
         NamedImage(
             f"{file.parent.name}/{name}",

@@ -13,6 +13,7 @@ VOC's own files are therefore one pixel smaller at the left and top.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter, defaultdict
@@ -120,12 +121,12 @@ def _parts(path: Path) -> dict[str, list[Path]]:
         names = _names(files, annotations)
         parts = {file.stem: _listed(file, names, annotations) for file in lists} or _by_folder(files, annotations)
         return {**parts, ALL: files}
-    parts = {str(split_in(folder.name)): _xml_of_split(folder) for folder in split_folders(root)}
-    parts = {split: files for split, files in parts.items() if files}
-    return {
-        **parts,
-        ALL: [*files_in(root, ".xml"), *(file for files in parts.values() for file in files)],
-    }
+    parts = {}
+    for folder in split_folders(root):
+        inner = _annotations(folder)
+        if files := files_in(folder, ".xml") or (files_below(inner, ".xml") if inner else []):
+            parts[str(split_in(folder.name))] = files
+    return {**parts, ALL: [*files_in(root, ".xml"), *itertools.chain(*parts.values())]}
 
 
 def _root(path: Path) -> Path:
@@ -141,11 +142,6 @@ def _root(path: Path) -> Path:
 def _annotations(folder: Path) -> Path | None:
     """The subfolder called Annotations, if it has XML files."""
     return next((inner for inner in subfolders(folder, ANNOTATIONS) if any(walk(inner, ".xml"))), None)
-
-
-def _xml_of_split(folder: Path) -> list[Path]:
-    annotations = _annotations(folder)
-    return files_in(folder, ".xml") or (files_below(annotations, ".xml") if annotations else [])
 
 
 def _is_split_list(file: Path) -> bool:

@@ -125,7 +125,7 @@ def test_places(put, yaml, photo, label):
 
 
 def test_a_place_that_is_not_there(put):
-    with pytest.raises(ConfigError, match=r"Expected a folder with photos.*images of .*data\.yaml is none"):
+    with pytest.raises(ConfigError, match=r"Expected a folder with photos.*images in .*data\.yaml is neither"):
         load(put("data.yaml", "train: images\nnames: [cat]"), split="train")
 
 

@@ -65,29 +65,19 @@ def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
 
 
 class _Part:
-    """The readable records of some files.
-
-    Args:
-        files: The files.
-        where: Name of the part in messages.
-        images: Whether images are kept; the classes are needed without them, too.
-    """
+    """The readable records of some files; without their images if only the classes are needed."""
 
     def __init__(self, files: Sequence[Path], where: str, *, images: bool) -> None:
         self.skipped = SkippedImages(where, "records")
         self.features: dict[str, Features] = {}
         for file in files:
-            for number, data in enumerate(self._records(file)):
-                name = f"{file.name} record {number}"
-                with self.skipped.skip_on_error(name):
-                    features = _features(data)
-                    self.features[name] = features if images else {**features, IMAGE: []}
-
-    def _records(self, file: Path) -> Iterator[bytes]:
-        try:
-            yield from _records(file)
-        except (*PARSE_ERRORS, EOFError) as error:  # the start of the next record is unknown
-            self.skipped.add(f"{file.name} from its damage on", str(error))
+            try:
+                for number, data in enumerate(_records(file)):
+                    with self.skipped.skip_on_error(name := f"{file.name} record {number}"):
+                        features = _features(data)
+                        self.features[name] = features if images else {**features, IMAGE: []}
+            except (*PARSE_ERRORS, EOFError) as error:  # the start of the next record is unknown
+                self.skipped.add(f"{file.name} from its damage on", str(error))
 
     def samples(self, classes: Classes) -> list[tuple[Features, Sample]]:
         """The features and the sample of each record."""

@@ -33,7 +33,7 @@ class DataYaml:
     def __init__(self, path: Path) -> None:
         found = find_yaml(path)
         if found is None:
-            raise ConfigError(f"Expected a data.yaml with names, and with train or val, in {path}. There is none.")
+            raise ConfigError(f"Expected a data.yaml with names, and with train or val, in {path}. None has them.")
         self.file, content = found
         self.name = path.name if path.is_dir() else self.file.parent.name
         self.places = {split: content[split] for split in NAMES if content.get(split)}
@@ -78,7 +78,7 @@ class DataYaml:
                     yield path.parent / listed if (path.parent / listed).is_file() else self._root / listed
         else:
             raise ConfigError(
-                f"Expected a folder with photos or a .txt that lists them. {path} of {self.file} is none."
+                f"Expected a folder with photos or a .txt that lists them. {path} in {self.file} is neither."
             )
 
 
@@ -112,12 +112,12 @@ def _class_names(names: Any, file: Path) -> tuple[str, ...]:
 def find_yaml(path: Path) -> tuple[Path, Mapping[str, Any]] | None:
     """The YAML with names and splits at a path or in a folder, and its content; `data.yaml` is preferred."""
     contents = ((file, _content(file)) for file in _files(path))
-    return next((pair for pair in contents if isinstance(pair[1], Mapping) and not _missing(pair[1])), None)
+    return next((pair for pair in contents if isinstance(pair[1], Mapping) and _is_complete(pair[1])), None)
 
 
 def flaw_of(path: Path) -> str:
     """A sentence why the YAML at a path or in a folder describes no dataset; empty if none seems meant to."""
-    return next(filter(None, (_flaw(file, given=file == path) for file in _files(path))), "")
+    return next(filter(None, (_flaw(file, _content(file), given=file == path) for file in _files(path))), "")
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -132,27 +132,23 @@ def _content(file: Path) -> Any:
         return error
 
 
-def _missing(content: Mapping[str, Any]) -> str:
-    """The keys that a YAML lacks to describe a dataset."""
-    if "names" not in content:
-        return "names"
-    return "" if any(content.get(name) for name in NAMES) else "train and val"
+def _is_complete(content: Mapping[str, Any]) -> bool:
+    return "names" in content and any(content.get(name) for name in NAMES)
 
 
-def _flaw(file: Path, *, given: bool) -> str:
-    content = _content(file)
+def _flaw(file: Path, content: Any, *, given: bool) -> str:
     if isinstance(content, ConfigError):
         return _syntax_error(file, content)
     if not isinstance(content, Mapping):
         return f"{file} has no names and no train or val." if given else ""
-    if not given and not {"nc", "names", *NAMES} & set(content):
+    if _is_complete(content) or not (given or {"nc", "names", *NAMES} & set(content)):
         return ""
-    missing = _missing(content)
-    if missing == "names":
-        line = _line_of(file, "nc")
-        received = f"nc: {content['nc']!r} in line {line}, but no names" if line else "no names"
-        return f"{file} has {received}. Give each class a name there: names: [cat, dog]."
-    return f"{file} has names, but neither train nor val. Give the folders of photos there." if missing else ""
+    if "names" in content:
+        return f"{file} has names, but neither train nor val. Give the folders of photos there."
+    lines = enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+    line = next((number for number, text in lines if text.startswith("nc:")), None)
+    received = f"nc: {content['nc']!r} in line {line}, but no names" if line else "no names"
+    return f"{file} has {received}. Give each class a name there: names: [cat, dog]."
 
 
 def _syntax_error(file: Path, error: ConfigError) -> str:
@@ -163,9 +159,3 @@ def _syntax_error(file: Path, error: ConfigError) -> str:
     start = cause.context_mark
     context = f" ({cause.context} of line {start.line + 1})" if cause.context and start else ""
     return f"{file} is no YAML: line {mark.line + 1}: {cause.problem}{context}. Correct it there."
-
-
-def _line_of(file: Path, key: str) -> int | None:
-    """Number of the line that begins with a key."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return next((number for number, line in enumerate(lines, 1) if line.startswith(f"{key}:")), None)
