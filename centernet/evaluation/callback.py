@@ -67,12 +67,9 @@ class CocoEvaluation(keras.callbacks.Callback):
         last = epoch + 1 == (self.params or {}).get("epochs")
         if (epoch + 1) % self.every and not last:
             return
-        self.latest = evaluate(self.model, self.dataset, **self._options)
-        if logs is not None:
-            logs.update(self._named_figures(self.latest))
-
-    def _named_figures(self, evaluation: Evaluation) -> dict[str, float]:
-        named = {name: getattr(evaluation, name) for name in FIGURES}
+        self.latest = evaluation = evaluate(self.model, self.dataset, **self._options)
+        figures = {name: getattr(evaluation, name) for name in FIGURES}
         if evaluation.keypoints:
-            named |= {f"keypoint_{name}": getattr(evaluation.keypoints, name) for name in KEYPOINT_FIGURES}
-        return {f"{self.prefix}{name}": value for name, value in named.items() if not math.isnan(value)}
+            figures |= {f"keypoint_{name}": getattr(evaluation.keypoints, name) for name in KEYPOINT_FIGURES}
+        if logs is not None:
+            logs.update({f"{self.prefix}{name}": value for name, value in figures.items() if not math.isnan(value)})

@@ -31,7 +31,7 @@ def page_content(e: EvaluationBase) -> dict[str, Any]:
         "class_curves": _class_curves(e),
         "palette": PALETTE,
         "mistakes": _mistakes(e),
-        "confusion": _confusion(e),
+        "confused": _most_confused(e.confusion.counts),
         "notes": e.notes(),
         "settings": _settings(e),
     }
@@ -77,21 +77,8 @@ def _mistakes(e: EvaluationBase) -> list[tuple[str, int, float, str, str]]:
     return [(name, count, count / total, color, text) for name, count, color, text in rows]
 
 
-def _confusion(e: EvaluationBase) -> dict[str, Any]:
-    """The confusion matrix, limited to the most confused classes if there are many."""
-    counts, names = e.confusion.counts, e.class_names
-    chosen, none = _most_confused(counts), len(names)
-    note = f" Of {none} classes, the most often confused ones." if len(chosen) < none else ""
-    titles = [names[k] for k in chosen]
-    rows = [
-        (title, [_cell(counts, row, column) for column in (*chosen, none)])
-        for row, title in zip((*chosen, none), (*titles, "nothing there"), strict=True)
-    ]
-    most = e.confusion.most() if none > 2 else []
-    return {"columns": [*titles, "missed"], "rows": rows, "note": note, "most": most}
-
-
 def _most_confused(counts: np.ndarray) -> list[int]:
+    """Class ids to show in the confusion matrix: all, or those confused most often."""
     classes = len(counts) - 1
     if classes <= MAX_CONFUSED_CLASSES:
         return list(range(classes))
@@ -99,17 +86,6 @@ def _most_confused(counts: np.ndarray) -> list[int]:
     often = between.sum(axis=0) + between.sum(axis=1)
     ranked = np.lexsort((-counts[:-1].sum(axis=1), -often))
     return sorted(ranked[:MAX_CONFUSED_CLASSES].tolist())
-
-
-def _cell(counts: np.ndarray, row: int, column: int) -> dict[str, str] | None:
-    """Color and text of a cell of the matrix; None if it is 0."""
-    count = int(counts[row, column])
-    if not count:
-        return None
-    color = "0,158,115" if row == column else "213,94,0"
-    # The last row, detections without an object, is paler: it has no right cell.
-    strength = 0.12 + (0.7 if row < len(counts) - 1 else 0.3) * count / int(counts[row].sum())
-    return {"color": f"{color},{strength:.2f}", "count": f"{count:,}"}
 
 
 def _settings(e: EvaluationBase) -> list[tuple[str, str]]:
