@@ -18,6 +18,7 @@ from centernet.evaluation.coco import RECALLS, CocoCounts
 from centernet.evaluation.figures import BoxFigures, ClassFigures, KeypointFigures, ScoreCurves
 from centernet.evaluation.matching import Confusion, Match, Outcome, confuse
 from centernet.files.formatting import pluralize
+from centernet.files.validation import to_plain
 
 UNKNOWN = "–"
 
@@ -83,13 +84,9 @@ class EvaluationBase(BoxFigures):
         return self.counted.curve(overlap, class_id)
 
     def worst(self, number: int = 12) -> list[Outcome]:
-        """The images with the most mistakes (false detections and missed objects) at `score`.
+        """At most `number` images with the most mistakes (false detections and missed objects) at `score`.
 
-        Args:
-            number: Maximum number of images.
-
-        Returns:
-            The worst first; ties are ordered by ascending F1. Images without a mistake are left out.
+        The worst come first; ties are ordered by ascending F1. Images without a mistake are left out.
         """
         wrong = [outcome for outcome in self.outcomes if outcome.mistakes]
         return sorted(wrong, key=lambda outcome: (-outcome.mistakes, outcome.f1))[:number]
@@ -134,18 +131,10 @@ class EvaluationBase(BoxFigures):
             "score_curves": {"score": curves.scores, "precision": curves.precision[-1], "recall": curves.recall[-1]},
             "worst_images": [outcome.summary() for outcome in self.worst(50)],
         }
-        return _plain(values)
+        return _rounded(to_plain(values))
 
     def to_json(self, path: str | os.PathLike[str] | None = None, *, indent: int | None = None) -> str:
-        """`to_dict` as JSON.
-
-        Args:
-            path: File to write the text to as well, or None.
-            indent: Spaces per level; None gives one line.
-
-        Returns:
-            The text.
-        """
+        """`to_dict` as JSON text, also written to the file `path` if given; `indent` in spaces, None for one line."""
         text = json.dumps(self.to_dict(), ensure_ascii=False, indent=indent)
         if path is not None:
             Path(path).write_text(text + "\n", encoding="utf-8")
@@ -157,14 +146,12 @@ def figure(value: float) -> str:
     return UNKNOWN if math.isnan(value) else f"{value:.3f}".removeprefix("0")
 
 
-def _plain(value: Any) -> Any:
-    """Plain Python values of dictionaries, sequences, arrays and numbers; None for NaN."""
+def _rounded(value: Any) -> Any:
+    """Floats with nine decimals, None for NaN."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return {str(key): _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
     if isinstance(value, float):
         return round(value, 9) if math.isfinite(value) else None
     return value

@@ -83,7 +83,7 @@ def _most_confused(counts: np.ndarray) -> list[int]:
     if classes <= MAX_CONFUSED_CLASSES:
         return list(range(classes))
     between = counts[:-1, :-1] * ~np.eye(classes, dtype=bool)
-    often = between.sum(axis=0) + between.sum(axis=1)
+    often = (between + between.T).sum(axis=0)
     ranked = np.lexsort((-counts[:-1].sum(axis=1), -often))
     return sorted(ranked[:MAX_CONFUSED_CLASSES].tolist())
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from centernet.errors import ConfigError, MissingExtraError
+from centernet.files.validation import to_plain
 from centernet.results.base import DetectionsBase
 
 _METADATA = ("class_names", "dataset_ids", "keypoint_names", "skeleton", "source", "max_detections")
@@ -35,7 +36,7 @@ def to_dict(detections: DetectionsBase) -> dict[str, Any]:
     ]
     if points is not None:
         objects = [one | {"keypoints": row} for one, row in zip(objects, _decimals(points), strict=True)]
-    metadata = {name: _as_lists(getattr(detections, name)) for name in _METADATA}
+    metadata = {name: to_plain(getattr(detections, name)) for name in _METADATA}
     if detections.error is not None:
         metadata["error"] = detections.error
     count = None if points is None else points.shape[1]
@@ -206,10 +207,6 @@ def _keypoint_rows(detections: DetectionsBase) -> np.ndarray | None:
 def _decimals(array: np.ndarray) -> list[Any]:
     """Shortest decimals that round to the same float32: 0.91, not 0.9100000262260437."""
     return array.astype("U32").astype(np.float64).tolist()
-
-
-def _as_lists(value: Any) -> Any:
-    return [_as_lists(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _padded(rows: np.ndarray, count: int) -> np.ndarray:

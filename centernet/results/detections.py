@@ -79,13 +79,9 @@ class Detections(DetectionsBase):
         parts = list(parts)
         wrong = [type(part).__name__ for part in parts if not isinstance(part, Detections)]
         if wrong:
-            raise ConfigError(
-                f"Detections.merge expected several Detections, as in merge([first, second]). Received: {wrong[0]}."
-            )
+            raise ConfigError(f"Detections.merge expected several Detections, as a list. Received: {wrong[0]}.")
         if not parts:
-            raise ConfigError(
-                "Detections.merge expected at least one Detections. Received: none. Use Detections.empty()."
-            )
+            raise ConfigError("Detections.merge expected at least one part. Received: none. Use Detections.empty().")
         first = parts[0]
         for name in ("image_size", "class_names", "dataset_ids", "keypoint_names", "skeleton"):
             _check_equal([getattr(part, name) for part in parts], name)
@@ -165,9 +161,7 @@ class Detections(DetectionsBase):
         """
         picture = self.image if image is None else image
         if picture is None:
-            raise ConfigError(
-                "Detections.draw expected an image. Received: none, and none is kept. Use draw(image=...)."
-            )
+            raise ConfigError("Detections.draw expected an image, none is kept. Received: None. Use draw(image=...).")
         return draw_detections(picture, self, **options)
 
     @classmethod
