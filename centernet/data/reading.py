@@ -110,7 +110,7 @@ def _read(path: Path, key: str, split: str | None) -> list[Dataset]:
         flaw = flaw_of(path) if key == "yolo" else ""
         raise ConfigError(f"Expected {entry.title} ({entry.looks_for}) at {path}. {flaw or f'Found: {_content(path)}'}")
     order = {name: place for place, name in enumerate(NAMES)}
-    splits = sorted(module.splits(path), key=lambda name: (order.get(name, len(order)), name))
+    splits = sorted(entry.splits(path), key=lambda name: (order.get(name, len(order)), name))
     if split is not None:
         return module.read(path, [find_split(split, splits, str(path))])
     if pair := train_and_validation(splits):

@@ -103,7 +103,7 @@ def _default_split(path: Path, format: str) -> str:
     """What a detector that was trained on the dataset hasn't seen, as far as the dataset tells."""
     from centernet.data.formats import FORMATS
 
-    modules = (entry.module for key, entry in FORMATS.items() if format in ("auto", key))
-    module = next((module for module in modules if module.recognize(path)), None)
-    splits = module.splits(path) if module else ()
+    entries = (entry for key, entry in FORMATS.items() if format in ("auto", key))
+    entry = next((entry for entry in entries if entry.module.recognize(path)), None)
+    splits = entry.splits(path) if entry else ()
     return next((name for name in HELD_OUT if name in splits), "all")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from centernet.data.dataset import Dataset
 from centernet.data.formats import coco, csv, tfrecord, voc, yolo
+from centernet.data.splits import ALL
 
 __all__ = ["FORMATS", "Format", "FormatModule"]
 
@@ -23,8 +24,8 @@ class FormatModule(Protocol):
     def recognize(self, path: Path) -> bool:
         """Whether a file or folder looks like this format, judged by names and the first bytes of files."""
 
-    def splits(self, path: Path) -> tuple[str, ...]:
-        """The splits that the dataset names itself; may be empty."""
+    def parts(self, path: Path) -> Mapping[str, Any]:
+        """Split → whatever the module reads it from; `"all"` for what belongs to no split, or for everything."""
 
     def read(self, path: Path, splits: Sequence[str]) -> list[Dataset]:
         """Read one dataset per split, `"all"` for all images; all have the same classes.
@@ -62,6 +63,10 @@ class Format:
     keeps_areas: bool = True
     keeps_ids: bool = False
     integer_ids: bool = False
+
+    def splits(self, path: Path) -> list[str]:
+        """The splits that a dataset names itself."""
+        return [split for split in self.module.parts(path) if split != ALL]
 
 
 # If several formats recognize a dataset, the first one reads it.

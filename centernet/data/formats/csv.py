@@ -78,14 +78,9 @@ def recognize(path: Path) -> bool:
     return bool(_candidates(path))
 
 
-def splits(path: Path) -> tuple[str, ...]:
-    """The splits named by files, folders, or a column."""
-    return tuple(split for split in _rows_by_split(path) if split != ALL)
-
-
 def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
     """Read some splits; see `FormatModule.read`."""
-    rows = _rows_by_split(path)
+    rows = parts(path)
     rows[ALL] = [row for split in disjoint(rows) for row in rows[split]]
     classes = sorted({row["class"] for row in rows[ALL]} - {""})
     return read_named({split: _images(rows[split]) for split in splits}, splits, path.name, "csv", classes)
@@ -126,7 +121,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _rows_by_split(path: Path) -> dict[str, list[Row]]:
+def parts(path: Path) -> dict[str, list[Row]]:
+    """Split of the files, folders, or the column → its rows."""
     files = files_by_split(path, _candidates(path))
     if len(files.get(ALL, ())) > 1:
         names = ", ".join(str(file.relative_to(path)) for file in files[ALL])

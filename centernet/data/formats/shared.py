@@ -53,6 +53,15 @@ def files_in(folder: Path, suffix: str) -> list[Path]:
     return sorted(files, key=lambda file: natural_key(file.name))
 
 
+def head_of(file: Path, size: int) -> bytes:
+    """The first bytes of a file; none if it can't be read."""
+    try:
+        with file.open("rb") as content:
+            return content.read(size)
+    except OSError:
+        return b""
+
+
 def files_by_split(path: Path, files: Iterable[Path]) -> dict[str, list[Path]]:
     """Split → those of the files with the split in their name, or else in the name of their folder below `path`.
 

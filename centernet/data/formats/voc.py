@@ -35,6 +35,7 @@ from centernet.data.formats.shared import (
     PhotosByStem,
     files_below,
     files_in,
+    head_of,
     read_named,
     split_folders,
     subfolders,
@@ -55,29 +56,16 @@ _LIST_OF_ONE_CLASS = re.compile(rf".+_({'|'.join(NAMES)})")  # aeroplane_train.t
 def recognize(path: Path) -> bool:
     """Whether a path is a folder with VOC's XML, or with several such datasets, which reading refuses."""
     try:
-        return any(_is_annotation(file) for file in _parts(path)[ALL][:3])
+        return any(b"<annotation" in head_of(file, _HEAD) for file in parts(path)[ALL][:3])
     except ConfigError:
         return True
 
 
-def splits(path: Path) -> tuple[str, ...]:
-    """The lists in `ImageSets/Main`, or the subfolders named after splits."""
-    return tuple(name for name in _parts(path) if name != ALL)
-
-
 def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
     """Read some splits; see `FormatModule.read`. All files are parsed, since any may have a further class."""
-    parts, photos = _parts(path), cache(lambda folder: PhotosByStem(_photo_folders(folder, path)))
+    files, photos = parts(path), cache(lambda folder: PhotosByStem(_photo_folders(folder, path)))
     image = cache(lambda file: NamedImage(os.path.relpath(file, path), file.name, partial(_parsed, file, photos)))
-    return read_named({part: [*map(image, parts[part])] for part in (ALL, *splits)}, splits, path.name, "voc")
-
-
-def _is_annotation(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return b"<annotation" in file.read(_HEAD)
-    except OSError:
-        return False
+    return read_named({part: [*map(image, files[part])] for part in (ALL, *splits)}, splits, path.name, "voc")
 
 
 def _parsed(file: Path, photos: Callable[[Path], PhotosByStem]) -> NamedSample:
@@ -106,8 +94,8 @@ def _text(element: Any, path: str, default: str | None = None) -> str:
     return text
 
 
-def _parts(path: Path) -> dict[str, list[Path]]:
-    """Split → XML files; all of them under `ALL`.
+def parts(path: Path) -> dict[str, list[Path]]:
+    """Split (a list in `ImageSets/Main`, or a subfolder named after it) → XML files; all of them under `ALL`.
 
     Raises:
         ConfigError: If the folder has several datasets.
@@ -119,14 +107,14 @@ def _parts(path: Path) -> dict[str, list[Path]]:
         lists = [file for main in subfolders(root, "imagesets", "main") for file in main.glob("*.txt")]
         lists = sorted(filter(_is_split_list, lists), key=lambda file: (file.stem not in NAMES, file.stem))
         names = _names(files, annotations)
-        parts = {file.stem: _listed(file, names, annotations) for file in lists} or _by_folder(files, annotations)
-        return {**parts, ALL: files}
-    parts = {}
+        listed = {file.stem: _listed(file, names, annotations) for file in lists}
+        return {**(listed or _by_folder(files, annotations)), ALL: files}
+    by_split = {}
     for folder in split_folders(root):
         inner = _annotations(folder)
         if files := files_in(folder, ".xml") or (files_below(inner, ".xml") if inner else []):
-            parts[str(split_in(folder.name))] = files
-    return {**parts, ALL: [*files_in(root, ".xml"), *itertools.chain(*parts.values())]}
+            by_split[str(split_in(folder.name))] = files
+    return {**by_split, ALL: [*files_in(root, ".xml"), *itertools.chain(*by_split.values())]}
 
 
 def _root(path: Path) -> Path:

@@ -12,6 +12,7 @@ beside the JSON, in `images/`, in `train2017/` and the like.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from typing import Any
 
 from centernet.data.dataset import Dataset
 from centernet.data.formats.coco.reading import read_file
-from centernet.data.formats.shared import category_ids, files_by_split, parts_of, split_folders
+from centernet.data.formats.shared import category_ids, files_by_split, head_of, parts_of, split_folders
 from centernet.data.image_files import ImageCopies
 from centernet.data.keypoints import SIGMA_SCALE, KeypointTask
 from centernet.data.sample import Sample
@@ -40,20 +41,20 @@ def recognize(path: Path) -> bool:
     return bool(_candidates(path))
 
 
-def splits(path: Path) -> tuple[str, ...]:
-    """The splits in the names of the files or their folders."""
-    return tuple(split for split in _files(path) if split != ALL)
+def parts(path: Path) -> dict[str, list[Path]]:
+    """Split in the names of files or folders → its files; the first one is read."""
+    return {split: _preferred_first(files, path) for split, files in files_by_split(path, _candidates(path)).items()}
 
 
 def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
     """Read some splits; see `FormatModule.read`."""
-    files = _files(path)
+    files = parts(path)
     requested = [parts_of(split, files) for split in splits]
-    for part in dict.fromkeys(part for parts in requested for part in parts):
+    for part in dict.fromkeys(itertools.chain(*requested)):
         _log_choice(files[part], path)
     return [
-        merge_splits({part: read_file(files[part][0], f"{path.name} ({part})") for part in parts}, path.name)
-        for parts in requested
+        merge_splits({part: read_file(files[part][0], f"{path.name} ({part})") for part in names}, path.name)
+        for names in requested
     ]
 
 
@@ -67,14 +68,8 @@ def _candidates(path: Path) -> list[Path]:
 
 
 def _has_keys(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
+    head = head_of(path, _HEAD)
     return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{" and any(key in head for key in _KEYS)
-
-
-def _files(path: Path) -> dict[str, list[Path]]:
-    """Split → its files; the first one is read."""
-    return {split: _preferred_first(files, path) for split, files in files_by_split(path, _candidates(path)).items()}
 
 
 def _preferred_first(files: Sequence[Path], path: Path) -> list[Path]:

@@ -21,11 +21,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from centernet.data.dataset import Dataset
 from centernet.data.formats.label_map import LabelMap, label_map_of, read_label_map
-from centernet.data.formats.shared import files_by_split, parts_of, split_folders
+from centernet.data.formats.shared import files_by_split, head_of, parts_of, split_folders
 from centernet.data.formats.tfrecord.examples import IMAGE, Classes, Features, features_of, ids_of, sample_of
 from centernet.data.sample import Sample
 from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
@@ -34,32 +33,28 @@ from centernet.errors import ConfigError
 
 PER_SHARD = 1000
 _NAME = re.compile(r"(?P<name>.+\.(?:tf)?records?(?:\.gz)?)(?:-(?P<shard>\d+)-of-(?P<shards>\d+))?", re.IGNORECASE)
+_KINDS = {bytes: "bytes_list", int: "int64_list", float: "float_list"}
 _LARGE = 2 << 30
 logger = logging.getLogger("centernet")
 
 
 def recognize(path: Path) -> bool:
     """Whether a path names record files, or is a folder with some."""
-    return bool(_files(path))
-
-
-def splits(path: Path) -> tuple[str, ...]:
-    """The splits in the names of files or folders."""
-    return tuple(split for split in _files(path) if split != ALL)
+    return bool(parts(path))
 
 
 def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
     """Read some splits; see `FormatModule.read`."""
-    files = _files(path)
+    files = parts(path)
     label_map = _label_map(path, next(iter(files.values()))[0].parent)
     requested = {split: parts_of(split, files) for split in splits}
     wanted = set(itertools.chain(*requested.values()))
     # Without a label map the classes are those of all records, so that every split is read.
     names = [part for part in files if part in wanted or (not label_map and part in disjoint(files))]
-    parts = {part: _Part(files[part], f"{path.name} ({part})", images=part in wanted) for part in names}
-    classes = Classes.of(label_map, [features for part in parts.values() for features in part.features.values()])
+    records = {part: _Part(files[part], f"{path.name} ({part})", images=part in wanted) for part in names}
+    classes = Classes.of(label_map, [features for part in records.values() for features in part.features.values()])
     return [
-        _dataset([parts[part] for part in names], classes, f"{path.name} ({split})")
+        _dataset([records[part] for part in names], classes, f"{path.name} ({split})")
         for split, names in requested.items()
     ]
 
@@ -99,8 +94,8 @@ def _dataset(parts: Sequence[_Part], classes: Classes, where: str) -> Dataset:
     return Dataset(tuple(samples), classes.names, classes.ids, classes.keypoints, where, "tfrecord")
 
 
-def _files(path: Path) -> dict[str, list[Path]]:
-    """Split → its files in order."""
+def parts(path: Path) -> dict[str, list[Path]]:
+    """Split in the names of files or folders → its files in order."""
     if path.is_dir():
         candidates = [file for folder in (path, *split_folders(path)) for file in sorted(folder.iterdir())]
     elif path.is_file():
@@ -138,9 +133,7 @@ def _records(file: Path) -> Iterator[bytes]:
     """The records of a file, each verified by its checksums."""
     import tensorflow as tf
 
-    with file.open("rb") as head:
-        zipped = head.read(2) == b"\x1f\x8b"
-    options = tf.compat.v1.io.TFRecordOptions("GZIP" if zipped else "")
+    options = tf.compat.v1.io.TFRecordOptions("GZIP" if head_of(file, 2) == b"\x1f\x8b" else "")
     # tf.data would do the same, but initializes every GPU first, which another backend may need.
     with _without_deprecations():
         records = tf.compat.v1.io.tf_record_iterator(str(file), options)
@@ -208,12 +201,6 @@ def _write_shard(dataset: Dataset, target: Path, skipped: SkippedImages) -> int:
 def _example(features: Features) -> bytes:
     import tensorflow as tf
 
-    def feature(values: Sequence[Any]) -> Any:
-        if values and isinstance(values[0], bytes):
-            return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-        if values and isinstance(values[0], int):
-            return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-
-    message = tf.train.Features(feature={key: feature(values) for key, values in features.items()})
-    return bytes(tf.train.Example(features=message).SerializeToString())
+    kinds = {key: _KINDS.get(type(values[0]) if values else float, "float_list") for key, values in features.items()}
+    message = {key: tf.train.Feature(**{kind: {"value": features[key]}}) for key, kind in kinds.items()}
+    return bytes(tf.train.Example(features={"feature": message}).SerializeToString())

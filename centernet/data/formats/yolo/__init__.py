@@ -42,9 +42,9 @@ def recognize(path: Path) -> bool:
     return find_yaml(path) is not None
 
 
-def splits(path: Path) -> tuple[str, ...]:
-    """The splits in the YAML."""
-    return tuple(DataYaml(path).places)
+def parts(path: Path) -> dict[str, Any]:
+    """Split in the YAML → where its photos are."""
+    return DataYaml(path).places
 
 
 def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
@@ -52,8 +52,8 @@ def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
     description = DataYaml(path)
     requested = [parts_of(split, description.places) for split in splits]
     task = _keypoints(description)
-    parts = {part: _dataset(description, part, task) for part in dict.fromkeys(itertools.chain(*requested))}
-    return [merge_splits({part: parts[part] for part in names}, description.name) for names in requested]
+    datasets = {part: _dataset(description, part, task) for part in dict.fromkeys(itertools.chain(*requested))}
+    return [merge_splits({part: datasets[part] for part in names}, description.name) for names in requested]
 
 
 def _keypoints(description: DataYaml) -> KeypointTask | None:
