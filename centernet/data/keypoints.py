@@ -77,20 +77,10 @@ def keypoint_task(
     flip: Sequence[int] | None = None,
     deviations: Sequence[float] | None = None,
 ) -> KeypointTask:
-    """A schema from keypoint names and whatever else the dataset specifies.
+    """A schema from keypoint names and whatever else the dataset specifies; arguments are those of `KeypointTask`.
 
     Missing parts are those of COCO's person if the names are COCO's 17 in their order. Otherwise the flip follows from
     the names (`flip_of`), all deviations are `DEFAULT_DEVIATION`, and the skeleton is empty.
-
-    Args:
-        class_name: Class that has the keypoints.
-        names: Name of each keypoint.
-        skeleton: Pairs of 0-based indices.
-        flip: Index of the keypoint that each one becomes in a mirrored image.
-        deviations: As in `KeypointTask`.
-
-    Returns:
-        The schema.
 
     Raises:
         ConfigError: If there is no name, or lengths or indices don't match the names.

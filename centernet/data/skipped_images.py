@@ -60,8 +60,6 @@ class SkippedImages:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
     if isinstance(error, KeyError):
         return f"no {error.args[0]}"
-    return str(error) or type(error).__name__
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

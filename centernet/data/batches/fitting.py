@@ -144,17 +144,15 @@ def fit_objects(sample: Sample, factor: tuple[float, float], max_objects: int) -
 
 
 def pad_objects(max_objects: int, **fields: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Objects of several images as one batch.
+    """Objects of several images as one batch, padded with class id -1 and zeros elsewhere.
 
     Args:
         max_objects: Maximum number of objects per image.
-        **fields: For each image `boxes` `(n, 4)`, `class_ids` `(n,)`, `ignore` `(n,)` or `keypoints` `(n, k, 3)` with
-            the same `k`.
+        **fields: For each image `boxes` `(n, 4)`, `class_ids` `(n,)`, `ignore` `(n,)` or `keypoints` `(n, k, 3)`.
 
     Returns:
         The given fields: `boxes` float32 `(batch, max_objects, 4)`, `class_ids` int32 `(batch, max_objects)`, `ignore`
-        bool `(batch, max_objects)`, `keypoints` float32 `(batch, max_objects, k, 3)`. Padding has class id -1 and
-        zeros elsewhere.
+        bool `(batch, max_objects)`, `keypoints` float32 `(batch, max_objects, k, 3)`.
 
     Raises:
         ConfigError: If an image has too many objects, or its fields differ in length.

@@ -28,7 +28,7 @@ class Kind(NamedTuple):
 
 _REPLACED = "Training uses other images instead. Restore these files, or delete their annotations."
 _BACKGROUND = "Training treats these objects as background. Correct or delete them."
-_DUPLICATE = "A detector detects one object and misses its duplicates. Delete duplicates."
+_DUPLICATE = "A detector detects one and misses its duplicates. Delete them."
 _NAMES = "Compare the class ids of the annotations with the list of names."
 _POSITION = "Give keypoints in pixels, and visibility 0 to those that are not labeled."
 _LARGER = "Train at a larger input size, or on crops of the images."
@@ -61,8 +61,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "twice": Kind("object is an exact duplicate", "objects are exact duplicates", _DUPLICATE),
     "nearly twice": Kind(
-        "object is a near duplicate (IoU of at least 0.9)",
-        "objects are near duplicates (IoU of at least 0.9)",
+        "object is a near duplicate (same class, IoU of at least 0.9)",
+        "objects are near duplicates (same class, IoU of at least 0.9)",
         f"Review them. {_DUPLICATE}",
     ),
     "misread": Kind(
@@ -78,11 +78,11 @@ KINDS: Mapping[str, Kind] = {
     ),
     "class off by one": Kind("class id is off by one", "class ids are off by one", _NAMES, "fatal"),
     "class perhaps off by one": Kind("class id may be off by one", "class ids may be off by one", _NAMES),
-    "class unused": Kind("class has no object", "classes have no object", "A detector can't learn it.", "note"),
-    "class rare": Kind("class has few objects", "classes have few objects", "Add images of it.", "note"),
-    "background": Kind(
-        "class names the background", "classes name the background", "Remove it: none is needed.", "note"
+    "class unused": Kind(
+        "class has no object", "classes have no object", "Add examples of it, or leave it out.", "note"
     ),
+    "class rare": Kind("class has few objects", "classes have few objects", "Add more examples.", "note"),
+    "background": Kind("class names the background", "classes name the background", "Remove this class.", "note"),
     "classes alike": Kind(
         "class name has several spellings", "class names have several spellings", "Each counts as a class. Choose one."
     ),
@@ -106,7 +106,7 @@ KINDS: Mapping[str, Kind] = {
         "Check that box and keypoints belong to the same object.",
         "note",
     ),
-    "keypoint unused": Kind("keypoint is never labeled", "keypoints are never labeled", "It can't be learned.", "note"),
+    "keypoint unused": Kind("keypoint is never labeled", "keypoints are never labeled", "Label it somewhere.", "note"),
     "flip": Kind(
         "keypoint has no valid counterpart in a mirrored image",
         "keypoints have no valid counterparts in a mirrored image",
