@@ -13,6 +13,7 @@ file, which may have a column `split`. Classes are the names in all of the files
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from centernet.data.formats.shared import (
     NamedImage,
     NamedSample,
     files_by_split,
+    head_of,
     photos_near,
     read_named,
     split_folders,
@@ -60,6 +62,7 @@ WRITTEN = ("image", "width", "height", "class", *CORNERS, "ignore", "area")
 _HEADLESS = ("image", *CORNERS, "class")
 _TRUE = ("1", "true", "yes")
 _MAX_HEADER = 1 << 16
+_NUMBER = re.compile(r"\s*[-+]?[\d.]+(?:e[-+]?\d+)?\s*", re.IGNORECASE)
 
 Row = Mapping[str, Any]  # column → text ("" without that column), "source" → file, "line" → number
 
@@ -95,13 +98,9 @@ def _candidates(path: Path) -> list[Path]:
 
 def _layout(file: Path) -> _Layout | None:
     """The layout of a CSV; None if it has no boxes."""
-    try:
-        with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            first = lines.readline(_MAX_HEADER)
-            delimiter = max(",;\t", key=first.count)
-            cells = next(csv.reader([first], delimiter=delimiter), [])
-    except (OSError, csv.Error):
-        return None
+    first = re.split("[\r\n]", head_of(file, _MAX_HEADER).decode("utf-8-sig", errors="replace"), maxsplit=1)[0]
+    delimiter = max(",;\t", key=first.count)
+    cells = next(csv.reader([first], delimiter=delimiter), [])
     header = [cell.strip().lower().replace(" ", "_") for cell in cells]
     if corners := next((names for names in BOXES if set(names) <= set(header)), None):
         accepted = {**COLUMNS, **{side: (name,) for side, name in zip(CORNERS, corners, strict=True)}}
@@ -109,16 +108,8 @@ def _layout(file: Path) -> _Layout | None:
         columns = {header.index(name): key for key, name in named.items() if name is not None}
         known = [columns.get(place, f"column {place}") for place in range(len(header))]
         return _Layout(known, delimiter, True) if {"image", "class"} <= set(known) else None
-    headless = len(cells) == len(_HEADLESS) and (not any(cells[1:]) or all(map(_is_number, cells[1:5])))
+    headless = len(cells) == len(_HEADLESS) and (not any(cells[1:]) or all(map(_NUMBER.fullmatch, cells[1:5])))
     return _Layout(_HEADLESS, delimiter, False) if headless else None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def parts(path: Path) -> dict[str, list[Row]]:
