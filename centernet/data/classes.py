@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from numbers import Integral
@@ -19,7 +18,6 @@ UNKNOWN = -1
 """Class id of objects whose class the dataset doesn't name; checking reports them."""
 REPORTED_BY_CHECK = "reported_by_check"
 """Attribute of log records about problems that checking a dataset reports as well."""
-logger = logging.getLogger("centernet")
 
 
 def class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
@@ -71,18 +69,6 @@ def with_classes(dataset: AnyDataset, classes: Sequence[str]) -> AnyDataset:
     )
     ids = _dataset_ids(dataset, names)
     return dataclasses.replace(dataset, samples=samples, class_names=names, dataset_ids=ids, keypoints=keypoints)
-
-
-def warn_of_unknown(dataset: DatasetBase) -> None:
-    """Log the number of objects whose class the dataset doesn't name, if there are any."""
-    unknown = sum(int((~one.known(len(dataset.class_names))).sum()) for one in dataset)
-    if unknown:
-        logger.warning(
-            "%s: %d of %d objects have a class that the dataset doesn't name; training treats them as background. "
-            "dataset.check() names the images.",
-            *(dataset.name, unknown, sum(len(one.boxes) for one in dataset)),
-            extra={REPORTED_BY_CHECK: True},
-        )
 
 
 def _check_used(dataset: DatasetBase, names: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import overload
 
-from centernet.data.classes import warn_of_unknown, with_classes
+from centernet.data.classes import REPORTED_BY_CHECK, with_classes
 from centernet.data.dataset import Dataset
 from centernet.data.formats import FORMATS
 from centernet.data.formats.yolo.data_yaml import flaw_of
@@ -147,4 +147,11 @@ def _check_and_log(dataset: Dataset) -> None:
         "%s: %d images, %d objects, %d classes, read as %s.",
         *(dataset.name, len(dataset), objects, len(dataset.class_names), FORMATS[dataset.format].title),
     )
-    warn_of_unknown(dataset)
+    unknown = sum(int((~sample.known(len(dataset.class_names))).sum()) for sample in dataset)
+    if unknown:
+        logger.warning(
+            "%s: %d of %d objects have a class that the dataset doesn't name; training treats them as background. "
+            "dataset.check() names the images.",
+            *(dataset.name, unknown, objects),
+            extra={REPORTED_BY_CHECK: True},
+        )
