@@ -87,7 +87,7 @@ def test_categories_that_are_not_listed_are_unknown(put):
         {"category_id": []},
     ],
 )
-def test_an_annotation_that_makes_no_sense_costs_its_image(put, caplog, bad):
+def test_an_invalid_annotation_skips_its_image(put, caplog, bad):
     images = [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "b.jpg"}]
     found = load(put(rows=[ROW, {**ROW, **bad, "image_id": 8}], images=images), split="all")
     assert [one.image_id for one in found] == [7]
@@ -104,7 +104,7 @@ def test_an_annotation_without_box_has_that_of_its_segmentation_or_is_left_out(p
 
 
 @pytest.mark.parametrize("bad", [{"id": 8}, {"file_name": "b.jpg"}, {"id": 7, "file_name": "b.jpg"}, 5, None])
-def test_an_image_that_makes_no_sense_is_skipped(put, caplog, bad):
+def test_an_invalid_image_is_skipped(put, caplog, bad):
     found = load(put(images=[{"id": 7, "file_name": "a.jpg"}, bad]), split="all")
     assert len(found) == 1
     assert "skipped 1 of 2 images" in caplog.text
@@ -146,7 +146,7 @@ def test_flags_may_be_texts(put, flag):
         ('{"images": [], "annotations": [], "categories": [{"id": 1}]}', "categories with id and name"),
     ],
 )
-def test_files_that_are_of_no_use(tmp_path, text, message):
+def test_invalid_files_are_refused(tmp_path, text, message):
     (tmp_path / "data.json").write_text(text)
     with pytest.raises(ConfigError, match=message):
         load(tmp_path / "data.json", split="all")
@@ -161,14 +161,14 @@ RED = [{"id": 0, "name": "red"}, {"id": 1, "name": "red"}, {"id": 2, "name": "bl
 
 
 @pytest.mark.parametrize(("used", "ids"), [((1, 2), (1, 2)), (("0", 2), (0, 2)), ((2,), (0, 2))])
-def test_of_categories_with_one_name_those_without_objects_are_left_out(put, caplog, used, ids):
+def test_categories_of_the_same_name_without_objects_are_left_out(put, caplog, used, ids):
     found = load(put(rows=[{**ROW, "category_id": number} for number in used], categories=RED), split="all")
     assert (found.class_names, found.dataset_ids) == (("red", "blue"), ids)
     assert [found.dataset_ids[number] for number in found[0].class_ids] == [int(number) for number in used]
     assert f"[0, 1], which are all called red, {ids[0]} has the objects; the others are left out" in caplog.text
 
 
-def test_two_categories_with_one_name_that_both_have_objects(put):
+def test_two_categories_of_the_same_name_with_objects_are_refused(put):
     rows = [{**ROW, "category_id": number} for number in (0, 1)]
     with pytest.raises(ConfigError, match=r"ids \[0, 1\] are all called 'red'.*Give each id a name of its own"):
         load(put(rows=rows, categories=RED), split="all")
@@ -224,7 +224,7 @@ def test_a_file_has_the_split_of_its_name(put):
     assert load(put("instances_val2017.json"), split="val").name == "instances_val2017.json (val)"
 
 
-def test_several_files_of_which_none_is_the_one(put, tmp_path):
+def test_several_files_without_a_split_are_refused(put, tmp_path):
     put("a.json")
     put("b.json")
     with pytest.raises(ConfigError, match=r"Found: a\.json, b\.json\. Give one"):
@@ -251,7 +251,7 @@ class TestKeypoints:
         assert found[0].keypoints[0].tolist() == [[1, 2, 2], [3, 4, 1], [0, 0, 0]]
         assert not found[0].keypoints[1:].any()
 
-    def test_other_counts_cost_the_image(self, put, caplog):
+    def test_a_wrong_number_of_keypoints_skips_the_image(self, put, caplog):
         images = [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "b.jpg"}]
         rows = [ROW, {**ROW, "image_id": 8, "keypoints": [1, 2, 2]}]
         assert len(load(put(rows=rows, images=images, categories=[POSE]), split="all")) == 1
@@ -266,7 +266,7 @@ class TestKeypoints:
         assert load(put(rows=[], categories=[POSE]), split="all")[0].boxes.shape == (0, 4)
 
 
-def test_the_choice_between_files_is_said_once_and_names_the_others(put, tmp_path, caplog):
+def test_the_choice_between_files_is_logged_once(put, tmp_path, caplog):
     caplog.set_level(logging.INFO, "centernet")
     put("instances_val.json")
     put("person_keypoints_val.json")

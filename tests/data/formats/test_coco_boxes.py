@@ -78,7 +78,7 @@ def test_polygons(polygons, box):
         {"size": [2, 2], "counts": "\n"},
     ],
 )
-def test_what_is_no_segmentation(outline):
+def test_invalid_segmentations_are_refused(outline):
     with pytest.raises(ConfigError, match="segmentation of annotation 5 is neither polygons nor run lengths"):
         box_of({"id": 5, "segmentation": outline})
 

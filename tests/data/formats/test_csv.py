@@ -63,7 +63,7 @@ def test_ignored_objects_and_areas(put):
 @pytest.mark.parametrize(
     "bad", ["b.jpg,1,1,cat,one,2,3,4", "b.jpg,1,1,cat,1,2", "b.jpg,1,1,,1,2,3,4", ",1,1,cat,1,2,3,4"]
 )
-def test_a_bad_row_costs_its_image(put, caplog, bad):
+def test_an_invalid_row_skips_its_image(put, caplog, bad):
     assert len(load(put(HEADER, "a.jpg,1,1,cat,1,2,3,4", bad), split="all")) == 1
     assert "skipped 1 of 2 images" in caplog.text
 
@@ -89,7 +89,7 @@ def test_splits_of_files_and_folders(put, tmp_path):
     assert len(load(tmp_path / "y", split="all")) == 2
 
 
-def test_several_files_of_which_none_says_a_split(put, tmp_path):
+def test_several_files_without_a_split_are_refused(put, tmp_path):
     for name in ("a.csv", "b.csv"):
         path = put(HEADER, "a.jpg,1,1,cat,1,2,3,4", name=name)
     with pytest.raises(ConfigError, match=r"Found: a\.csv, b\.csv\. Give one of these files"):
@@ -119,7 +119,7 @@ def test_files_of_one_name_in_several_folders_stay_apart(put):
     assert ids[2] == "b"
 
 
-def test_other_encodings_are_said(put):
+def test_other_encodings_are_refused(put):
     path = put(HEADER, "a.jpg,1,1,Käse,1,2,3,4", encoding="cp1252")
     with pytest.raises(ConfigError, match="CSV in UTF-8"):
         load(path, split="all")

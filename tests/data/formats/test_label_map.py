@@ -27,7 +27,7 @@ def test_any_name_comes_back(tmp_path_factory, names):
 @pytest.mark.parametrize(
     "text", ["", "item {", "item { id: 1 }", "item { name: 'a' }", "item { id: 1 name: 'a' } " * 2]
 )
-def test_what_is_none(tmp_path, text):
+def test_invalid_label_maps_are_refused(tmp_path, text):
     (tmp_path / "map.pbtxt").write_text(text)
     with pytest.raises(ConfigError, match=r"map\.pbtxt"):
         read_label_map(tmp_path / "map.pbtxt")

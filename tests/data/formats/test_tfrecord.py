@@ -50,7 +50,7 @@ def test_an_example_of_the_detection_api(put):
     assert (found.class_names, found.dataset_ids) == (("cat",), (1,))
 
 
-def test_without_size_the_image_says_it(put):
+def test_without_a_size_that_of_the_image_is_used(put):
     assert load(put(CAT), split="all")[0].size == (10, 20)
 
 
@@ -68,7 +68,7 @@ def test_a_label_map_names_the_classes(put, tmp_path):
     assert [one.class_ids.tolist() for one in found] == [[0], [1], [UNKNOWN]]
 
 
-def test_without_one_all_records_together_do(put, tmp_path):
+def test_without_a_label_map_the_classes_are_those_of_all_records(put, tmp_path):
     put(CAT, name="train.record")
     put({**CAT, f"{OBJECT}class/label": [4], f"{OBJECT}class/text": [b"dog"]}, name="val.record")
     put({**CAT, f"{OBJECT}class/label": [2], f"{OBJECT}class/text": []}, name="test.record")
@@ -99,7 +99,7 @@ def test_a_bad_record_is_skipped_and_named(put, caplog, bad):
 
 
 @pytest.mark.parametrize("cut", [True, False])
-def test_damage_costs_what_follows_it_in_the_file(put, tmp_path, caplog, cut):
+def test_records_after_damage_are_skipped(put, tmp_path, caplog, cut):
     put(CAT, name="train.record-00000-of-00002")
     damaged = put(CAT, CAT, CAT, name="train.record-00001-of-00002")
     data = bytearray(damaged.read_bytes())
@@ -109,7 +109,7 @@ def test_damage_costs_what_follows_it_in_the_file(put, tmp_path, caplog, cut):
     assert "train.record-00001-of-00002 from its damage on" in caplog.text
 
 
-def test_a_file_that_is_none(tmp_path):
+def test_an_invalid_file_is_refused(tmp_path):
     (tmp_path / "train.record").write_bytes(b"\x01" * 100)
     with pytest.raises(ConfigError, match="None of 1 can be read"):
         load(tmp_path, split="train")
@@ -171,7 +171,7 @@ class TestKeypoints:
         assert found.keypoints.class_name == "cat"
         np.testing.assert_allclose(found[0].keypoints[0], [[10, 1, 2]] * 17, atol=1e-5)
 
-    def test_without_visibility_those_that_are_nowhere_are_not_labeled(self, put):
+    def test_without_visibility_keypoints_at_zero_are_not_labeled(self, put):
         points = {f"{OBJECT}keypoint/x": [0.5, float("nan"), 0], f"{OBJECT}keypoint/y": [0.1, float("nan"), 0]}
         found = load(put({**CAT, **points}), split="all")
         assert found[0].keypoints[0].tolist() == [[10, 1, 2], [0, 0, 0], [0, 0, 0]]

@@ -88,7 +88,7 @@ def test_entities_are_refused_and_that_is_the_reason_when_nothing_else_is_there(
         load(put("Annotations/a.xml", HOSTILE), "voc", "all")
 
 
-def test_lists_say_splits(put):
+def test_lists_define_splits(put):
     for name in "abc":
         put(f"Annotations/{name}.xml", xml(item(1, 2, 3, 4)))
     put("ImageSets/Main/train.txt", "c\n\na\n")

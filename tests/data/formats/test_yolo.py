@@ -47,7 +47,7 @@ def test_boxes_are_in_pixels_of_the_photo(one_of):
     assert (one.size, found.class_names, found.dataset_ids) == ((100, 200), ("cat", "dog"), ())
 
 
-def test_photos_that_lie_on_their_side_are_measured_upright(put, tmp_path):
+def test_sizes_follow_the_exif_orientation(put, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     (tmp_path / "images").mkdir()
@@ -63,7 +63,7 @@ def test_names_as_a_mapping_in_any_order(one_of):
 
 
 @pytest.mark.parametrize("names", ["{1: dog, 2: cat}", "5", "[]", "[cat, cat]"])
-def test_names_that_make_no_sense(one_of, names):
+def test_invalid_names_are_refused(one_of, names):
     with pytest.raises(ConfigError, match=r"names|class"):
         one_of(BOX, names=names)
 
@@ -96,7 +96,7 @@ def test_a_photo_without_label_file_has_no_objects(put, one_of):
     assert [len(sample.boxes) for sample in one_of(BOX)[0]] == [1, 0]
 
 
-def test_labels_that_are_nowhere_are_missed(put, caplog):
+def test_a_split_without_label_files_gives_a_warning(put, caplog):
     put("images/train/a.png")
     load(put("data.yaml", "train: images/train\nnames: [cat]"), split="train")
     assert "no photo has a label file; looked for" in caplog.text
@@ -124,7 +124,7 @@ def test_places(put, yaml, photo, label):
     assert len(one.boxes) == 1
 
 
-def test_a_place_that_is_not_there(put):
+def test_a_missing_photo_folder_is_refused(put):
     with pytest.raises(ConfigError, match=r"Expected a folder with photos.*images in .*data\.yaml is neither"):
         load(put("data.yaml", "train: images\nnames: [cat]"), split="train")
 
@@ -166,19 +166,19 @@ class TestKeypoints:
         yaml = "kpt_shape: [1, 3]\nval: images/gone"
         assert one_of("1 0.5 0.5 1 1 0.1 0.2 2", yaml)[0].keypoints.class_name == "dog"
 
-    def test_17_that_mirror_like_those_of_coco_are_those(self, one_of):
+    def test_17_keypoints_with_the_flip_of_coco_are_those_of_coco(self, one_of):
         labels = "0 0.5 0.5 1 1" + " 0.1 0.2 2" * 17
         flip = list(coco_person().flip)
         found, _ = one_of(labels, f"kpt_shape: [17, 3]\nflip_idx: {flip}", names="[person]")
         assert found.keypoints == coco_person()
 
-    def test_other_counts_cost_the_image(self, put, one_of, caplog):
+    def test_a_wrong_number_of_keypoints_skips_the_image(self, put, one_of, caplog):
         put("images/train/b.png")
         put("labels/train/b.txt", "0 0.5 0.5 1 1 0.1")
         one_of("0 0.5 0.5 1 1 0.1 0.2 2", "kpt_shape: [1, 3]")
         assert "line 1 has 6 numbers instead of 8" in caplog.text
 
-    def test_a_shape_that_makes_no_sense(self, one_of):
+    def test_an_invalid_keypoint_shape_is_refused(self, one_of):
         with pytest.raises(ConfigError, match=r"kpt_shape of \[keypoints, 2 or 3\]"):
             one_of(BOX, "kpt_shape: 17")
 

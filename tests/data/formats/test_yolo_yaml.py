@@ -22,7 +22,7 @@ FLAWS = {
 
 @pytest.mark.parametrize("flaw", FLAWS)
 @pytest.mark.parametrize("name", ["data.yaml", "cells.yml"])
-def test_the_flaw_is_said_wherever_it_is_read_from(tmp_path, flaw, name):
+def test_flaws_are_reported_for_files_and_folders(tmp_path, flaw, name):
     text, message = FLAWS[flaw]
     (tmp_path / name).write_text(text)
     for path, format in ((tmp_path, "auto"), (tmp_path, "yolo"), (tmp_path / name, "auto"), (tmp_path / name, "yolo")):
@@ -30,7 +30,7 @@ def test_the_flaw_is_said_wherever_it_is_read_from(tmp_path, flaw, name):
             load(path, format)
 
 
-def test_what_is_no_text_is_said(tmp_path):
+def test_binary_content_is_reported(tmp_path):
     (tmp_path / "data.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"data\.yaml can't be read as one"):
         load(tmp_path)
