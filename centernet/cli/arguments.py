@@ -1,4 +1,4 @@
-"""Reading and checking arguments that several commands have."""
+"""Arguments and options that several commands share: how they are declared, read and checked."""
 
 from __future__ import annotations
 
@@ -7,17 +7,73 @@ import math
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
-from centernet.cli.console import STDOUT
+from typer import Argument, Option
+
+import centernet
+from centernet.cli import console
 from centernet.errors import ConfigError
+from centernet.models.test_time import TestTime
 
-if TYPE_CHECKING:
-    from centernet.models.test_time import TestTime
+DEFAULT_MODEL = "centernet_mobilenetv2fpn_512x512_coco17_od"
+MODEL_HELP = "Model name (see `centernet models`), path, URL, or handle of TF-Hub or Kaggle."
+OWN = "as configured in the model"
+
+Model = Annotated[str, Option("--model", "-m", help=MODEL_HELP)]
+ModelArgument = Annotated[str, Argument(metavar="MODEL", help=MODEL_HELP)]
+Weights = Annotated[str | None, Option(help="Path or URL of other weights for the model.", show_default="published")]
+Classes = Annotated[
+    str | None, Option(help="Comma-separated class names: a subset, or names for weights that have none.")
+]
+MinScore = Annotated[float, Option(min=0, max=1, help="Minimum score of a detection.")]
+MaxDetections = Annotated[int | None, Option(min=1, help="Maximum detections per image.", show_default=OWN)]
+Flip = Annotated[bool | None, Option("--flip/--no-flip", help="Also detect in the mirrored image.", show_default=OWN)]
+Scales = Annotated[
+    str | None, Option(help="Comma-separated image scales to detect at, as in 0.6,1,1.2.", show_default=OWN)
+]
+Vote = Annotated[
+    bool | None,
+    Option(
+        "--vote/--no-vote",
+        help="Box voting: average each box with the boxes that it suppresses.",
+        show_default="as published: only triplets at several scales",
+    ),
+]
+BatchSize = Annotated[int, Option(min=1, help="Images per forward pass.")]
+Exact = Annotated[bool, Option("--exact", help="Reproduce the quirks of the software that exported the model.")]
+Data = Annotated[Path, Argument(metavar="DATA", help="Folder or file of a dataset: COCO, VOC, YOLO, CSV …")]
+Format = Annotated[str, Option(help="Dataset format; auto detects it.")]
+Json = Annotated[Path | None, Option("--json", help="Write the results as JSON to this file; - for standard output.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
+Verbose = Annotated[bool, Option("--verbose", "-v", help="Print what is loaded and from where.")]
+
+
+def load_detector(model: str, weights: str | None, classes: list[str] | None) -> centernet.Detector:
+    """Load a model for detection, and say so in a terminal.
+
+    Args:
+        model: Name, path, URL or handle.
+        weights: Path or URL of other weights, or None for the published ones.
+        classes: Names of classes to keep or to assign, or None for all.
+
+    Raises:
+        ConfigError: If the weights don't have these classes.
+    """
+    if console.stderr().is_terminal:
+        console.stderr().out(f"Loading {model} …")
+    detector = centernet.load(model, weights or "published", classes)
+    if classes and detector.report and detector.report.new:
+        note = detector.report.notes[-1].partition(";")[0]
+        raise ConfigError(
+            f"--classes expected names of classes that {model} was trained for, or as many names as its weights "
+            f"have unnamed classes. Received {len(classes)}: {','.join(classes)} ({note})."
+        )
+    return detector
 
 
 def split_names(text: str | None) -> list[str] | None:
-    """Names out of `a,b,c`.
+    """Names from `a,b,c`.
 
     Raises:
         ConfigError: If a name is empty.
@@ -26,15 +82,15 @@ def split_names(text: str | None) -> list[str] | None:
         return None
     names = [name.strip() for name in text.split(",")]
     if not all(names):
-        raise ConfigError(f"--classes expected names with commas between them, as in a,b,c. Received: {text!r}")
+        raise ConfigError(f"--classes expected names separated by commas, as in a,b,c. Received: {text!r}")
     return names
 
 
 def read_scales(text: str | None) -> tuple[float, ...] | None:
-    """Scales out of `0.6,1,1.2`.
+    """Scales from `0.6,1,1.2`.
 
     Raises:
-        ConfigError: If one is no number above 0.
+        ConfigError: If one is not a finite number above 0.
     """
     if text is None:
         return None
@@ -43,33 +99,31 @@ def read_scales(text: str | None) -> tuple[float, ...] | None:
     except ValueError:
         scales = ()
     if not scales or not all(0 < scale < math.inf for scale in scales):
-        raise ConfigError(f"--scales expected numbers above 0 with commas, as in 0.6,1,1.2. Received: {text!r}")
+        raise ConfigError(f"--scales expected numbers above 0 separated by commas, as in 0.6,1,1.2. Received: {text!r}")
     return scales
 
 
 def change_passes(
-    default: TestTime | None, flip: bool | None, scales: tuple[float, ...] | None, vote: bool | None = None
+    default: TestTime | None, flip: bool | None, scales: tuple[float, ...] | None, vote: bool | None
 ) -> TestTime | None:
-    """A model's own passes over an image, with what was asked for instead.
+    """Test-time passes of a model, with the options that were given.
 
     Args:
-        default: What the model's description says.
-        flip: Whether mirrored, too; None for the model's own.
-        scales: All scales; None for the model's own.
-        vote: Whether boxes vote; None as published (see `TestTime`).
+        default: The passes in the model's configuration.
+        flip: Whether to detect in mirrored images, or None for the default.
+        scales: Scales of the image, or None for the default.
+        vote: Whether boxes vote, or None for the default; see `TestTime`.
 
     Returns:
-        The passes; None for those of the model.
+        The passes; None, for those of the model, if no option was given.
     """
-    from centernet.models.test_time import TestTime
-
-    asked: dict[str, Any] = {"flip": flip, "scales": scales, "vote": vote}
-    given = {name: value for name, value in asked.items() if value is not None}
+    options: dict[str, Any] = {"flip": flip, "scales": scales, "vote": vote}
+    given = {name: value for name, value in options.items() if value is not None}
     return dataclasses.replace(default or TestTime(), **given) if given else None
 
 
 def ensure_writable(folder: Path, option: str) -> None:
-    """Create a folder, and prove that files can be made in it.
+    """Create a folder, and check that files can be created in it.
 
     Args:
         folder: The folder.
@@ -80,26 +134,26 @@ def ensure_writable(folder: Path, option: str) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Permission bits say nothing about read-only file systems or root, so one file is really made.
+        # Permission bits say nothing about read-only file systems or root, so create a file.
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise ConfigError(
-            f"{option} expected a folder that can be written to. Received {os.fspath(folder)!r}: "
-            f"{error.strerror or error}. Make it writable, or name another."
+            f"{option} expected a writable folder. Received {os.fspath(folder)!r}: "
+            f"{error.strerror or error}. Make it writable, or choose another."
         ) from error
 
 
 def ensure_writable_file(path: Path | None, option: str) -> None:
-    """Prove that a file can be written, without touching one that is there.
+    """Check that a file can be written, without changing an existing one.
 
     Raises:
         ConfigError: If it can't.
     """
-    if path is None or path == STDOUT:
+    if path is None or path == console.STDOUT:
         return
     if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
-        kind = "a folder" if path.is_dir() else "a file that is write-protected"
+        kind = "a folder" if path.is_dir() else "a write-protected file"
         raise ConfigError(f"{option} expected a file to write. Received {os.fspath(path)!r}, {kind}.")
     if not path.exists():
         ensure_writable(path.parent, option)

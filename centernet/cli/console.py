@@ -1,22 +1,42 @@
-"""Where the command line prints: results to the standard output, everything else to the standard error."""
+"""What the command line prints: results to the standard output, everything else to the standard error."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from rich.console import Console
+import typer
+from rich.console import Console
+from rich.text import Text
 
-# What stands for the standard output where a file is to be written.
-STDOUT = Path("-")
-# Tables in a pipe or a file are as wide as they need to be.
-UNLIMITED_WIDTH = 240
+STDOUT = Path("-")  # as the path of a file: write to the standard output
+UNLIMITED_WIDTH = 240  # of tables in a pipe or a file
+TF_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_NOTICE = re.compile(rb"[IWE]\d{4} \d\d:|\d{4}-\d\d-\d\d .*: [IWE] |WARNING: All log messages|To enable the following")
+
+
+class Result(Protocol):
+    """A result of a command that can be written as JSON."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON-compatible values."""
+        ...
+
+    def to_json(self, path: Path, indent: int | None = None) -> None:
+        """Write `to_dict` to a file."""
+        ...
 
 
 def stdout() -> Console:
@@ -31,17 +51,25 @@ def stderr() -> Console:
 
 
 def beside(*files: Path | None) -> Console:
-    """The console of tables beside files of results: the standard error if one of these is the standard output."""
+    """The console of tables: the standard error if one of the result files is the standard output."""
     return stderr() if STDOUT in files else stdout()
 
 
+def write_json(result: Result, path: Path | None) -> None:
+    """Write a result to a file, or to the standard output for `-`."""
+    if path == STDOUT:
+        typer.echo(json.dumps(result.to_dict(), indent=1))
+    elif path:
+        result.to_json(path, indent=1)
+
+
 def print_error(message: str) -> None:
-    """Print an error as one line, in red where colors show."""
+    """Print an error as one line, in red where colors are supported."""
     _print_line("error: ", "bold red", message)
 
 
 def show_log(verbose: bool) -> None:
-    """Print the library's warnings, and what it tells about loading if `verbose`."""
+    """Print the library's warnings, and also its information messages if `verbose`."""
     logger = logging.getLogger("centernet")
     logger.handlers[:] = [_ConsoleHandler()]
     logger.setLevel(logging.INFO if verbose else logging.WARNING)
@@ -49,46 +77,98 @@ def show_log(verbose: bool) -> None:
 
 
 @contextmanager
-def progress(total: int | None) -> Iterator[Callable[[], None]]:
-    """Show a progress bar, if there is a terminal and more than one image.
+def progress(title: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """Show a progress bar in a terminal, unless there is only one image.
 
     Args:
-        total: How many images there are, or None where nobody knows.
+        title: What is done.
+        total: Number of images, or None if it is unknown.
 
     Yields:
-        A function to call after each.
+        A function to call after each image.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("Detecting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     hidden = total == 1 or not stderr().is_terminal
     with Progress(*columns, console=stderr(), transient=True, disable=hidden) as bar:
         task = bar.add_task("", total=total)
         yield lambda: bar.advance(task)
 
 
+def silence_libraries() -> None:
+    """Silence TensorFlow, unless the user chose a log level. Call this before TensorFlow is imported.
+
+    Errors that matter become exceptions. The rest are notices such as "failed call to cuInit" on machines without
+    a GPU.
+    """
+    if TF_LOG_LEVEL in os.environ:
+        return
+    os.environ[TF_LOG_LEVEL] = "3"
+    for name in ("tensorflow", "absl"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    sys.meta_path.insert(0, _QuietTensorFlow())
+
+
 class _ConsoleHandler(logging.Handler):
-    """Prints records so that they don't tear a progress bar."""
+    """Prints records above the progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         if message.startswith("skipped: "):
-            return  # the commands list what failed themselves
+            return  # the commands list failed images themselves
         if record.levelno >= logging.WARNING:
             _print_line("warning: ", "yellow", message)
         else:
             _print_line("", "", message)
 
 
-def _print_line(title: str, style: str, message: str) -> None:
-    from rich.text import Text
+class _QuietTensorFlow:
+    """Imports TensorFlow without its notices, some of which are written before it reads its log level."""
 
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_quietly(module: ModuleType) -> None:
+                with _without_notices():
+                    execute(module)
+
+            spec.loader.exec_module = execute_quietly  # type: ignore[method-assign]
+        return spec
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Hold back what is written to the standard error, by C++ as well, and then print all but the notices."""
+    try:
+        sys.stderr.flush()
+        original = os.dup(2)
+    except (OSError, AttributeError):  # started without a standard error
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+            held.seek(0)
+            os.write(2, b"".join(line for line in held if not _NOTICE.match(line)))
+
+
+def _print_line(title: str, style: str, message: str) -> None:
     stderr().print(Text.assemble((title, style), message), soft_wrap=True)
 
 
 def _console(*, stderr: bool) -> Console:
-    from rich.console import Console
-
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = UNLIMITED_WIDTH

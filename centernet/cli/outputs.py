@@ -1,4 +1,4 @@
-"""What `centernet detect` writes: pictures, videos, JSON."""
+"""The files of `centernet detect`: drawn images, videos, JSON."""
 
 from __future__ import annotations
 
@@ -9,66 +9,63 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
+
+from PIL import Image
 
 from centernet.cli.console import STDOUT
 from centernet.files.web import is_url
+from centernet.images.sources import Source
 from centernet.images.video import VideoWriter
+from centernet.results.detections import Detections
 
-if TYPE_CHECKING:
-    from PIL import Image
+Render = Callable[[Detections], Image.Image]
 
-    from centernet.images.sources import Source
-    from centernet.results.detections import Detections
-
-Render = Callable[["Detections"], "Image.Image"]
-
-CAMERA_FPS = 10.0  # cameras don't say; about what a detector manages
+CAMERA_FPS = 10.0  # of the video of a camera, which has no frame rate; about the speed of a detector
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 JPEG_QUALITY = 95
-LONGEST_STEM = 120
+MAX_STEM = 120
 
 
-class Pictures:
-    """Writes drawn pictures and videos to a folder, and never two to the same file.
+class DrawnImages:
+    """Writes drawn images and videos to a folder, each to a file of its own.
 
     Args:
-        folder: Where to; it exists.
-        renders: What is appended to a picture's name → how it is drawn.
-        inputs: Files that must not be written over.
+        folder: An existing folder.
+        renders: Suffix of a file's stem → function that draws the detections.
+        inputs: Files that must not be overwritten.
     """
 
     def __init__(self, folder: Path, renders: Mapping[str, Render], inputs: Iterable[Path] = ()) -> None:
         self.folder = folder
         self.renders = renders
-        home = folder.resolve()
-        self._taken = {path.stem.casefold() for path in inputs if path.parent == home}
+        resolved = folder.resolve()
+        self._used_stems = {path.stem.casefold() for path in inputs if path.parent == resolved}
         self.written = 0
 
-    def save(self, found: Detections) -> None:
-        """Write the pictures of one image: JPEG of a JPEG, otherwise PNG.
+    def save(self, detections: Detections) -> None:
+        """Write the drawings of one image: a JPEG for a JPEG, otherwise a PNG.
 
         Raises:
             OSError: If one can't be written; it names the file.
         """
-        name = found.source or "image"
-        drawn = ".jpg" if Path(name).suffix.lower() in JPEG_SUFFIXES else ".png"
+        name = detections.source or "image"
+        suffix = ".jpg" if Path(name).suffix.lower() in JPEG_SUFFIXES else ".png"
         stem = self._free_stem(name)
         for tail, render in self.renders.items():
-            path = self.folder / f"{stem}{tail}{'.png' if tail else drawn}"
-            picture = render(found)
+            path = self.folder / f"{stem}{tail}{'.png' if tail else suffix}"
+            drawing = render(detections)
             with _naming(path):
-                picture.save(path, quality=JPEG_QUALITY)
+                drawing.save(path, quality=JPEG_QUALITY)
             self.written += 1
 
     @contextmanager
     def video(self, source: Source) -> Iterator[Callable[[Detections], None]]:
-        """Open a video file a rendering, for a video or camera.
+        """Open a video file per rendering of a video or camera.
 
         Yields:
-            A function that appends a frame; it raises `ConfigError` where the video can't be written.
+            A function that appends a frame; it raises `ConfigError` if the video can't be written.
         """
         stem = self._free_stem(source.name)
         with ExitStack() as stack:
@@ -79,11 +76,11 @@ class Pictures:
 
             frames = count()
 
-            def append(found: Detections) -> None:
+            def append(detections: Detections) -> None:
                 if not next(frames):
                     self.written += len(writers)
                 for writer, render in writers:
-                    writer.write(render(found))
+                    writer.write(render(detections))
 
             yield append
 
@@ -92,14 +89,14 @@ class Pictures:
         for number in count(1):
             free = stem if number == 1 else f"{stem}-{number}"
             names = {f"{free}{tail}".casefold() for tail in ("", *self.renders)}
-            if not names & self._taken:
-                self._taken |= names
+            if not names & self._used_stems:
+                self._used_stems |= names
                 return free
         raise AssertionError("unreachable")
 
 
 class JsonArray:
-    """A JSON file with one array, written row by row, so that it is whole whenever it is closed.
+    """A JSON file with one array, written row by row and completed when it is closed, even by an exception.
 
     Args:
         path: The file; `-` for the standard output, which stays open.
@@ -119,9 +116,7 @@ class JsonArray:
         self._separator = "[\n"
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._file is not None:
             with _naming(self.path), nullcontext() if self.path == STDOUT else self._file:
                 self._file.write("[]\n" if self._separator == "[\n" else "\n]\n")
@@ -130,34 +125,34 @@ class JsonArray:
         """Write one row.
 
         Raises:
-            OSError: If there is no room; it names the file.
+            OSError: If it can't be written; it names the file.
         """
         assert self._file is not None
         with _naming(self.path):
-            # The standard output may be unable to write other letters, or write them as no reader of JSON expects.
+            # ASCII only on the standard output, whose encoding may lack characters or differ from UTF-8.
             self._file.write(self._separator + json.dumps(row, ensure_ascii=self.path == STDOUT))
             self._file.flush()
         self._separator = ",\n"
 
 
 def coco_image_id(name: str, position: int) -> int:
-    """The number that is an image's name, as in COCO's own files, or else its position from 1."""
+    """The number in a file name such as COCO's `000000000139.jpg`, or else the position, which counts from 1."""
     stem = Path(name).stem
     return int(stem) if stem.isascii() and stem.isdigit() else position
 
 
 def _stem(name: str) -> str:
-    """A file name without suffix for a path, an address or a camera."""
+    """A file name without suffix for a path, URL or camera."""
     text = unquote(urlsplit(name).path) if is_url(name) else name.replace("camera ", "camera-")
     stem = Path(text).stem
     if is_url(name):
         stem = re.sub(r"[^\w.-]+", "_", stem).lstrip(".")
-    return stem[:LONGEST_STEM] or "image"
+    return stem[:MAX_STEM] or "image"
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Gives the system's errors the name of the file, which those of a full disk lack."""
+    """Add the name of the file to errors of the system; that of a full disk has none."""
     try:
         yield
     except OSError as error:

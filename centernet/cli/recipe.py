@@ -1,4 +1,4 @@
-"""Recipes: a YAML that says what is trained on what, and how."""
+"""Recipes: YAML files with the model, the dataset and the settings of a training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import centernet
+from centernet.checkpoints.sources import describe
 from centernet.data.dataset import Dataset
+from centernet.data.reading import load
 from centernet.errors import ConfigError
 from centernet.files.validation import check_types, dataclass_from
 from centernet.files.yaml_files import YAML_ERRORS, parse_yaml, read_yaml
@@ -18,14 +21,14 @@ from centernet.training.settings import TrainingSettings
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Where photos and their objects are.
+    """The dataset of a training.
 
     Attributes:
-        path: Folder or file, see `centernet.data.load`.
-        format: Key of a format, or `auto`.
-        train: Split to learn from; None for the dataset's own, or a part of the photos.
-        validation: Split to evaluate on; likewise.
-        classes: Names in the order that the detector shall have; None for the dataset's own.
+        path: Folder or file; see `centernet.data.load`.
+        format: Name of a dataset format, or `auto`.
+        train: Split to train on. Both splits are None: the dataset's own, or a random part of its images.
+        validation: Split to evaluate on.
+        classes: Class names in the detector's order; None for the dataset's own.
     """
 
     path: str
@@ -44,27 +47,25 @@ class DataSettings:
             )
 
     def load(self) -> tuple[Dataset, Dataset]:
-        """Read both splits."""
-        from centernet import data
-
+        """Read the training and the validation split."""
         if self.train is None or self.validation is None:
-            return data.load(self.path, self.format, classes=self.classes)
+            return load(self.path, self.format, classes=self.classes)
         train, validation = (
-            data.load(self.path, self.format, split, classes=self.classes) for split in (self.train, self.validation)
+            load(self.path, self.format, split, classes=self.classes) for split in (self.train, self.validation)
         )
         return train, validation
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained on what, and how.
+    """Model, dataset and settings of a training.
 
     Attributes:
-        model: A name, path or address for `centernet.load`, whose weights are trained further; or the description of
-            a new detector without its classes, which are the dataset's.
-        data: Where photos and their objects are.
-        training: How it is trained.
-        image_size: Height and width of the network's input, if they shall be other than the model's.
+        model: Name, path or URL for `centernet.load`, to fine-tune its weights; or the configuration of a new detector
+            without classes, which are the dataset's.
+        data: The dataset.
+        training: The training settings.
+        image_size: Height and width of the network's input in pixels; None for the model's own.
     """
 
     model: str | Mapping[str, Any]
@@ -78,26 +79,29 @@ class Recipe:
         if isinstance(self.image_size, list):
             object.__setattr__(self, "image_size", tuple(self.image_size))
 
-    def build(self, dataset: Dataset) -> Any:
-        """The detector to train, for the classes of a dataset, and for its keypoints if the model finds some.
+    def build(self, dataset: Dataset) -> centernet.Detector:
+        """Build the detector for the classes of a dataset, and for its keypoints if the model detects keypoints.
 
-        New weights are drawn from the seed of the training.
+        New weights are initialized from the seed of the training.
         """
         import keras
 
-        from centernet.loading import build, changed, describe, load
+        from centernet.loading import build, changed
 
         keras.utils.set_random_seed(self.training.seed)
         if isinstance(self.model, str):
-            finds_keypoints = describe(self.model).keypoints is not None
-            keypoints = dataset.keypoints if finds_keypoints else None
-            return load(self.model, classes=dataset.class_names, keypoints=keypoints, image_size=self.image_size)
-        of_dataset: dict[str, Any] = {"classes": dataset.class_names, "dataset_ids": dataset.dataset_ids}
+            keypoints = dataset.keypoints if describe(self.model).keypoints else None
+            return centernet.load(
+                self.model, classes=dataset.class_names, keypoints=keypoints, image_size=self.image_size
+            )
+        from_dataset: dict[str, Any] = {"classes": dataset.class_names, "dataset_ids": dataset.dataset_ids}
         if self.model.get("task", "boxes") != "boxes":
             if dataset.keypoints is None:
-                raise ConfigError(f"Expected keypoints in {dataset.name}, since the recipe asks for them. Found: none.")
-            of_dataset["keypoints"] = dataset.keypoints
-        config = ModelConfig.from_dict({**self.model, **of_dataset}, "the model of the recipe")
+                raise ConfigError(
+                    f"Expected keypoints in {dataset.name}, which the task of the recipe needs. Received: none."
+                )
+            from_dataset["keypoints"] = dataset.keypoints
+        config = ModelConfig.from_dict({**self.model, **from_dataset}, "the model of the recipe")
         return build(changed(config, image_size=self.image_size))
 
 
@@ -105,11 +109,12 @@ def read_recipe(path: Path | str, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe.
 
     Args:
-        path: The YAML.
-        changes: `key=value`, a key of the training or, with dots, of any part: `epochs=30`, `data.path=photos`.
+        path: The YAML file.
+        changes: `key=value` with a key of the training settings or a dotted key of any part: `epochs=30`,
+            `data.path=photos`.
 
     Raises:
-        ConfigError: If a key is unknown (the nearest is named) or a value can't be.
+        ConfigError: If a key is unknown (the message suggests the nearest one) or a value is invalid.
     """
     content = read_yaml(path)
     if not isinstance(content, Mapping):
@@ -133,10 +138,10 @@ def _change(content: dict[str, Any], change: str) -> None:
     for part in parts[:-1]:
         inner = content.get(part) or {}
         if not isinstance(inner, Mapping):
-            raise ConfigError(f"Expected {part} to have parts of its own for {change!r}. Received: {inner!r}")
+            raise ConfigError(f"Expected {part} to have keys, as {change!r} sets one. Received: {inner!r}")
         content[part] = dict(inner)
         content = content[part]
     try:
         content[parts[-1]] = parse_yaml(text)
     except YAML_ERRORS as error:
-        raise ConfigError(f"Expected a value as YAML has it in {change!r}. {error}") from error
+        raise ConfigError(f"Expected a YAML value in {change!r}. {error}") from error

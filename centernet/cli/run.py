@@ -1,31 +1,107 @@
-"""The loop of `centernet detect`: batches in, results written as they come."""
+"""The loop of `centernet detect`: opens the sources, detects batch by batch, and writes each result."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from itertools import groupby, islice, repeat
+from pathlib import Path
+from typing import Any
 
-from centernet.cli.inputs import Group
-from centernet.cli.outputs import JsonArray, Pictures, coco_image_id
+from centernet.cli.outputs import DrawnImages, JsonArray, coco_image_id
 from centernet.cli.summary import Summary
-from centernet.errors import ConfigError, SourceError
-from centernet.inference.detecting import detect_frames
+from centernet.errors import ConfigError, MissingExtraError, SourceError
+from centernet.files.formatting import missing_file
+from centernet.files.web import is_url
+from centernet.images.sources import Frame, Source, open_source
+from centernet.images.video import Video
+from centernet.inference.detecting import DetectionModel, detect_frames
 from centernet.results.detections import Detections
 
-if TYPE_CHECKING:
-    from centernet.detector import Detector
-    from centernet.images.sources import Source
+
+@dataclass(frozen=True)
+class Group:
+    """Images that may share a batch: one video, or all images between two videos.
+
+    Attributes:
+        sources: The sources of the images.
+        video: The only source, if it is a video or a camera.
+    """
+
+    sources: Sequence[Source]
+    video: Source | None = None
+
+    @property
+    def is_camera(self) -> bool:
+        """Whether the source is a camera, which runs until it is interrupted."""
+        return self.video is not None and self.video.name.startswith("camera ") and not Path(self.video.name).suffix
+
+    def attempts(self) -> Iterator[tuple[str, Frame | SourceError]]:
+        """Name of each image, and the image or the error of reading it."""
+        for source in self.sources:
+            names = repeat(source.name) if self.video else map(os.fsdecode, source.items)
+            yield from zip(names, source.attempts(), strict=False)
+
+
+def open_inputs(texts: Sequence[str]) -> tuple[list[Source], list[tuple[str, Exception]]]:
+    """Open all sources of the command line.
+
+    Args:
+        texts: Paths, URLs, glob patterns and camera numbers.
+
+    Returns:
+        The opened sources, and the name and error of each source that can't be opened.
+    """
+    opened: list[Source] = []
+    failures: list[tuple[str, Exception]] = []
+    for text in texts:
+        try:
+            source = open_source(text)
+            path = Path(text).expanduser()
+            # Report a misspelled name before the model is loaded.
+            if source.kind == "single" and not is_url(text) and not path.exists():
+                raise SourceError(f"{text}: {missing_file(path)}")
+            opened.append(source)
+        except (SourceError, MissingExtraError) as error:
+            failures.append((text, error))
+    return opened, failures
+
+
+def group_sources(sources: Sequence[Source]) -> list[Group]:
+    """Group neighboring sources; each video is a group of its own."""
+    groups = []
+    for key, members in groupby(enumerate(sources), lambda pair: pair[0] if _is_video(pair[1]) else -1):
+        group = [source for _, source in members]
+        groups.append(Group(group, group[0] if key >= 0 else None))
+    return groups
+
+
+def input_files(sources: Sequence[Source]) -> set[Path]:
+    """All files to read, which no output may overwrite."""
+    texts: list[str] = []
+    for source in sources:
+        texts.extend([source.name] if _is_video(source) else map(os.fsdecode, source.items))
+    return {Path(text).expanduser().resolve() for text in texts if not is_url(text)}
+
+
+def count_images(sources: Sequence[Source]) -> int | None:
+    """Number of images, or None if a source doesn't know its own."""
+    totals = [source.total for source in sources]
+    return None if None in totals else sum(total or 0 for total in totals)
+
+
+def _is_video(source: Source) -> bool:
+    return isinstance(source.items, Video)
 
 
 @dataclass(frozen=True)
 class Records:
-    """Where results are counted and written down.
+    """Where results are counted and written.
 
     Attributes:
-        summary: Counts them for the table at the end.
+        summary: Counts the results for the final table.
         rows: File of all results as `Detections.to_dict`, or None.
         coco_rows: File of all results as COCO rows, or None.
     """
@@ -34,18 +110,18 @@ class Records:
     rows: JsonArray | None
     coco_rows: JsonArray | None
 
-    def add(self, name: str, found: Detections, seconds: float, video: Source | None) -> None:
-        """Record what was found in one image; see `Summary.add`."""
-        self.summary.add(name, found, seconds, video)
+    def add(self, name: str, detections: Detections, seconds: float, video: Source | None) -> None:
+        """Record the detections of one image; see `Summary.add`."""
+        self.summary.add(name, detections, seconds, video)
         if self.rows:
-            self.rows.append(found.to_dict())
+            self.rows.append(detections.to_dict())
         if self.coco_rows:
             position = self.summary.total.images
-            for row in found.to_coco(position if video else coco_image_id(name, position)):
+            for row in detections.to_coco(position if video else coco_image_id(name, position)):
                 self.coco_rows.append(row)
 
     def fail(self, name: str, reason: str) -> None:
-        """Record that one image, or a whole source, could not be read or written."""
+        """Record an image or source that can't be read or written."""
         self.summary.failures.append(reason)
         if self.rows:
             self.rows.append({"source": name, "error": reason})
@@ -53,33 +129,33 @@ class Records:
 
 @dataclass(frozen=True)
 class Run:
-    """Detects groups of images and hands every result to where it belongs.
+    """Detects in groups of images, and draws and records the results.
 
     Attributes:
-        detector: Finds the objects.
-        batch_size: Images that go through the network together.
+        detector: The detector.
+        batch_size: Images per forward pass.
         options: `min_score`, `max_detections`, `test_time` and `exact` of `Detector.detect`.
-        pictures: Draws them.
-        records: Writes them down.
+        images: Draws the results.
+        records: Counts and writes the results.
         advance: Called after each image.
     """
 
-    detector: Detector
+    detector: DetectionModel
     batch_size: int
     options: Mapping[str, Any]
-    pictures: Pictures
+    images: DrawnImages
     records: Records
     advance: Callable[[], None]
 
     def detect_group(self, group: Group) -> None:
-        """Detect in all images of a group; those that fail are recorded, and the others go on."""
+        """Detect in all images of a group; images that fail are recorded, and the run continues."""
         if group.video is None:
-            self._detect(group, self.pictures.save)
+            self._detect(group, self.images.save)
             return
         try:
-            with self.pictures.video(group.video) as append:
+            with self.images.video(group.video) as append:
                 self._detect(group, append)
-        except (ConfigError, SourceError) as error:  # this video can't be written or opened, but others may be
+        except (ConfigError, SourceError) as error:  # this video can't be opened or written: continue with the next
             self.records.fail(group.video.name, str(error))
         except KeyboardInterrupt:
             if not group.is_camera:
@@ -90,13 +166,13 @@ class Run:
         start = time.perf_counter()
         while batch := list(islice(attempts, self.batch_size)):
             frames = (attempt for _, attempt in batch)
-            found = list(detect_frames(self.detector, frames, batch_size=len(batch), **self.options))
+            results = list(detect_frames(self.detector, frames, batch_size=len(batch), **self.options))
             seconds = (time.perf_counter() - start) / len(batch)
-            for (name, _), one in zip(batch, found, strict=True):
-                if one.error is None:
-                    self.records.add(name, one, seconds, group.video)
-                    draw(one)
+            for (name, _), detections in zip(batch, results, strict=True):
+                if detections.error is None:
+                    self.records.add(name, detections, seconds, group.video)
+                    draw(detections)
                 else:
-                    self.records.fail(name, one.error)
+                    self.records.fail(name, detections.error)
                 self.advance()
             start = time.perf_counter()

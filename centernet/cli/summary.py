@@ -6,24 +6,24 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
-    from centernet.results.detections import Detections
+from centernet.results.detections import Detections
 
-MOST_ROWS = 25
+MAX_ROWS = 25
 
 
 @dataclass
 class Row:
-    """What was found in one image, or in all frames of one video.
+    """Detections of one image, or of all frames of a video.
 
     Attributes:
-        name: Where it comes from.
-        images: How many images it counts.
-        objects: Class name → how many were found.
+        name: Name of the source.
+        images: Number of images.
+        objects: Class name → number of detections.
         seconds: Time for reading and detecting.
     """
 
@@ -32,21 +32,25 @@ class Row:
     objects: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
-    def add(self, names: Iterable[str], seconds: float, images: int = 1) -> None:
-        """Count more images."""
-        self.images += images
+    def add(self, names: Iterable[str], seconds: float) -> None:
+        """Count one more image."""
+        self.images += 1
         self.objects.update(names)
         self.seconds += seconds
 
+    def cells(self, label: str) -> tuple[str, str, str]:
+        """The row of the table."""
+        return label, _objects(self.objects), _time(self.seconds)
+
 
 class Summary:
-    """Counts what was found, and remembers what failed.
+    """Counts detections by image or video, and collects failures.
 
     Args:
-        batch_size: How many images went through the network first, which compiled it.
+        batch_size: Number of images in the first batch, whose time includes compilation.
 
     Attributes:
-        failures: Why something could not be read or written, one message each.
+        failures: One message per image or source that can't be read or written.
         total: All images together.
     """
 
@@ -56,65 +60,61 @@ class Summary:
         self._batch_size = batch_size
         self._first_batch = Row()
         self._rows: dict[object, Row] = {}
-        self._others = Row()
+        self._remainder = Row()
 
-    def add(self, name: str, found: Detections, seconds: float, video: object = None) -> None:
-        """Count one image that was read.
+    def add(self, name: str, detections: Detections, seconds: float, video: object = None) -> None:
+        """Count one image.
 
         Args:
-            name: What to call it.
-            found: What was found in it.
-            seconds: How long it took.
-            video: The video that it is a frame of: these are counted together.
+            name: Name of the image or video.
+            detections: Its detections.
+            seconds: Time for reading and detecting.
+            video: The video of a frame; its frames are counted in one row.
         """
+        names = detections.names
         if self.total.images < self._batch_size:
             self._first_batch.add((), seconds)
-        self.total.add(found.names, seconds)
+        self.total.add(names, seconds)
         key = video or self.total.images
-        if key in self._rows or len(self._rows) < MOST_ROWS:
-            self._rows.setdefault(key, Row(name)).add(found.names, seconds)
+        if key in self._rows or len(self._rows) < MAX_ROWS:
+            self._rows.setdefault(key, Row(name)).add(names, seconds)
         else:
-            self._others.add(found.names, seconds)
+            self._remainder.add(names, seconds)
 
     def print(self, console: Console) -> None:
-        """Print the table, unless nothing was read."""
-        from rich import box
-        from rich.table import Table
-
+        """Print the table, unless there are no images."""
         if not self.total.images:
             return
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_footer=self.total.images > 1)
-        total = f"{self.total.images} images"
-        table.add_column("source", total, overflow="fold")
-        table.add_column("objects", _objects(self.total.objects), overflow="fold")
-        table.add_column("time", _time(self.total.seconds), justify="right", no_wrap=True)
+        label, objects, seconds = self.total.cells(f"{self.total.images} images")
+        table.add_column("source", label, overflow="fold")
+        table.add_column("objects", objects, overflow="fold")
+        table.add_column("time", seconds, justify="right", no_wrap=True)
         short = _short_names(row.name for row in self._rows.values())
         for row in self._rows.values():
-            label = short[row.name] + (f" ({row.images} frames)" if row.images > 1 else "")
-            table.add_row(label, _objects(row.objects), _time(row.seconds))
-        if self._others.images:
-            label = f"… {self._others.images} more"
-            table.add_row(label, _objects(self._others.objects), _time(self._others.seconds))
+            table.add_row(*row.cells(short[row.name] + (f" ({row.images} frames)" if row.images > 1 else "")))
+        if self._remainder.images:
+            table.add_row(*self._remainder.cells(f"… {self._remainder.images} more"))
         console.print(table)
-        others = self.total.images - self._first_batch.images
-        if others:
-            steady = (self.total.seconds - self._first_batch.seconds) / others
-            first = f"the first batch took {_time(self._first_batch.seconds)}, compiling included"
-            console.print(f"{_time(steady)} an image ({first}).", soft_wrap=True)
+        later = self.total.images - self._first_batch.images
+        if later:
+            steady = (self.total.seconds - self._first_batch.seconds) / later
+            first = f"the first batch took {_time(self._first_batch.seconds)}, including compilation"
+            console.out(f"{_time(steady)} per image ({first}).")
 
     def print_failures(self, console: Console) -> None:
-        """Print how many images could not be read or written, and why."""
+        """Print how many images failed, and why."""
         if not self.failures:
             return
-        console.print(f"{len(self.failures)} failed, {self.total.images} fine:", style="bold red", soft_wrap=True)
-        for failure in self.failures[:MOST_ROWS]:
-            console.print(f"  {failure}", soft_wrap=True)
-        if len(self.failures) > MOST_ROWS:
-            console.print(f"  … and {len(self.failures) - MOST_ROWS} more", soft_wrap=True)
+        console.out(f"{len(self.failures)} failed, {self.total.images} succeeded:", style="bold red")
+        for failure in self.failures[:MAX_ROWS]:
+            console.out(f"  {failure}")
+        if len(self.failures) > MAX_ROWS:
+            console.out(f"  … and {len(self.failures) - MAX_ROWS} more")
 
 
 def _short_names(names: Iterable[str]) -> dict[str, str]:
-    """Name → its last part, unless another has the same."""
+    """Name → its last part if that is unique, otherwise the name."""
     names = set(names)
     ends = Counter(map(_end, names))
     return {name: name if ends[_end(name)] > 1 else _end(name) for name in names}

@@ -13,7 +13,6 @@ import numpy as np
 from centernet.errors import CenterNetError, ConfigError, SourceError
 from centernet.images.sources import Frame, open_source
 from centernet.models.config import ModelConfig
-from centernet.models.family import Arrays
 from centernet.models.test_time import TestTime
 from centernet.results.detections import Detections
 
@@ -25,11 +24,11 @@ class DetectionModel(Protocol):
 
     config: ModelConfig
 
-    def infer(self, images: Sequence[np.ndarray], *, exact: bool = False) -> Arrays:
+    def infer(self, images: Sequence[np.ndarray], *, exact: bool = False) -> dict[str, np.ndarray]:
         """Arrays of `Network.decode` for uint8 RGB images `(height, width, 3)` of any sizes."""
         ...
 
-    def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
+    def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:
         """Detections of one image from several passes, without the batch axis; see `Network.infer_passes`."""
         ...
 

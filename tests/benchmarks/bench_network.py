@@ -17,7 +17,7 @@ import tensorflow as tf
 from timing import interleave, print_table
 
 import centernet
-from centernet.cli.measure import compile_network
+from centernet.cli.commands.benchmark import compile_network
 from centernet.inference.folding import fold_batch_normalization
 
 USED = "as `detect` runs it"

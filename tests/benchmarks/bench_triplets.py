@@ -30,7 +30,7 @@ def networks(runs: int) -> None:
     from torch_triplets import Triplets
 
     import centernet
-    from centernet.cli.measure import compile_network
+    from centernet.cli.commands.benchmark import compile_network
 
     batch = np.random.default_rng(0).standard_normal((1, SIDE, SIDE, 3), np.float32)
     for name, stacks in NETWORKS.items():

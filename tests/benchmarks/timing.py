@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from centernet.cli.measure import interleave
+from centernet.cli.commands.benchmark import interleave
 
 __all__ = ["interleave", "print_table"]
 

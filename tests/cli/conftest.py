@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from centernet import PointDetector, load
+from centernet import PointDetector
 from centernet.cli.app import main
+from centernet.loading import load
 
 
 @dataclass

@@ -161,7 +161,7 @@ def test_augmented_images_are_drawn_as_the_published_models_were_trained(call, t
         (["data", "--split", "dev"], "split='dev'"),
         (["data", "--size", "big"], "--size expected pixels as in 512"),
         (["data", "--size", "2"], "input_size of height and width from 4 pixels"),
-        (["data", "--out", "sheet.txt"], "--out expected the name of a picture"),
+        (["data", "--out", "sheet.txt"], "--out expected the name of an image file"),
         (["data", "--out", "data/images/0.png"], "--out expected a file that is not an image of the dataset"),
         (["data", "--json", "data"], "--json expected a file"),
         (["data", "no.yaml"], "no.yaml"),

@@ -18,7 +18,7 @@ def test_a_model_becomes_a_file_of_the_form_that_it_is_called_after(run, tiny, c
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["there.onnx"], "there.onnx exists already. Name another path, or add --overwrite"),
+        (["there.onnx"], "there.onnx exists already. Choose another path, or add --overwrite"),
         (["new.onnx", "--image-size", "0", "64"], "image_size"),
     ],
 )

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from centernet import Detections
-from centernet.cli.outputs import JsonArray, Pictures, coco_image_id
+from centernet.cli.outputs import DrawnImages, JsonArray, coco_image_id
 
 
 def save(folder, sources, inputs=(), tails=("",)):
-    pictures = Pictures(folder, dict.fromkeys(tails, lambda _: Image.new("RGB", (2, 2))), inputs)
+    pictures = DrawnImages(folder, dict.fromkeys(tails, lambda _: Image.new("RGB", (2, 2))), inputs)
     for source in sources:
         pictures.save(Detections.empty((2, 2), source=source))
     return sorted(path.name for path in folder.iterdir())

@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from centernet import Detections
-from centernet.cli.summary import MOST_ROWS, Summary
+from centernet.cli.summary import MAX_ROWS, Summary
 
 
 def printed(summary, method="print"):
@@ -34,7 +34,7 @@ def test_the_first_batch_is_left_out_of_the_time_an_image():
     summary = Summary(batch_size=2)
     for seconds in (5, 5, 0.1, 0.1):
         summary.add("a.jpg", found(), seconds)
-    assert "100 ms an image (the first batch took 10.0 s" in printed(summary)
+    assert "100 ms per image (the first batch took 10.0 s" in printed(summary)
 
 
 def test_frames_are_counted_together_by_video():
@@ -46,10 +46,10 @@ def test_frames_are_counted_together_by_video():
 
 def test_rows_beyond_the_limit_are_counted_together():
     summary = Summary()
-    for number in range(MOST_ROWS + 10):
+    for number in range(MAX_ROWS + 10):
         summary.add(f"{number}.jpg", found(0), 0.01)
     text = printed(summary)
-    assert len(lines(text, ".jpg")) == MOST_ROWS
+    assert len(lines(text, ".jpg")) == MAX_ROWS
     assert lines(text, "more") == ["… 10 more 10 cat 100 ms"]
 
 
@@ -64,7 +64,7 @@ def test_failures_are_counted_and_listed_up_to_a_limit():
     summary = Summary()
     assert printed(summary, "print_failures") == ""
     assert printed(summary) == ""
-    summary.failures.extend(f"{number}.jpg: broken" for number in range(MOST_ROWS + 3))
+    summary.failures.extend(f"{number}.jpg: broken" for number in range(MAX_ROWS + 3))
     first, *rest, last = printed(summary, "print_failures").splitlines()
-    assert (first, last) == (f"{MOST_ROWS + 3} failed, 0 fine:", "  … and 3 more")
-    assert len(rest) == MOST_ROWS
+    assert (first, last) == (f"{MAX_ROWS + 3} failed, 0 succeeded:", "  … and 3 more")
+    assert len(rest) == MAX_ROWS

@@ -26,8 +26,8 @@ def test_from_a_recipe_to_a_detector_that_goes_on_learning(run, recipe, tmp_path
     assert done.code == 0
     assert "photos (train): 8 images" in done.err
     assert "0 kept by name (none), 1 new (circle), 2 dropped" in done.err
-    assert "AP " in done.out
-    assert "on photos (val) after epoch 1 was the best." in done.out
+    assert "Best epoch: 1, AP " in done.out
+    assert " on photos (val)." in done.out
     assert "centernet detect PHOTO --model runs/mine/best" in done.out
     assert centernet.load(tmp_path / "runs/mine/best").class_names == ("circle",)
 
@@ -64,4 +64,4 @@ def test_an_interrupted_training_says_how_it_goes_on(run, recipe, monkeypatch):
     monkeypatch.setattr("centernet.training.fit._fit_from", interrupted)
     stopped = run("train", recipe)
     assert stopped.code == 130
-    assert "Stopped. To go on: the same command with --out runs/mine --resume" in stopped.err
+    assert "Stopped. To resume, repeat the command with --out runs/mine --resume" in stopped.err

@@ -1,79 +1,88 @@
-"""`centernet check`: what is wrong with a dataset, what is in it, and a contact sheet."""
+"""`centernet check`: problems and statistics of a dataset, and a contact sheet."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from PIL import Image
 
+from centernet.checkpoints.sources import describe
+from centernet.cli import arguments, console
+from centernet.cli.recipe import Recipe, read_recipe
+from centernet.data.check import INPUT_SIZE, check_dataset
+from centernet.data.check.report import CheckReport, collected_warnings, with_reader_warnings
+from centernet.data.dataset import Dataset
+from centernet.data.reading import load
 from centernet.errors import ConfigError
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-    from centernet.cli.recipe import Recipe
-    from centernet.data.check.report import CheckReport
-    from centernet.data.dataset import Dataset
-    from centernet.ops.preprocessing import Preprocessing
+from centernet.files.validation import dataclass_from
+from centernet.ops.preprocessing import Preprocessing
+from centernet.training.augmentation.settings import AugmentationSettings
 
 QUALITY = 90
+# Augmentation of the published models with the highest resolution.
+PUBLISHED = AugmentationSettings(
+    horizontal_flip=0.5,
+    crop=(0.6, 1.3),
+    shift=0.3,
+    brightness=0.2,
+    contrast=(0.8, 1.25),
+    saturation=(0.8, 1.25),
+    hue=0.02,
+)
 
 
 def check(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder or file of a dataset: COCO, VOC, YOLO, CSV …")],
+    data: arguments.Data,
     recipe: Annotated[
-        Path | None, typer.Argument(metavar="RECIPE", help="YAML: input size, classes and augmentation are its.")
+        Path | None,
+        typer.Argument(metavar="RECIPE", help="Recipe whose input size, classes and augmentation are used."),
     ] = None,
-    format: Annotated[str, typer.Option(help="Format of the dataset; auto recognizes it.")] = "auto",
-    split: Annotated[str, typer.Option(help="Split of the dataset, or all.")] = "all",
+    format: arguments.Format = "auto",
+    split: Annotated[str, typer.Option(help="Dataset split, or all.")] = "all",
     size: Annotated[
-        str | None, typer.Option(help="Input size of the detector: 512, or height x width as in 384x512. [512]")
+        str | None,
+        typer.Option(
+            help="Input size of the detector: 512, or height x width as in 384x512.",
+            show_default="that of RECIPE, or 512",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="File for the contact sheet.")] = Path("contact_sheet.jpg"),
     augmented: Annotated[
-        bool, typer.Option("--augmented", help="Draw images as training sees them: by RECIPE, or as published.")
+        bool, typer.Option("--augmented", help="Draw augmented images: as in RECIPE, or as published.")
     ] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="File for all that was found; - prints it.")] = None,
+    json_file: arguments.Json = None,
     images: Annotated[
-        bool, typer.Option("--images/--no-images", help="Whether to read all images, which takes most of the time.")
+        bool, typer.Option("--images/--no-images", help="Read all images, which takes most of the time.")
     ] = True,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what was read from where.")] = False,
+    verbose: arguments.Verbose = False,
 ) -> None:
-    """Look for everything in a dataset that would spoil a training. The exit code is 1 if it can't be trained on."""
-    from centernet.cli import arguments, console
-    from centernet.cli.recipe import read_recipe
-    from centernet.data.check import INPUT_SIZE, check_dataset
-    from centernet.data.check.report import collected_warnings, with_reader_warnings
-    from centernet.data.reading import load
+    """Check a dataset for everything that would spoil training.
 
+    The exit code is 1 if no detector can be trained on the dataset.
+    """
     console.show_log(verbose)
     plan = read_recipe(recipe) if recipe else None
     input_size = _size(size) or (_preprocessing(plan).size if plan else INPUT_SIZE)
-    _ensure_picture(out)
+    _ensure_image_name(out)
     arguments.ensure_writable_file(out, "--out")
     arguments.ensure_writable_file(json_file, "--json")
-    with collected_warnings() as remarks:
+    with collected_warnings() as warnings:
         dataset = load(data, format, split, classes=plan.data.classes if plan else None)
-    _ensure_no_image(out, dataset)
-    with _progress(len(dataset)) as advance:
+    _ensure_not_in(dataset, out)
+    with console.progress("Checking", len(dataset)) as advance:
         report = check_dataset(dataset, input_size=input_size, images=images, progress=advance)
-    report = with_reader_warnings(report, remarks)
+    report = with_reader_warnings(report, warnings)
     tables = console.beside(json_file)
-    tables.print(str(report), soft_wrap=True)
-    if json_file == console.STDOUT:
-        typer.echo(json.dumps(report.to_dict(), indent=1))
-    elif json_file:
-        report.to_json(json_file, indent=1)
-    sheet = _augmented(report, plan) if augmented else report.draw()
+    tables.out(str(report))
+    console.write_json(report, json_file)
+    sheet = _augmented_sheet(report, plan) if augmented else report.draw()
     if sheet:
         sheet.save(out, quality=QUALITY)
-        tables.print(f"Contact sheet: {out}", soft_wrap=True)
+        tables.out(f"Contact sheet: {out}")
     if not report.trainable:
         raise typer.Exit(1)
 
@@ -81,59 +90,43 @@ def check(
 def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text.strip())
-    if not found or min(size := (int(found[1]), int(found[2] or found[1]))) < 1:
+    match = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text.strip())
+    if not match or min(size := (int(match[1]), int(match[2] or match[1]))) < 1:
         raise ConfigError(f"--size expected pixels as in 512, or height x width as in 384x512. Received: {text!r}")
     return size
 
 
-def _ensure_picture(path: Path) -> None:
-    from PIL import Image
-
+def _ensure_image_name(path: Path) -> None:
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise ConfigError(f"--out expected the name of a picture, such as sheet.jpg. Received: {str(path)!r}")
+        raise ConfigError(f"--out expected the name of an image file, such as sheet.jpg. Received: {str(path)!r}")
 
 
-def _ensure_no_image(out: Path, dataset: Dataset) -> None:
+def _ensure_not_in(dataset: Dataset, out: Path) -> None:
     sources = {one.source.resolve() for one in dataset if isinstance(one.source, Path)} if out.exists() else ()
     if out.resolve() in sources:
         raise ConfigError(f"--out expected a file that is not an image of the dataset. Received: {str(out)!r}")
 
 
 def _preprocessing(plan: Recipe) -> Preprocessing:
-    """Of the detector that a recipe trains."""
-    from centernet.files.validation import dataclass_from
-    from centernet.loading import describe
-    from centernet.ops.preprocessing import Preprocessing
-
+    """Preprocessing of the detector that a recipe trains."""
     if isinstance(plan.model, str):
         return describe(plan.model).preprocessing
-    described: Preprocessing = dataclass_from(Preprocessing, plan.model.get("preprocessing"), "preprocessing")
-    return described
+    preprocessing: Preprocessing = dataclass_from(Preprocessing, plan.model.get("preprocessing"), "preprocessing")
+    return preprocessing
 
 
-def _augmented(report: CheckReport, plan: Recipe | None) -> Image.Image | None:
-    from centernet.cli.augmented_sheet import PUBLISHED, draw_augmented
+def _augmented_sheet(report: CheckReport, plan: Recipe | None) -> Image.Image | None:
+    """A contact sheet of augmented images, or None if no image can be read."""
+    from centernet.cli.augmented_sheet import draw_augmented
 
     dataset, size = report.readable, report.input_size
     if not len(dataset):
         return None
     if plan:
         training, sampling = plan.training, _preprocessing(plan).sampling
-        same = {name: getattr(training, name) for name in ("load_size", "max_objects", "seed")}
-        return draw_augmented(dataset, training.augmentation, size, sampling=sampling, **same)
+        options = {name: getattr(training, name) for name in ("load_size", "max_objects", "seed")}
+        return draw_augmented(dataset, training.augmentation, size, sampling=sampling, **options)
     task = dataset.keypoints
-    mirrors = task is None or sorted(task.flip) == list(range(len(task.names)))
-    return draw_augmented(dataset, PUBLISHED if mirrors else dataclasses.replace(PUBLISHED, horizontal_flip=0), size)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from centernet.cli import console
-
-    columns = (TextColumn("Checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console.stderr(), transient=True, disable=not console.stderr().is_terminal) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)
+    can_flip = task is None or sorted(task.flip) == list(range(len(task.names)))
+    settings = PUBLISHED if can_flip else dataclasses.replace(PUBLISHED, horizontal_flip=0)
+    return draw_augmented(dataset, settings, size)

@@ -1,4 +1,4 @@
-"""`centernet convert`: any form of weights to our own."""
+"""`centernet convert`: from any checkpoint format to our own."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
-from centernet.cli.arguments import split_names
+import centernet
+from centernet.checkpoints.saved.form import check_form
+from centernet.cli import arguments, console
+from centernet.errors import ConfigError
 
 
 class Precision(StrEnum):
-    """How weights are stored."""
+    """Data type of stored weights."""
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
@@ -20,30 +23,30 @@ class Precision(StrEnum):
 
 def convert(
     source: Annotated[
-        str, typer.Argument(help="A model's name, or a checkpoint, saved model, archive, address or handle.")
+        str, typer.Argument(help="Model name, checkpoint, saved model, archive, URL, or handle of TF-Hub or Kaggle.")
     ],
     target: Annotated[Path, typer.Argument(help="Folder to write, or a path ending in .zip or .keras.")],
-    weights: Annotated[
-        str | None, typer.Option(help="Weights from elsewhere, if SOURCE only describes a model.")
+    weights: arguments.Weights = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Comma-separated new class names; the weights of other classes are dropped.")
     ] = None,
-    classes: Annotated[str | None, typer.Option(help="Other classes, as names with commas: the trunk is kept.")] = None,
-    dtype: Annotated[Precision | None, typer.Option(help="Precision of the stored weights [float32].")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
+    dtype: Annotated[
+        Precision | None, typer.Option(help="Data type of the stored weights.", show_default="float32")
+    ] = None,
+    overwrite: arguments.Overwrite = False,
 ) -> None:
-    """Save a model in the library's own form, which loads fastest, and say what was taken from where."""
-    from centernet.checkpoints.saved.form import check_form
-    from centernet.cli import console
-    from centernet.errors import ConfigError
-    from centernet.loading import PUBLISHED, load
+    """Convert a model to this library's own format, which loads fastest.
 
+    Prints which weights were taken from where.
+    """
     options = {"dtype": dtype.value} if dtype else {}
-    check_form(target, **options)  # before anyone has waited for a model
+    check_form(target, **options)  # before the model is loaded
     if target.exists() and not overwrite:
-        raise ConfigError(f"{target} exists already. Name another path, or add --overwrite to replace a saved model.")
-    detector = load(source, weights or PUBLISHED, split_names(classes))
+        raise ConfigError(f"{target} exists already. Choose another path, or add --overwrite to replace a saved model.")
+    detector = centernet.load(source, weights or "published", arguments.split_names(classes))
     detector.save(target, overwrite=overwrite, **options)
-    console.stdout().print(str(detector.report), soft_wrap=True)
-    console.stdout().print(f"Saved {detector.name} to {target} ({_megabytes(target):.1f} MB).", soft_wrap=True)
+    console.stdout().out(str(detector.report))
+    console.stdout().out(f"Saved {detector.name} to {target} ({_megabytes(target):.1f} MB).")
 
 
 def _megabytes(path: Path) -> float:

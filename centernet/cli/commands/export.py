@@ -1,4 +1,4 @@
-"""`centernet export`: a detector in a file that other programs run."""
+"""`centernet export`: from a detector to a file for other runtimes."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from typing import Annotated
 
 import typer
 
+import centernet
+from centernet.cli import arguments, console
+from centernet.errors import ConfigError
+
 
 def export(
-    model: Annotated[str, typer.Argument(help="A model's name, or what else `centernet.load` takes.")],
-    target: Annotated[
-        Path, typer.Argument(help="File ending in .onnx or .tflite; otherwise the folder of a SavedModel.")
-    ],
+    model: arguments.ModelArgument,
+    target: Annotated[Path, typer.Argument(help="File ending in .onnx or .tflite, or a folder for a SavedModel.")],
     image_size: Annotated[
         tuple[int, int] | None,
-        typer.Option(metavar="HEIGHT WIDTH", help="Of all images in pixels, if they have one size."),
+        typer.Option(metavar="HEIGHT WIDTH", help="Fixed image size in pixels.", show_default="images of any size"),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    overwrite: arguments.Overwrite = False,
 ) -> None:
-    """Write a detector to ONNX, LiteRT or a SavedModel: uint8 images in, boxes out."""
-    from centernet.cli import console
-    from centernet.errors import ConfigError
+    """Export a detector to ONNX, LiteRT or a SavedModel: uint8 images in, boxes out."""
     from centernet.inference.exporting.export import check_target, description_of
-    from centernet.loading import load
 
     form = check_target(target)
     for path in (target, *([description_of(target)] if form.suffix else [])):
         if path.exists() and not overwrite:
-            raise ConfigError(f"{path} exists already. Name another path, or add --overwrite to replace it.")
-    detector = load(model)
+            raise ConfigError(f"{path} exists already. Choose another path, or add --overwrite to replace it.")
+    detector = centernet.load(model)
     detector.export(target, image_size=image_size)
-    console.stdout().print(f"Exported {detector.name} to {target}.", soft_wrap=True)
+    console.stdout().out(f"Exported {detector.name} to {target}.")

@@ -1,39 +1,35 @@
-"""`centernet models`: what `centernet.load` knows by name."""
+"""`centernet models`: the models that `centernet.load` knows by name."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
-from centernet.cli.console import UNLIMITED_WIDTH
+from centernet.cli import console
+from centernet.models.config import ModelConfig
+from centernet.models.presets import list_models
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from centernet.models.config import ModelConfig
-
-NUMBERS = ("size", "box\nAP", "keypoint\nAP", "ms")
-COLUMNS = ("name", "network", "task", *NUMBERS)
-# What a narrow terminal can do without, first to last; the names tell network and task.
-DROPPED = (("network", "task"), ("ms",), ("keypoint\nAP",))
+FIGURES = ("size", "box\nAP", "keypoint\nAP", "ms")
+COLUMNS = ("name", "network", "task", *FIGURES)
+# Columns that a narrow terminal omits, in this order. The names contain network and task.
+OPTIONAL = (("network", "task"), ("ms",), ("keypoint\nAP",))
 
 
 def models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
-    names: Annotated[bool, typer.Option("--names", help="Print names only, one a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    names: Annotated[bool, typer.Option("--names", help="Print names only, one per line.")] = False,
 ) -> None:
-    """List the models that are known by name, with their published figures.
+    """List the models that can be loaded by name, with their published accuracy and speed.
 
-    Average precision is that of COCO val2017 unless the model says otherwise, 0–100; ms is the published latency.
+    Average precision (0–100) is on COCO val2017 unless the model says otherwise; ms is the published latency.
     """
-    from centernet.models.presets import list_models
-
     if as_json:
-        import json
-
         typer.echo(json.dumps([_description(model) for model in list_models()], indent=1))
     elif names:
         typer.echo("\n".join(list_models().names))
@@ -57,37 +53,32 @@ def _description(model: ModelConfig) -> dict[str, Any]:
     }
 
 
-def _print_table(listed: tuple[ModelConfig, ...]) -> None:
-    from centernet.cli import console
-
+def _print_table(configs: Sequence[ModelConfig]) -> None:
     out = console.stdout()
-    rows = [_cells(model) for model in listed]
+    rows = [_cells(model) for model in configs]
     columns = list(COLUMNS)
-    for dropped in DROPPED:
+    for optional in OPTIONAL:
         if _width(_table(rows, columns), out) <= out.width:
             break
-        columns = [column for column in columns if column not in dropped]
+        columns = [column for column in columns if column not in optional]
     out.print(_table(rows, columns))
 
 
 def _table(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> Table:
-    from rich import box
-    from rich.table import Table
-
     padding = int("network" in columns)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, padding, 0, 0), show_edge=False, pad_edge=False)
     for column in columns:
-        numbers = column in NUMBERS
-        # In a terminal that is narrower still, names go on in the next line.
-        table.add_column(column, justify="right" if numbers else "left", no_wrap=numbers, overflow="fold")
+        # In an even narrower terminal, only names continue on the next line.
+        figures = column in FIGURES
+        table.add_column(column, justify="right" if figures else "left", no_wrap=figures, overflow="fold")
     for row in rows:
         table.add_row(*(row[column] for column in columns))
     return table
 
 
 def _width(table: Table, out: Console) -> int:
-    """Columns of a terminal that a table needs."""
-    return out.measure(table, options=out.options.update(width=UNLIMITED_WIDTH)).maximum
+    """Width of a table in characters."""
+    return out.measure(table, options=out.options.update(width=console.UNLIMITED_WIDTH)).maximum
 
 
 def _cells(model: ModelConfig) -> dict[str, str]:
