@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import re
 import socket
+import sys
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,11 +64,12 @@ def _hub_cache() -> Path:
 
 def _resolve(handle: str) -> Path:
     try:
-        import tensorflow_hub
+        with _pkg_resources():
+            import tensorflow_hub
     except ImportError as error:
         raise DownloadError(
             f"{handle} needs tensorflow_hub, which can't be imported: {error}. "
-            'Run: pip install "tensorflow-hub>=0.16" "setuptools<81"'
+            'Run: pip install "tensorflow-hub>=0.16" packaging'
         ) from error
     try:
         with _hub_settings():
@@ -83,6 +87,28 @@ def _resolve(handle: str) -> Path:
             "Unset TFHUB_MODEL_LOAD_FORMAT."
         )
     return Path(found)
+
+
+@contextmanager
+def _pkg_resources() -> Iterator[None]:
+    """Stand in for `pkg_resources`, which setuptools dropped, while tensorflow_hub 0.16 imports it.
+
+    It takes `parse_version` alone, to compare TensorFlow's version. The stand-in is gone afterwards, so that no other
+    library sees it.
+    """
+    name = "pkg_resources"
+    if name in sys.modules or importlib.util.find_spec(name) is not None:
+        yield
+        return
+    from packaging.version import parse
+
+    stand_in = types.ModuleType(name)
+    stand_in.__dict__["parse_version"] = parse
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import socket
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -109,7 +110,7 @@ def test_whatever_the_hub_raises_becomes_our_error_with_the_next_step(monkeypatc
 
 def test_a_hub_that_does_not_import_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_hub", None)
-    with pytest.raises(DownloadError, match=r'pip install "tensorflow-hub>=0\.16" "setuptools<81"'):
+    with pytest.raises(DownloadError, match=r'pip install "tensorflow-hub>=0\.16" packaging'):
         resolve_handle(HANDLE)
 
 
@@ -158,3 +159,26 @@ def test_the_real_tensorflow_hub_resolves_keeps_and_fails_as_we_expect(server, o
     assert len(server.requests) == 2
     with pytest.raises(DownloadError, match="does not exist"):
         resolve_handle(str(tmp_path / "nowhere"))
+
+
+FRESH = """
+import importlib.util, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "pkg_resources" else find(name, *rest)
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "pkg_resources":
+            raise ModuleNotFoundError("No module named 'pkg_resources'", name=name)
+sys.meta_path.insert(0, Missing())
+from centernet.checkpoints.hub import resolve_handle
+print(resolve_handle(sys.argv[1]))
+assert "tensorflow_hub" in sys.modules and "pkg_resources" not in sys.modules
+"""
+
+
+def test_the_real_resolver_is_imported_where_setuptools_has_no_pkg_resources(tmp_path):
+    """`pkg_resources` is gone from setuptools 81 and later; tensorflow-hub 0.16 imports it."""
+    (tmp_path / "saved_model.pb").touch()
+    done = subprocess.run([sys.executable, "-c", FRESH, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(tmp_path)]
