@@ -50,16 +50,7 @@ Verbose = Annotated[bool, Option("--verbose", "-v", help="Print what is loaded a
 
 
 def load_detector(model: str, weights: str | None, classes: list[str] | None) -> centernet.Detector:
-    """Load a model for detection, and say so in a terminal.
-
-    Args:
-        model: Name, path, URL or handle.
-        weights: Path or URL of other weights, or None for the published ones.
-        classes: Names of classes to keep or to assign, or None for all.
-
-    Raises:
-        ConfigError: If the weights don't have these classes.
-    """
+    """Load a model for detection, and say so in a terminal. Weights must exist for all classes."""
     if console.stderr().is_terminal:
         console.stderr().out(f"Loading {model} …")
     detector = centernet.load(model, weights or "published", classes)
@@ -73,11 +64,7 @@ def load_detector(model: str, weights: str | None, classes: list[str] | None) ->
 
 
 def split_names(text: str | None) -> list[str] | None:
-    """Names from `a,b,c`.
-
-    Raises:
-        ConfigError: If a name is empty.
-    """
+    """Class names from `a,b,c`."""
     if text is None:
         return None
     names = [name.strip() for name in text.split(",")]
@@ -87,11 +74,7 @@ def split_names(text: str | None) -> list[str] | None:
 
 
 def read_scales(text: str | None) -> tuple[float, ...] | None:
-    """Scales from `0.6,1,1.2`.
-
-    Raises:
-        ConfigError: If one is not a finite number above 0.
-    """
+    """Finite scales above 0 from `0.6,1,1.2`."""
     if text is None:
         return None
     try:
@@ -106,32 +89,14 @@ def read_scales(text: str | None) -> tuple[float, ...] | None:
 def change_passes(
     default: TestTime | None, flip: bool | None, scales: tuple[float, ...] | None, vote: bool | None
 ) -> TestTime | None:
-    """Test-time passes of a model, with the options that were given.
-
-    Args:
-        default: The passes in the model's configuration.
-        flip: Whether to detect in mirrored images, or None for the default.
-        scales: Scales of the image, or None for the default.
-        vote: Whether boxes vote, or None for the default; see `TestTime`.
-
-    Returns:
-        The passes; None, for those of the model, if no option was given.
-    """
+    """The model's own test-time passes with the options that were given; None if no option was given."""
     options: dict[str, Any] = {"flip": flip, "scales": scales, "vote": vote}
     given = {name: value for name, value in options.items() if value is not None}
     return dataclasses.replace(default or TestTime(), **given) if given else None
 
 
 def ensure_writable(folder: Path, option: str) -> None:
-    """Create a folder, and check that files can be created in it.
-
-    Args:
-        folder: The folder.
-        option: The option that named it, for the message.
-
-    Raises:
-        ConfigError: If it can't be created or written to.
-    """
+    """Create a folder, and raise `ConfigError` if no file can be created in it. `option` is for the message."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Permission bits say nothing about read-only file systems or root, so create a file.
@@ -145,11 +110,7 @@ def ensure_writable(folder: Path, option: str) -> None:
 
 
 def ensure_writable_file(path: Path | None, option: str) -> None:
-    """Check that a file can be written, without changing an existing one.
-
-    Raises:
-        ConfigError: If it can't.
-    """
+    """Raise `ConfigError` if a file can't be written; an existing one is not changed."""
     if path is None or path == console.STDOUT:
         return
     if path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):

@@ -9,13 +9,13 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -25,18 +25,6 @@ STDOUT = Path("-")  # as the path of a file: write to the standard output
 UNLIMITED_WIDTH = 240  # of tables in a pipe or a file
 TF_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _NOTICE = re.compile(rb"[IWE]\d{4} \d\d:|\d{4}-\d\d-\d\d .*: [IWE] |WARNING: All log messages|To enable the following")
-
-
-class Result(Protocol):
-    """A result of a command that can be written as JSON."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The result as JSON-compatible values."""
-        ...
-
-    def to_json(self, path: Path, indent: int | None = None) -> None:
-        """Write `to_dict` to a file."""
-        ...
 
 
 def stdout() -> Console:
@@ -55,12 +43,12 @@ def beside(*files: Path | None) -> Console:
     return stderr() if STDOUT in files else stdout()
 
 
-def write_json(result: Result, path: Path | None) -> None:
-    """Write a result to a file, or to the standard output for `-`."""
+def write_json(values: Mapping[str, Any], path: Path | None) -> None:
+    """Write JSON-compatible values to a file, or to the standard output for `-`."""
     if path == STDOUT:
-        typer.echo(json.dumps(result.to_dict(), indent=1))
+        typer.echo(json.dumps(values, indent=1))
     elif path:
-        result.to_json(path, indent=1)
+        path.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def print_error(message: str) -> None:

@@ -45,11 +45,7 @@ class DrawnImages:
         self.written = 0
 
     def save(self, detections: Detections) -> None:
-        """Write the drawings of one image: a JPEG for a JPEG, otherwise a PNG.
-
-        Raises:
-            OSError: If one can't be written; it names the file.
-        """
+        """Write the drawings of one image: a JPEG for a JPEG, otherwise a PNG. An `OSError` names the file."""
         name = detections.source or "image"
         suffix = ".jpg" if Path(name).suffix.lower() in JPEG_SUFFIXES else ".png"
         stem = self._free_stem(name)
@@ -62,11 +58,7 @@ class DrawnImages:
 
     @contextmanager
     def video(self, source: Source) -> Iterator[Callable[[Detections], None]]:
-        """Open a video file per rendering of a video or camera.
-
-        Yields:
-            A function that appends a frame; it raises `ConfigError` if the video can't be written.
-        """
+        """Open one video file per rendering; yields a function that appends the detections of a frame."""
         stem = self._free_stem(source.name)
         with ExitStack() as stack:
             writers: list[tuple[VideoWriter, Render]] = []
@@ -104,30 +96,21 @@ class JsonArray:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: IO[str] | None = None
+        self._separator = "[\n"
 
     def __enter__(self) -> JsonArray:
         with _naming(self.path):
-            if self.path == STDOUT:
-                self._file = sys.stdout
-            else:
+            if self.path != STDOUT:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.path.open("w", encoding="utf-8")
-        self._separator = "[\n"
+            self._file: IO[str] = sys.stdout if self.path == STDOUT else self.path.open("w", encoding="utf-8")
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._file is not None:
-            with _naming(self.path), nullcontext() if self.path == STDOUT else self._file:
-                self._file.write("[]\n" if self._separator == "[\n" else "\n]\n")
+        with _naming(self.path), nullcontext() if self.path == STDOUT else self._file:
+            self._file.write("[]\n" if self._separator == "[\n" else "\n]\n")
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Write one row.
-
-        Raises:
-            OSError: If it can't be written; it names the file.
-        """
-        assert self._file is not None
+        """Write one row. An `OSError` names the file."""
         with _naming(self.path):
             # ASCII only on the standard output, whose encoding may lack characters or differ from UTF-8.
             self._file.write(self._separator + json.dumps(row, ensure_ascii=self.path == STDOUT))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice, repeat
+from itertools import chain, groupby, islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +16,10 @@ from centernet.cli.summary import Summary
 from centernet.errors import ConfigError, MissingExtraError, SourceError
 from centernet.files.formatting import missing_file
 from centernet.files.web import is_url
-from centernet.images.sources import Frame, Source, open_source
+from centernet.images.sources import Source, open_source
 from centernet.images.video import Video
 from centernet.inference.detecting import DetectionModel, detect_frames
 from centernet.results.detections import Detections
-
-
-@dataclass(frozen=True)
-class Group:
-    """Images that may share a batch: one video, or all images between two videos.
-
-    Attributes:
-        sources: The sources of the images.
-        video: The only source, if it is a video or a camera.
-    """
-
-    sources: Sequence[Source]
-    video: Source | None = None
-
-    @property
-    def is_camera(self) -> bool:
-        """Whether the source is a camera, which runs until it is interrupted."""
-        return self.video is not None and self.video.name.startswith("camera ") and not Path(self.video.name).suffix
-
-    def attempts(self) -> Iterator[tuple[str, Frame | SourceError]]:
-        """Name of each image, and the image or the error of reading it."""
-        for source in self.sources:
-            names = repeat(source.name) if self.video else map(os.fsdecode, source.items)
-            yield from zip(names, source.attempts(), strict=False)
 
 
 def open_inputs(texts: Sequence[str]) -> tuple[list[Source], list[tuple[str, Exception]]]:
@@ -69,20 +46,16 @@ def open_inputs(texts: Sequence[str]) -> tuple[list[Source], list[tuple[str, Exc
     return opened, failures
 
 
-def group_sources(sources: Sequence[Source]) -> list[Group]:
-    """Group neighboring sources; each video is a group of its own."""
-    groups = []
-    for key, members in groupby(enumerate(sources), lambda pair: pair[0] if _is_video(pair[1]) else -1):
-        group = [source for _, source in members]
-        groups.append(Group(group, group[0] if key >= 0 else None))
-    return groups
+def group_sources(sources: Sequence[Source]) -> Iterator[list[Source]]:
+    """Group neighboring sources, whose images may share a batch; each video or camera is a group of its own."""
+    for are_videos, members in groupby(sources, _is_video):
+        group = list(members)
+        yield from ([source] for source in group) if are_videos else [group]
 
 
 def input_files(sources: Sequence[Source]) -> set[Path]:
     """All files to read, which no output may overwrite."""
-    texts: list[str] = []
-    for source in sources:
-        texts.extend([source.name] if _is_video(source) else map(os.fsdecode, source.items))
+    texts = [text for source in sources for text in ([source.name] if _is_video(source) else _names(source))]
     return {Path(text).expanduser().resolve() for text in texts if not is_url(text)}
 
 
@@ -94,6 +67,10 @@ def count_images(sources: Sequence[Source]) -> int | None:
 
 def _is_video(source: Source) -> bool:
     return isinstance(source.items, Video)
+
+
+def _names(source: Source) -> Iterator[str]:
+    return repeat(source.name) if _is_video(source) else map(os.fsdecode, source.items)
 
 
 @dataclass(frozen=True)
@@ -147,30 +124,33 @@ class Run:
     records: Records
     advance: Callable[[], None]
 
-    def detect_group(self, group: Group) -> None:
+    def detect_group(self, sources: Sequence[Source]) -> None:
         """Detect in all images of a group; images that fail are recorded, and the run continues."""
-        if group.video is None:
-            self._detect(group, self.images.save)
+        if not _is_video(sources[0]):
+            self._detect(sources, self.images.save)
             return
+        (video,) = sources
         try:
-            with self.images.video(group.video) as append:
-                self._detect(group, append)
+            with self.images.video(video) as append:
+                self._detect(sources, append, video)
         except (ConfigError, SourceError) as error:  # this video can't be opened or written: continue with the next
-            self.records.fail(group.video.name, str(error))
-        except KeyboardInterrupt:
-            if not group.is_camera:
+            self.records.fail(video.name, str(error))
+        except KeyboardInterrupt:  # the regular end of a camera
+            if not re.fullmatch(r"camera \d+", video.name):
                 raise
 
-    def _detect(self, group: Group, draw: Callable[[Detections], None]) -> None:
-        attempts = group.attempts()
+    def _detect(
+        self, sources: Sequence[Source], draw: Callable[[Detections], None], video: Source | None = None
+    ) -> None:
+        attempts = chain.from_iterable(zip(_names(one), one.attempts(), strict=False) for one in sources)
         start = time.perf_counter()
         while batch := list(islice(attempts, self.batch_size)):
-            frames = (attempt for _, attempt in batch)
+            frames = (frame for _, frame in batch)
             results = list(detect_frames(self.detector, frames, batch_size=len(batch), **self.options))
             seconds = (time.perf_counter() - start) / len(batch)
             for (name, _), detections in zip(batch, results, strict=True):
                 if detections.error is None:
-                    self.records.add(name, detections, seconds, group.video)
+                    self.records.add(name, detections, seconds, video)
                     draw(detections)
                 else:
                     self.records.fail(name, detections.error)

@@ -45,11 +45,7 @@ def benchmark(
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Width and height in pixels from `640x480`.
-
-    Raises:
-        ConfigError: If the text has another form.
-    """
+    """Width and height in pixels from `640x480`."""
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
     sides = (int(match[1]), int(match[2])) if match else (0, 0)
     if not min(sides):

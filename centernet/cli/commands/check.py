@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 from PIL import Image
 
@@ -14,13 +16,17 @@ from centernet.checkpoints.sources import describe
 from centernet.cli import arguments, console
 from centernet.cli.recipe import Recipe, read_recipe
 from centernet.data.check import INPUT_SIZE, check_dataset
-from centernet.data.check.report import CheckReport, collected_warnings, with_reader_warnings
+from centernet.data.check.report import SHEET, CheckReport, collected_warnings, with_reader_warnings
+from centernet.data.check.sheet import compose, draw_tile
 from centernet.data.dataset import Dataset
 from centernet.data.reading import load
+from centernet.data.sample import Sample
 from centernet.errors import ConfigError
+from centernet.files.formatting import pluralize
 from centernet.files.validation import dataclass_from
 from centernet.ops.preprocessing import Preprocessing
 from centernet.training.augmentation.settings import AugmentationSettings
+from centernet.training.settings import TrainingSettings
 
 QUALITY = 90
 # Augmentation of the published models with the highest resolution.
@@ -78,7 +84,7 @@ def check(
     report = with_reader_warnings(report, warnings)
     tables = console.beside(json_file)
     tables.out(str(report))
-    console.write_json(report, json_file)
+    console.write_json(report.to_dict(), json_file)
     sheet = _augmented_sheet(report, plan) if augmented else report.draw()
     if sheet:
         sheet.save(out, quality=QUALITY)
@@ -115,18 +121,40 @@ def _preprocessing(plan: Recipe) -> Preprocessing:
     return preprocessing
 
 
-def _augmented_sheet(report: CheckReport, plan: Recipe | None) -> Image.Image | None:
-    """A contact sheet of augmented images, or None if no image can be read."""
-    from centernet.cli.augmented_sheet import draw_augmented
+def _augmented_sheet(report: CheckReport[Dataset], plan: Recipe | None) -> Image.Image | None:
+    """A contact sheet of the first batch of a training run, or None if no image can be read."""
+    import keras
+
+    from centernet.data.batches.loader import Batches
+    from centernet.training.augmentation.augmentation import Augmentation
 
     dataset, size = report.readable, report.input_size
     if not len(dataset):
         return None
-    if plan:
-        training, sampling = plan.training, _preprocessing(plan).sampling
-        options = {name: getattr(training, name) for name in ("load_size", "max_objects", "seed")}
-        return draw_augmented(dataset, training.augmentation, size, sampling=sampling, **options)
+    settings = plan.training if plan else TrainingSettings(augmentation=_published(dataset))
+    sampling: Any = _preprocessing(plan).sampling if plan else "legacy"
+    count, canvas = min(SHEET, len(dataset)), settings.load_size or size
+    options = {"seed": settings.seed, "sampling": sampling, "max_objects": settings.max_objects}
+    batches = Batches(dataset, canvas, count, **options)
+    flip = dataset.keypoints.flip if dataset.keypoints else ()
+    augment = Augmentation(settings.augmentation, size, flip, sampling)
+    tensors = augment(batches[0], keras.random.SeedGenerator(settings.seed))
+    batch = {name: keras.ops.convert_to_numpy(values) for name, values in tensors.items()}
+    names = [str(dataset[index].image_id) for index in batches.order(0)]
+    return compose([_tile(batch, row, dataset, names[row]) for row in range(count)])
+
+
+def _published(dataset: Dataset) -> AugmentationSettings:
+    """The augmentation of the published models; without flips if the dataset doesn't say which keypoints they swap."""
     task = dataset.keypoints
     can_flip = task is None or sorted(task.flip) == list(range(len(task.names)))
-    settings = PUBLISHED if can_flip else dataclasses.replace(PUBLISHED, horizontal_flip=0)
-    return draw_augmented(dataset, settings, size)
+    return PUBLISHED if can_flip else dataclasses.replace(PUBLISHED, horizontal_flip=0)
+
+
+def _tile(batch: Mapping[str, np.ndarray], row: int, dataset: Dataset, name: str) -> Image.Image:
+    valid = batch["class_ids"][row] >= 0
+    boxes, class_ids, ignore = (batch[key][row][valid] for key in ("boxes", "class_ids", "ignore"))
+    keypoints = batch["keypoints"][row][valid] if "keypoints" in batch else None
+    image = np.rint(batch["images"][row].clip(0, 255)).astype(np.uint8)
+    caption = f"{name} · {pluralize(len(boxes), 'object')} · {image.shape[1]}x{image.shape[0]}"
+    return draw_tile(image, Sample(image, boxes, class_ids, name, keypoints, ignore), dataset, caption)

@@ -80,7 +80,7 @@ def evaluate(
         )
     tables = console.beside(json_file)
     tables.out(str(evaluation))
-    console.write_json(evaluation, json_file)
+    console.write_json(evaluation.to_dict(), json_file)
     if out:
         page = evaluation.report(out, worst=worst, overwrite=overwrite)
         tables.out(f"\nReport: {page}")
