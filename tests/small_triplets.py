@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from small import BACKBONE, SIZE
+from small import BACKBONE, SIZE, add_tiny
 
 HEADS = {"filters": 16, "pooling_filters": 16, "pooling_inner_filters": 8}
 DECODER = {"keypoints": 30, "max_pairs": 300, "max_detections": 50}
@@ -28,6 +28,7 @@ def small_triplets(classes: Any = ("a", "b"), *, seed: int = 0, lively: bool = T
     from centernet import TripletDetector
     from centernet.models.settings import TripletDecoderSettings, TripletHeadSettings
 
+    add_tiny()
     keras.utils.set_random_seed(seed)
     parts = {"heads": TripletHeadSettings(**HEADS), "decoder": TripletDecoderSettings(**DECODER)}
     chosen = {"backbone": BACKBONE, "classes": classes, "image_size": SIZE, "name": "small_triplets", **parts}

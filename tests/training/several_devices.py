@@ -78,13 +78,13 @@ HOW: dict[str, Callable[..., Any]] = {
 def main(family: str, out: str, how: str, *arguments: str) -> None:
     """Train, and print the losses of the epochs, and which files there are."""
     with HOW[how](*arguments):
-        from small import SIZE, small_detector
+        from small import SIZE, TINY, small_detector
         from small_triplets import small_triplets
 
         from centernet.data import synthetic
 
         make = small_detector if family == "points" else small_triplets
-        detector = make(CLASSES, lively=False)
+        detector = make(CLASSES, lively=False, backbone=TINY)
     # A scene with one object has a push of 1 divided by what rounding leaves of 0, see `triplets/losses.py`.
     scenes = synthetic.shapes(16, SIZE, classes=CLASSES, min_objects=2, max_objects=3, radius=(0.08, 0.15))
     settings: dict[str, Any] = {"batch_size": 8, "epochs": 2, "evaluate_every": 0, "verbose": 0}

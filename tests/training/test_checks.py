@@ -8,7 +8,7 @@ import logging
 import keras
 import numpy as np
 import pytest
-from small import SIZE, same, small_detector, state
+from small import SIZE, TINY, same, small_detector, state
 
 from centernet.data import synthetic
 from centernet.data.keypoints import KeypointTask
@@ -44,7 +44,7 @@ def with_keypoints(names=("a", "b"), class_name="circle"):
 
 
 def refuses(message, train=None, found=None, **options):
-    found = found or small_detector(CLASSES, lively=False)
+    found = found or small_detector(CLASSES, lively=False, backbone=TINY)
     before = state(found)
     with pytest.raises(ConfigError, match=message):
         found.fit(dataset() if train is None else train, **OPTIONS | options)
@@ -98,7 +98,7 @@ class TestData:
         flat[0, 2] = flat[0, 0]
         data = dataclasses.replace(data, samples=(dataclasses.replace(first, boxes=flat), *data.samples[1:]))
         with caplog.at_level(logging.WARNING, "centernet"):
-            small_detector(CLASSES, lively=False).fit(data, **OPTIONS)
+            small_detector(CLASSES, lively=False, backbone=TINY).fit(data, **OPTIONS)
         count = sum(len(sample.boxes) for sample in data)
         assert f"1 of {count} objects" in caplog.text
 
@@ -111,7 +111,7 @@ class TestData:
         ],
     )
     def test_what_is_none(self, x, received):
-        found = small_detector(CLASSES)
+        found = small_detector(CLASSES, backbone=TINY)
         for call in (found.fit, found.evaluate):
             with pytest.raises(ConfigError, match=rf"Expected a Dataset.*Received: {received}$"):
                 call(x)
@@ -121,7 +121,7 @@ class TestData:
 
     def test_arrays_without_an_optimizer(self):
         with pytest.raises(ConfigError, match="compile"):
-            small_detector(CLASSES).fit(np.zeros((1, *SIZE, 3), np.float32), {})
+            small_detector(CLASSES, backbone=TINY).fit(np.zeros((1, *SIZE, 3), np.float32), {})
 
 
 class TestFolder:
@@ -137,7 +137,7 @@ class TestCallbacks:
     def test_one_alone_is_taken(self):
         seen = []
         one = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
-        small_detector(CLASSES, lively=False).fit(dataset(), callbacks=one, **OPTIONS)
+        small_detector(CLASSES, lively=False, backbone=TINY).fit(dataset(), callbacks=one, **OPTIONS)
         assert seen == [0]
 
     def test_something_else(self):
@@ -152,7 +152,9 @@ class TestCallbacks:
 
     def test_one_that_sets_the_rate_alone(self):
         settings = OPTIONS | {"schedule": "constant", "warmup": 0, "epochs": 3, "learning_rate": 1e-3}
-        history = small_detector(CLASSES, lively=False).fit(dataset(), callbacks=[PLATEAU], **settings).history
+        history = (
+            small_detector(CLASSES, lively=False, backbone=TINY).fit(dataset(), callbacks=[PLATEAU], **settings).history
+        )
         assert history["learning_rate"][-1] < 1e-3
 
 

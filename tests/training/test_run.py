@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from small import SIZE, same, small_detector, state
+from small import SIZE, TINY, same, small_detector, state
 
 from centernet import PointDetector
 from centernet.data import synthetic
@@ -56,7 +56,7 @@ def dataset(count=16):
 
 
 def detector():
-    return small_detector(CLASSES, lively=False)
+    return small_detector(CLASSES, lively=False, backbone=TINY)
 
 
 def train(out, *callbacks, **options):
@@ -163,7 +163,7 @@ def test_what_its_user_froze_is_not_trained():
 def test_boxes_are_learned_from_photos_with_keypoints_mirrored_too():
     figures = synthetic.shapes(8, SIZE, classes=CLASSES, keypoints=True)
     assert figures.keypoints
-    found = small_detector(figures.class_names, lively=False)
+    found = small_detector(figures.class_names, lively=False, backbone=TINY)
     losses = found.fit(figures, epochs=1, augmentation={"horizontal_flip": 0.5}, **OPTIONS).history["loss"]
     assert np.isfinite(losses).all()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from small import SIZE, small_detector
+from small import SIZE, TINY, small_detector
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from centernet.data import synthetic
@@ -23,7 +23,7 @@ def test_losses_ap_and_drawn_photos_of_each_epoch_are_in_the_folder_of_the_train
     out = tmp_path / "run"
     shown = tensorboard_callbacks(out / "tensorboard", scenes)
     options = {"epochs": 2, "batch_size": 4, "evaluate_every": 1, "verbose": 0}
-    small_detector(("circle",)).fit(scenes, validation_data=scenes, out=out, callbacks=shown, **options)
+    small_detector(("circle",), backbone=TINY).fit(scenes, validation_data=scenes, out=out, callbacks=shown, **options)
     found = counts(out / "tensorboard")
     names = {"epoch_loss", "epoch_heatmap", "epoch_size", "epoch_offset", "epoch_ap"}
     photos = {f"found/{number}" for number in range(PHOTOS)}
