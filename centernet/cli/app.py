@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+import centernet
 from centernet.cli import console
 from centernet.errors import CenterNetError, ConfigError
 
@@ -64,9 +65,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"centernet {version('centernet')}")
+        typer.echo(f"centernet {centernet.__version__}")
         raise typer.Exit
 
 
@@ -99,11 +98,11 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def _message(error: Exception) -> str:
+def _message(error: CenterNetError | OSError) -> str:
     """The message of our own error; file and reason of an error of the system."""
-    if isinstance(error, OSError) and not isinstance(error, CenterNetError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error) or type(error).__name__
+    if isinstance(error, CenterNetError) or not error.strerror:
+        return str(error) or type(error).__name__
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 if __name__ == "__main__":

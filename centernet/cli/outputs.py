@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
@@ -78,13 +78,13 @@ class DrawnImages:
 
     def _free_stem(self, name: str) -> str:
         stem = _stem(name)
-        for number in count(1):
-            free = stem if number == 1 else f"{stem}-{number}"
-            names = {f"{free}{tail}".casefold() for tail in ("", *self.renders)}
-            if not names & self._used_stems:
-                self._used_stems |= names
-                return free
-        raise AssertionError("unreachable")
+        candidates = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        free = next(one for one in candidates if self._used_stems.isdisjoint(self._stems(one)))
+        self._used_stems |= self._stems(free)
+        return free
+
+    def _stems(self, stem: str) -> set[str]:
+        return {f"{stem}{tail}".casefold() for tail in ("", *self.renders)}
 
 
 class JsonArray:

@@ -38,13 +38,10 @@ class DataSettings:
     classes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Check the values."""
         check_types(self)
         if (self.train is None) != (self.validation is None):
-            raise ConfigError(
-                "Expected both splits of the data or none. Received: "
-                f"train={self.train!r}, validation={self.validation!r}"
-            )
+            splits = f"train={self.train!r}, validation={self.validation!r}"
+            raise ConfigError(f"Expected both splits of the data or none. Received: {splits}")
 
     def load(self) -> tuple[Dataset, Dataset]:
         """Read the training and the validation split."""
@@ -74,7 +71,6 @@ class Recipe:
     image_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        """Check the values."""
         check_types(self)
         if isinstance(self.image_size, list):
             object.__setattr__(self, "image_size", tuple(self.image_size))
@@ -91,30 +87,24 @@ class Recipe:
         keras.utils.set_random_seed(self.training.seed)
         if isinstance(self.model, str):
             keypoints = dataset.keypoints if describe(self.model).keypoints else None
-            return centernet.load(
-                self.model, classes=dataset.class_names, keypoints=keypoints, image_size=self.image_size
-            )
-        from_dataset: dict[str, Any] = {"classes": dataset.class_names, "dataset_ids": dataset.dataset_ids}
+            names = dataset.class_names
+            return centernet.load(self.model, classes=names, keypoints=keypoints, image_size=self.image_size)
+        described = {**self.model, "classes": dataset.class_names, "dataset_ids": dataset.dataset_ids}
         if self.model.get("task", "boxes") != "boxes":
             if dataset.keypoints is None:
                 raise ConfigError(
-                    f"Expected keypoints in {dataset.name}, which the task of the recipe needs. Received: none."
+                    f"Expected keypoints in {dataset.name}, as the model detects keypoints. Received: none."
                 )
-            from_dataset["keypoints"] = dataset.keypoints
-        config = ModelConfig.from_dict({**self.model, **from_dataset}, "the model of the recipe")
+            described["keypoints"] = dataset.keypoints
+        config = ModelConfig.from_dict(described, "the model of the recipe")
         return build(changed(config, image_size=self.image_size))
 
 
 def read_recipe(path: Path | str, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe.
+    """Read a recipe from a YAML file.
 
-    Args:
-        path: The YAML file.
-        changes: `key=value` with a key of the training settings or a dotted key of any part: `epochs=30`,
-            `data.path=photos`.
-
-    Raises:
-        ConfigError: If a key is unknown (the message suggests the nearest one) or a value is invalid.
+    `changes` override its values: `epochs=30` a training setting, `data.path=photos` a value of any part. An unknown
+    key or an invalid value is a `ConfigError`, which suggests the nearest key.
     """
     content = read_yaml(path)
     if not isinstance(content, Mapping):

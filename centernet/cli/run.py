@@ -23,10 +23,7 @@ from centernet.results.detections import Detections
 
 
 def open_inputs(texts: Sequence[str]) -> tuple[list[Source], list[tuple[str, Exception]]]:
-    """Open all sources of the command line.
-
-    Args:
-        texts: Paths, URLs, glob patterns and camera numbers.
+    """Open the sources of the command line: paths, URLs, glob patterns and camera numbers.
 
     Returns:
         The opened sources, and the name and error of each source that can't be opened.
@@ -75,17 +72,11 @@ def _names(source: Source) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Records:
-    """Where results are counted and written.
-
-    Attributes:
-        summary: Counts the results for the final table.
-        rows: File of all results as `Detections.to_dict`, or None.
-        coco_rows: File of all results as COCO rows, or None.
-    """
+    """Counts the results, and writes them to JSON files."""
 
     summary: Summary
-    rows: JsonArray | None
-    coco_rows: JsonArray | None
+    rows: JsonArray | None  # `Detections.to_dict` of each image
+    coco_rows: JsonArray | None  # `Detections.to_coco` of all images
 
     def add(self, name: str, detections: Detections, seconds: float, video: Source | None) -> None:
         """Record the detections of one image; see `Summary.add`."""

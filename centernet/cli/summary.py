@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from rich import box
 from rich.console import Console
@@ -18,19 +18,12 @@ MAX_ROWS = 25
 
 @dataclass
 class Row:
-    """Detections of one image, or of all frames of a video.
-
-    Attributes:
-        name: Name of the source.
-        images: Number of images.
-        objects: Class name → number of detections.
-        seconds: Time for reading and detecting.
-    """
+    """Detections of one image, or of all frames of a video."""
 
     name: str = ""
     images: int = 0
-    objects: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
+    objects: Counter[str] = field(default_factory=Counter)  # class name → number of detections
+    seconds: float = 0.0  # for reading and detecting
 
     def add(self, names: Iterable[str], seconds: float) -> None:
         """Count one more image."""
@@ -63,14 +56,7 @@ class Summary:
         self._remainder = Row()
 
     def add(self, name: str, detections: Detections, seconds: float, video: object = None) -> None:
-        """Count one image.
-
-        Args:
-            name: Name of the image or video.
-            detections: Its detections.
-            seconds: Time for reading and detecting.
-            video: The video of a frame; its frames are counted in one row.
-        """
+        """Count one image, read and detected in `seconds`. All frames of a `video` are counted in one row."""
         names = detections.names
         if self.total.images < self._batch_size:
             self._first_batch.add((), seconds)
@@ -116,12 +102,8 @@ class Summary:
 def _short_names(names: Iterable[str]) -> dict[str, str]:
     """Name → its last part if that is unique, otherwise the name."""
     names = set(names)
-    ends = Counter(map(_end, names))
-    return {name: name if ends[_end(name)] > 1 else _end(name) for name in names}
-
-
-def _end(name: str) -> str:
-    return name.replace(os.sep, "/").rstrip("/").rpartition("/")[2] or name
+    ends = Counter(PurePath(name).name for name in names)
+    return {name: name if ends[end := PurePath(name).name] > 1 else end or name for name in names}
 
 
 def _objects(objects: Counter[str]) -> str:

@@ -13,9 +13,9 @@ from statistics import median
 from typing import Annotated, Any
 
 import numpy as np
-import typer
 from rich import box
 from rich.table import Table
+from typer import Option
 
 import centernet
 from centernet.cli import arguments, console
@@ -28,20 +28,23 @@ NETWORK, INFER, DETECT = "network alone", "infer: uint8 array to arrays", "detec
 def benchmark(
     model: arguments.Model = arguments.DEFAULT_MODEL,
     weights: Annotated[
-        str | None, typer.Option(help="Path or URL of weights.", show_default="random weights, which are as fast")
+        str | None, Option(help="Path or URL of weights.", show_default="random weights, which are as fast")
     ] = None,
-    size: Annotated[str, typer.Option(help="Width and height of the image in pixels.")] = "640x480",
-    runs: Annotated[int, typer.Option(min=3, help="Number of measurements per row.")] = 20,
+    size: Annotated[str, Option(help="Width and height of the image in pixels.")] = "640x480",
+    runs: Annotated[int, Option(min=3, help="Number of measurements per row.")] = 20,
 ) -> None:
     """Measure the latency of detection and the share of the network in it.
 
     Detects in one image of random pixels, in a single pass.
     """
+    import keras
+
     width, height = parse_size(size)
     detector = centernet.load(model, weights)
     times = measure(detector, (height, width), runs)
-    console.stdout().out(title(detector, (height, width)))
-    console.stdout().print(table(times))
+    machine = f"{os.cpu_count()} × {platform.machine()}, {keras.backend.backend()}, {date.today().isoformat()}"
+    console.stdout().out(f"{detector.name}, one {width}x{height} image; {machine}")
+    console.stdout().print(_table(times))
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -54,15 +57,9 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def measure(detector: centernet.Detector, size: tuple[int, int], runs: int) -> dict[str, float]:
-    """Measure the latency of one image, in whole and in part.
+    """Median milliseconds of `NETWORK`, `INFER` and `DETECT` for an image of this height and width in pixels.
 
-    Args:
-        detector: The detector; its weights don't matter.
-        size: Height and width of the image in pixels.
-        runs: Number of measurements; see `interleave`.
-
-    Returns:
-        Median milliseconds of `NETWORK` (compiled as in `detect`), `INFER` and `DETECT`, all in a single pass.
+    All are single passes, and `NETWORK` is compiled as in `detect`. The weights of the detector don't matter.
     """
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     batch = detector.preprocess(image)[0]
@@ -101,14 +98,9 @@ def interleave(sides: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, f
 
 
 def compile_network(detector: centernet.Detector, canvas: tuple[int, int] | None = None) -> Callable[[Any], Any]:
-    """The network alone, from preprocessed batch to head maps, compiled as in `infer`.
+    """The network alone, compiled as in `infer`: from a preprocessed batch to head maps.
 
-    Args:
-        detector: The detector.
-        canvas: Height and width of the network's input; `config.preprocessing.size` if it is None.
-
-    Returns:
-        A function of a float32 batch `(batch, *canvas, 3)`.
+    The batch is float32 `(batch, *canvas, 3)`; a canvas of None is `config.preprocessing.size`.
     """
 
     def last_stack(forward: Callable[[Any], Any], batch: Any) -> dict[str, Any]:
@@ -119,16 +111,8 @@ def compile_network(detector: centernet.Detector, canvas: tuple[int, int] | None
     return detector.compiled_form(("network", canvas), last_stack, [("float32", (None, *canvas, 3))])
 
 
-def title(detector: centernet.Detector, size: tuple[int, int]) -> str:
-    """Model, image size (height and width in pixels), machine, backend and date of a measurement."""
-    import keras
-
-    machine = f"{os.cpu_count()} × {platform.machine()}, {keras.backend.backend()}, {date.today().isoformat()}"
-    return f"{detector.name}, one {size[1]}x{size[0]} image; {machine}"
-
-
-def table(times: Mapping[str, float]) -> Table:
-    """A table of `measure`'s medians and their ratios to the network."""
+def _table(times: Mapping[str, float]) -> Table:
+    """Medians, and their ratios to the network."""
     rows = Table(box=box.SIMPLE_HEAD)
     rows.add_column("part")
     for column in ("median ms", "ratio"):

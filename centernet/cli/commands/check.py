@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from PIL import Image
+from typer import Argument, Option
 
 from centernet.checkpoints.sources import describe
 from centernet.cli import arguments, console
@@ -44,25 +45,21 @@ PUBLISHED = AugmentationSettings(
 def check(
     data: arguments.Data,
     recipe: Annotated[
-        Path | None,
-        typer.Argument(metavar="RECIPE", help="Recipe whose input size, classes and augmentation are used."),
+        Path | None, Argument(metavar="RECIPE", help="Recipe with input size, classes and augmentation.")
     ] = None,
     format: arguments.Format = "auto",
-    split: Annotated[str, typer.Option(help="Dataset split, or all.")] = "all",
+    split: Annotated[str, Option(help="Dataset split, or all.")] = "all",
     size: Annotated[
         str | None,
-        typer.Option(
-            help="Input size of the detector: 512, or height x width as in 384x512.",
-            show_default="that of RECIPE, or 512",
-        ),
+        Option(help="Input size: 512, or height x width as in 384x512.", show_default="that of RECIPE, or 512"),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="File for the contact sheet.")] = Path("contact_sheet.jpg"),
+    out: Annotated[Path, Option("--out", "-o", help="File for the contact sheet.")] = Path("contact_sheet.jpg"),
     augmented: Annotated[
-        bool, typer.Option("--augmented", help="Draw augmented images: as in RECIPE, or as published.")
+        bool, Option("--augmented", help="Draw augmented images: as in RECIPE, or as published.")
     ] = False,
     json_file: arguments.Json = None,
     images: Annotated[
-        bool, typer.Option("--images/--no-images", help="Read all images, which takes most of the time.")
+        bool, Option("--images/--no-images", help="Read all images, which takes most of the time.")
     ] = True,
     verbose: arguments.Verbose = False,
 ) -> None:

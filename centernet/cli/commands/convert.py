@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 import centernet
 from centernet.checkpoints.saved.form import check_form
@@ -23,16 +23,14 @@ class Precision(StrEnum):
 
 def convert(
     source: Annotated[
-        str, typer.Argument(help="Model name, checkpoint, saved model, archive, URL, or handle of TF-Hub or Kaggle.")
+        str, Argument(help="Model name, checkpoint, saved model, archive, URL, or handle of TF-Hub or Kaggle.")
     ],
-    target: Annotated[Path, typer.Argument(help="Folder to write, or a path ending in .zip or .keras.")],
+    target: Annotated[Path, Argument(help="Folder to write, or a path ending in .zip or .keras.")],
     weights: arguments.Weights = None,
     classes: Annotated[
-        str | None, typer.Option(help="Comma-separated new class names; the weights of other classes are dropped.")
+        str | None, Option(help="Comma-separated new class names; the weights of other classes are dropped.")
     ] = None,
-    dtype: Annotated[
-        Precision | None, typer.Option(help="Data type of the stored weights.", show_default="float32")
-    ] = None,
+    dtype: Annotated[Precision | None, Option(help="Data type of the stored weights.", show_default="float32")] = None,
     overwrite: arguments.Overwrite = False,
 ) -> None:
     """Convert a model to this library's own format, which loads fastest.

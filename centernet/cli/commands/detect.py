@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from PIL import Image
 from rich.console import Console
+from typer import Argument, Option
 
 import centernet
 from centernet.cli import arguments, console
@@ -23,7 +24,7 @@ from centernet.results.draw import draw_heatmap
 def detect(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE", help="Images, folders, glob patterns, videos, URLs, or a camera's number."),
+        Argument(metavar="SOURCE", help="Images, folders, glob patterns, videos, URLs, or a camera's number."),
     ],
     model: arguments.Model = arguments.DEFAULT_MODEL,
     weights: arguments.Weights = None,
@@ -34,20 +35,20 @@ def detect(
     scales: arguments.Scales = None,
     vote: arguments.Vote = None,
     batch_size: arguments.BatchSize = 1,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for drawn images and videos.")] = Path("found"),
+    out: Annotated[Path, Option("--out", "-o", help="Folder for drawn images and videos.")] = Path("found"),
     json_file: arguments.Json = None,
     coco_file: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--coco",
             help="Write COCO results to this file; - for standard output. image_id is the number in the file name, "
             "or else the position from 1.",
         ),
     ] = None,
     show_heatmap: Annotated[
-        bool, typer.Option("--show-heatmap", help="Also write images with the heatmap of object centers.")
+        bool, Option("--show-heatmap", help="Also write images with the heatmap of object centers.")
     ] = False,
-    no_draw: Annotated[bool, typer.Option("--no-draw", help="Don't write drawn images.")] = False,
+    no_draw: Annotated[bool, Option("--no-draw", help="Don't write drawn images.")] = False,
     exact: arguments.Exact = False,
     verbose: arguments.Verbose = False,
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 
 from centernet.cli import arguments, console
 from centernet.data.formats import FORMATS
@@ -20,31 +21,23 @@ def evaluate(
     data: arguments.Data,
     format: arguments.Format = "auto",
     split: Annotated[
-        str | None,
-        typer.Option(help="Dataset split, or all.", show_default="the first that exists of test, val, all"),
+        str | None, Option(help="Dataset split, or all.", show_default="the first of test, val, all")
     ] = None,
     weights: arguments.Weights = None,
     classes: arguments.Classes = None,
     min_score: arguments.MinScore = 0.0,
     score: Annotated[
         float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Score threshold for counted mistakes and drawn boxes in the report.",
-            show_default="that of the best F1",
-        ),
+        Option(min=0, max=1, help="Minimum score in the report's mistakes.", show_default="that of the best F1"),
     ] = None,
     max_detections: arguments.MaxDetections = None,
     flip: arguments.Flip = None,
     scales: arguments.Scales = None,
     vote: arguments.Vote = None,
     batch_size: arguments.BatchSize = 1,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder to write report.html and report.json to.")
-    ] = None,
+    out: Annotated[Path | None, Option("--out", "-o", help="Folder for report.html and report.json.")] = None,
     json_file: arguments.Json = None,
-    worst: Annotated[int, typer.Option(min=0, help="Images with the most mistakes to show in the report.")] = 12,
+    worst: Annotated[int, Option(min=0, help="Images with the most mistakes to show in the report.")] = 12,
     overwrite: arguments.Overwrite = False,
     exact: arguments.Exact = False,
     verbose: arguments.Verbose = False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 import centernet
 from centernet.cli import arguments, console
@@ -14,10 +14,10 @@ from centernet.errors import ConfigError
 
 def export(
     model: arguments.ModelArgument,
-    target: Annotated[Path, typer.Argument(help="File ending in .onnx or .tflite, or a folder for a SavedModel.")],
+    target: Annotated[Path, Argument(help="File ending in .onnx or .tflite, or a folder for a SavedModel.")],
     image_size: Annotated[
         tuple[int, int] | None,
-        typer.Option(metavar="HEIGHT WIDTH", help="Fixed image size in pixels.", show_default="images of any size"),
+        Option(metavar="HEIGHT WIDTH", help="Fixed image size in pixels.", show_default="images of any size"),
     ] = None,
     overwrite: arguments.Overwrite = False,
 ) -> None:

@@ -10,6 +10,7 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from typer import Option
 
 from centernet.cli import console
 from centernet.models.config import ModelConfig
@@ -22,8 +23,8 @@ OPTIONAL = (("network", "task"), ("ms",), ("keypoint\nAP",))
 
 
 def models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
-    names: Annotated[bool, typer.Option("--names", help="Print names only, one per line.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the list as JSON.")] = False,
+    names: Annotated[bool, Option("--names", help="Print names only, one per line.")] = False,
 ) -> None:
     """List the models that can be loaded by name, with their published accuracy and speed.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from centernet.cli import arguments, console
 from centernet.cli.recipe import read_recipe
@@ -13,21 +13,21 @@ from centernet.data.dataset import Dataset
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML such as those in configs/recipes.")],
+    recipe: Annotated[Path, Argument(metavar="RECIPE", help="A YAML such as those in configs/recipes.")],
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe, as in epochs=30."),
+        Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe, as in epochs=30."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder for detector and training state.", show_default="runs/RECIPE"),
+        Option("--out", "-o", help="Folder for detector and training state.", show_default="runs/RECIPE"),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume the training in --out.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Resume the training in --out.")] = False,
     overfit: Annotated[
-        int | None, typer.Option(min=1, help="Only test whether the detector can overfit this number of images.")
+        int | None, Option(min=1, help="Only test whether the detector can overfit this number of images.")
     ] = None,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Log losses, AP and drawn images for TensorBoard.")
+        bool, Option("--tensorboard", help="Log losses, AP and drawn images for TensorBoard.")
     ] = False,
     verbose: arguments.Verbose = False,
 ) -> None:
