@@ -17,7 +17,7 @@ from centernet.data.dataset import Dataset
 from centernet.data.keypoints import KeypointTask
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError
-from centernet.ops.overlaps import box_overlaps
+from centernet.ops.boxes import box_overlaps
 
 FINENESS = 4  # subpixels per pixel and side, for smooth edges
 MAX_TRIES = 30  # to place an object, and to draw a color with enough contrast

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from centernet.evaluation.alignment import Pair
-from centernet.ops.overlaps import box_overlaps
+from centernet.ops.boxes import box_overlaps
 
 MIN_OVERLAP = 0.5
 MIN_POOR_OVERLAP = 0.1

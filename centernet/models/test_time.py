@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from centernet.errors import ConfigError
 from centernet.files.validation import check_types, dataclass_from
-from centernet.ops.suppression import SuppressionSettings
+from centernet.ops.nms import SuppressionSettings
 
 LARGEST_CANVAS = 2**26  # pixels, 8192×8192
 VOTING_EXPONENT = 10.0  # of the reference of Keypoint Triplets

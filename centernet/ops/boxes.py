@@ -1,28 +1,51 @@
-"""Boxes: forms, and maps between coordinate systems."""
+"""Box formats, scaling and overlaps. Keras is imported late: datasets and evaluation use the NumPy part alone."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from keras import ops
+import numpy as np
 
 
 def from_center(center: Any, size: Any) -> Any:
-    """Corners of boxes from centers and sizes.
+    """Convert centers and sizes to corners (keras.ops).
 
     Args:
-        center: `(..., 2)`, row (y) first, in any unit.
-        size: `(..., 2)`, height first, in the same unit.
+        center: `(..., 2)` as `y x`, in any unit.
+        size: `(..., 2)` as height and width, in the same unit.
 
     Returns:
         Boxes `(..., 4)` as `x0 y0 x1 y1` in the same unit.
     """
+    from keras import ops
+
     top_left, bottom_right = center - size / 2, center + size / 2
     return ops.concatenate([ops.flip(top_left, axis=-1), ops.flip(bottom_right, axis=-1)], axis=-1)
 
 
 def enlarge(boxes: Any, factor: float) -> Any:
-    """Boxes `(..., 4)` as `x0 y0 x1 y1`, scaled about their centers by `factor`."""
+    """Scale boxes `(..., 4)`, `x0 y0 x1 y1`, about their centers by `factor` (keras.ops)."""
+    from keras import ops
+
     center = (boxes[..., :2] + boxes[..., 2:]) / 2
     half = (boxes[..., 2:] - boxes[..., :2]) * (factor / 2)
     return ops.concatenate([center - half, center + half], axis=-1)
+
+
+def box_overlaps(first: np.ndarray, second: np.ndarray, *, of_first: bool = False) -> np.ndarray:
+    """Intersection over union (IoU) of every pair of boxes (NumPy).
+
+    Args:
+        first: Boxes `(n, 4)` as `x0 y0 x1 y1`.
+        second: Boxes `(m, 4)`.
+        of_first: Divide by the area of the first box instead of the union, as COCO does for crowds.
+
+    Returns:
+        float64 `(n, m)`; 0 where the area is 0.
+    """
+    a, b = first.astype(np.float64)[:, None], second.astype(np.float64)[None]
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    shared = sides.clip(0).prod(axis=-1)
+    areas = [(box[..., 2:] - box[..., :2]).clip(0).prod(axis=-1) for box in (a, b)]
+    whole = areas[0] + (0 if of_first else areas[1] - shared)
+    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)

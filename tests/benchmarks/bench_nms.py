@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from timing import interleave, print_table
 
-from centernet.ops.nms import soft_nms
-from centernet.ops.suppression import SuppressionSettings
+from centernet.ops.nms import SuppressionSettings, soft_nms
 
 COUNT = 1000
 GAUSSIAN, VOTING = SuppressionSettings(), SuppressionSettings(voting_exponent=10.0)

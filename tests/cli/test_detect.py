@@ -17,7 +17,7 @@ from centernet import Detections, PointDetector
 from centernet.images.sources import read_images
 from centernet.images.video import Video, VideoWriter
 from centernet.models.test_time import TestTime
-from centernet.ops.suppression import SuppressionSettings
+from centernet.ops.nms import SuppressionSettings
 
 
 def make_video(path, frames=5):

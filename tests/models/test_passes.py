@@ -19,9 +19,8 @@ from centernet.models.config import ModelConfig
 from centernet.models.points.passes import _average
 from centernet.models.settings import PointDecoderSettings, TripletDecoderSettings
 from centernet.models.test_time import TestTime
-from centernet.ops.nms import soft_nms
+from centernet.ops.nms import SuppressionSettings, soft_nms
 from centernet.ops.preprocessing import Preprocessing
-from centernet.ops.suppression import SuppressionSettings
 
 TASK = KeypointTask("a", ("left", "right", "top"), flip=(1, 0, 2))
 FLIP = TestTime(flip=True)

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from centernet.errors import ConfigError
-from centernet.ops.nms import soft_nms
-from centernet.ops.nms_exact import soft_nms_exact
-from centernet.ops.suppression import SuppressionSettings
+from centernet.ops.nms import SuppressionSettings, soft_nms, soft_nms_exact
 
 METHODS = ("hard", "linear", "gaussian")  # the reference's 0, 1, 2
 FIELDS = ("rows", "scores", "boxes")

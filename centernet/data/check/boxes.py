@@ -9,7 +9,7 @@ import numpy as np
 from centernet.data.check.objects import TOLERANCE, Objects, excess, is_valid, repeats
 from centernet.data.check.problems import Problem, of_objects
 from centernet.data.dataset_base import DatasetBase
-from centernet.ops.overlaps import box_overlaps
+from centernet.ops.boxes import box_overlaps
 
 SUBPIXELS = 10  # boxes are the same if they agree to a tenth of a pixel
 DUPLICATE_IOU = 0.9

@@ -13,7 +13,7 @@ from centernet.models.points.heads import HEATMAPS
 from centernet.models.test_time import TestTime, check_canvas
 from centernet.ops.nms import soft_nms
 from centernet.ops.preprocessing import collate, shape_step
-from centernet.ops.resize_exact import resize_bilinear
+from centernet.ops.resize import resize_like_opencv
 
 AVERAGED = ("size",)  # besides heatmaps and keypoint vectors; offsets are taken from the upright pass
 POSITIONS = ("boxes", "keypoints")
@@ -56,7 +56,7 @@ def _detect_scale(detector: Compiles, image: np.ndarray, scale: float, flip: boo
     if original:
         height, width = (max(int(side * scale), 1) for side in image.shape[:2])
         check_canvas(scale, preprocessing.canvas(np.array([[height, width]], object)))
-        image = resize_bilinear(image, (height, width))
+        image = resize_like_opencv(image, (height, width))
     batch, sizes = collate([image], shape_step())
     canvas = preprocessing.canvas(sizes)
     check_canvas(scale, canvas)

@@ -11,7 +11,7 @@ from centernet.models.test_time import check_canvas
 from centernet.models.triplets.geometry import Frame
 from centernet.ops.constants import STRIDE
 from centernet.ops.preprocessing import Preprocessing
-from centernet.ops.resize_exact import resize_bilinear
+from centernet.ops.resize import resize_like_opencv
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,6 @@ def scale_image(image: np.ndarray, canvas: Canvas, *, exact: bool = False) -> np
     Returns:
         uint8 `(*canvas.new_size, channels)`, or what is left of it.
     """
-    scaled = resize_bilinear(image, canvas.new_size)
+    scaled = resize_like_opencv(image, canvas.new_size)
     rows, columns = (side - (exact and side == full) for side, full in zip(canvas.new_size, canvas.size, strict=True))
     return scaled[:rows, :columns]

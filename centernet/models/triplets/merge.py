@@ -35,8 +35,7 @@ from centernet.errors import ConfigError
 from centernet.models.settings import TripletDecoderSettings
 from centernet.models.triplets.canvas import Canvas
 from centernet.models.triplets.geometry import NO_PAIR, are_large, boxes_in_image, triplet_scores
-from centernet.ops.nms import soft_nms
-from centernet.ops.suppression import SuppressionSettings
+from centernet.ops.nms import SuppressionSettings, soft_nms
 
 
 class Pass(NamedTuple):

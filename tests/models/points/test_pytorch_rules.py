@@ -21,7 +21,7 @@ from centernet.models.settings import PointDecoderSettings
 from centernet.models.test_time import TestTime
 from centernet.ops.constants import STRIDE
 from centernet.ops.preprocessing import Preprocessing, collate
-from centernet.ops.resize_exact import resize_bilinear
+from centernet.ops.resize import resize_like_opencv
 
 HOURGLASS, POSE = "objects_as_points_hourglass104", "objects_as_points_hourglass104_pose"
 MARGIN = 1000  # cells: boxes that reach out of the grid are not clipped to an image that is larger by as much
@@ -42,7 +42,7 @@ def test_the_input_is_that_of_the_reference(case: str, model: str, scale: float)
     mean, std = (tuple(255 * value for value in DEMO[key]) for key in ("mean", "std"))
     preprocessing = dataclasses.replace(find_model(model).preprocessing, mean=mean, std=std)
     image = np.ascontiguousarray(drawn("canvas")["image"][..., ::-1])
-    image = resize_bilinear(image, tuple(int(side * scale) for side in image.shape[:2]))
+    image = resize_like_opencv(image, tuple(int(side * scale) for side in image.shape[:2]))
     batch, sizes = collate([image])
     canvas = preprocessing.canvas(sizes)
     assert canvas == tuple(expected["shape"][2:])
@@ -136,7 +136,7 @@ class TestImagesOfTheirOwnSize:
     def test_a_scaled_image_gives_pixels_of_the_original(self, detector: Any) -> None:
         image = picture(41, 67)
         found = detector.infer_passes(image, TestTime(scales=(1.5,)))
-        larger = detector.infer([resize_bilinear(image, (61, 100))])
+        larger = detector.infer([resize_like_opencv(image, (61, 100))])
         np.testing.assert_allclose(found["boxes"], larger["boxes"][0] / 1.5, atol=1e-3)
         np.testing.assert_allclose(found["scores"], larger["scores"][0], atol=1e-5)
         assert found["class_ids"].dtype == np.int32

@@ -16,10 +16,8 @@ from centernet.models.settings import TripletDecoderSettings
 from centernet.models.triplets.canvas import fit_canvas
 from centernet.models.triplets.geometry import central_regions
 from centernet.models.triplets.merge import Pass, join_centers, merge, to_image, unmirror
-from centernet.ops.nms import soft_nms
-from centernet.ops.nms_exact import soft_nms_exact
+from centernet.ops.nms import SuppressionSettings, soft_nms, soft_nms_exact
 from centernet.ops.preprocessing import Preprocessing
-from centernet.ops.suppression import SuppressionSettings
 
 LARGE = TripletDecoderSettings().large_area
 ORIGINAL = Preprocessing((511, 511), fit="original")

@@ -22,9 +22,8 @@ from centernet.errors import ConfigError
 from centernet.models.settings import TripletDecoderSettings, TripletHeadSettings
 from centernet.models.test_time import TestTime
 from centernet.models.triplets.heads import BRANCHES
-from centernet.ops.nms import soft_nms
+from centernet.ops.nms import SuppressionSettings, soft_nms
 from centernet.ops.preprocessing import Preprocessing
-from centernet.ops.suppression import SuppressionSettings
 
 CHANNELS = {
     **{"top_left": 2, "top_left_offset": 2, "top_left_embedding": 1},
