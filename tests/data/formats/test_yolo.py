@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from centernet.data import load
+from centernet.data import load, synthetic, write
 from centernet.data.keypoints import coco_person
 from centernet.errors import ConfigError
 
@@ -191,3 +193,11 @@ def test_a_list_that_is_no_text_matters_only_where_it_is_read(put):
     assert len(load(path, split="train")) == 1
     with pytest.raises(ConfigError, match=r"list of photos.*val\.txt can't be read"):
         load(path, split="val")
+
+
+def test_names_that_look_like_exponents_stay_names(tmp_path):
+    scenes = dataclasses.replace(
+        synthetic.shapes(2, (32, 32), classes=("square", "circle")), class_names=("0E0", "1e3")
+    )
+    write(scenes, tmp_path / "data", format="yolo")
+    assert load(tmp_path / "data", split="all").class_names == ("0E0", "1e3")

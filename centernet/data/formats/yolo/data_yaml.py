@@ -127,7 +127,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _content(file: Path) -> Any:
     try:
-        return read_yaml(file)
+        return read_yaml(file, exponents=False)  # names such as 1e3 are text to the tools that write them
     except ConfigError as error:
         return error
 
