@@ -32,19 +32,16 @@ Flip = Annotated[bool | None, Option("--flip/--no-flip", help="Also detect in th
 Scales = Annotated[
     str | None, Option(help="Comma-separated image scales to detect at, as in 0.6,1,1.2.", show_default=OWN)
 ]
-Vote = Annotated[
-    bool | None,
-    Option(
-        "--vote/--no-vote",
-        help="Box voting: average each box with the boxes that it suppresses.",
-        show_default="as published: only triplets at several scales",
-    ),
-]
+VOTE_HELP = "Box voting: average each box with the boxes that it suppresses."
+VOTE_DEFAULT = "as published: only triplets at several scales"
+Vote = Annotated[bool | None, Option("--vote/--no-vote", help=VOTE_HELP, show_default=VOTE_DEFAULT)]
 BatchSize = Annotated[int, Option(min=1, help="Images per forward pass.")]
 Exact = Annotated[bool, Option("--exact", help="Reproduce the quirks of the software that exported the model.")]
 Data = Annotated[Path, Argument(metavar="DATA", help="Folder or file of a dataset: COCO, VOC, YOLO, CSV …")]
 Format = Annotated[str, Option(help="Dataset format; auto detects it.")]
 Json = Annotated[Path | None, Option("--json", help="Write the results as JSON to this file; - for standard output.")]
+COCO_HELP = "Write COCO results to this file; - for standard output. image_id: number in the file name or position."
+Coco = Annotated[Path | None, Option("--coco", help=COCO_HELP)]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
 Verbose = Annotated[bool, Option("--verbose", "-v", help="Print what is loaded and from where.")]
 

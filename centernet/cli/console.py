@@ -66,15 +66,7 @@ def show_log(verbose: bool) -> None:
 
 @contextmanager
 def progress(title: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """Show a progress bar in a terminal, unless there is only one image.
-
-    Args:
-        title: What is done.
-        total: Number of images, or None if it is unknown.
-
-    Yields:
-        A function to call after each image.
-    """
+    """Show a progress bar in a terminal, unless there is only one image; yields a function to call after each."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -105,10 +97,7 @@ class _ConsoleHandler(logging.Handler):
         message = record.getMessage()
         if message.startswith("skipped: "):
             return  # the commands list failed images themselves
-        if record.levelno >= logging.WARNING:
-            _print_line("warning: ", "yellow", message)
-        else:
-            _print_line("", "", message)
+        _print_line("warning: " if record.levelno >= logging.WARNING else "", "yellow", message)
 
 
 class _QuietTensorFlow:

@@ -29,12 +29,9 @@ MAX_STEM = 120
 
 
 class DrawnImages:
-    """Writes drawn images and videos to a folder, each to a file of its own.
+    """Writes drawn images and videos to an existing folder, each to a new file that differs from all inputs.
 
-    Args:
-        folder: An existing folder.
-        renders: Suffix of a file's stem → function that draws the detections.
-        inputs: Files that must not be overwritten.
+    `renders` maps the suffix of a file's stem to the function that draws the detections.
     """
 
     def __init__(self, folder: Path, renders: Mapping[str, Render], inputs: Iterable[Path] = ()) -> None:
@@ -90,8 +87,7 @@ class DrawnImages:
 class JsonArray:
     """A JSON file with one array, written row by row and completed when it is closed, even by an exception.
 
-    Args:
-        path: The file; `-` for the standard output, which stays open.
+    The path `-` is the standard output, which stays open.
     """
 
     def __init__(self, path: Path) -> None:

@@ -21,21 +21,16 @@ from centernet.training.settings import TrainingSettings
 
 @dataclass(frozen=True)
 class DataSettings:
-    """The dataset of a training.
+    """The dataset of a training; see `centernet.data.load`.
 
-    Attributes:
-        path: Folder or file; see `centernet.data.load`.
-        format: Name of a dataset format, or `auto`.
-        train: Split to train on. Both splits are None: the dataset's own, or a random part of its images.
-        validation: Split to evaluate on.
-        classes: Class names in the detector's order; None for the dataset's own.
+    Without splits to train and to evaluate on, they are the dataset's own, or random parts of its images.
     """
 
     path: str
     format: str = "auto"
     train: str | None = None
     validation: str | None = None
-    classes: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None  # in the detector's order; None for the dataset's own
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -97,23 +97,14 @@ class Records:
 
 @dataclass(frozen=True)
 class Run:
-    """Detects in groups of images, and draws and records the results.
-
-    Attributes:
-        detector: The detector.
-        batch_size: Images per forward pass.
-        options: `min_score`, `max_detections`, `test_time` and `exact` of `Detector.detect`.
-        images: Draws the results.
-        records: Counts and writes the results.
-        advance: Called after each image.
-    """
+    """Detects in groups of images, and draws and records the results."""
 
     detector: DetectionModel
     batch_size: int
-    options: Mapping[str, Any]
+    options: Mapping[str, Any]  # `min_score`, `max_detections`, `test_time` and `exact` of `Detector.detect`
     images: DrawnImages
     records: Records
-    advance: Callable[[], None]
+    advance: Callable[[], None]  # called after each image
 
     def detect_group(self, sources: Sequence[Source]) -> None:
         """Detect in all images of a group; images that fail are recorded, and the run continues."""

@@ -39,17 +39,12 @@ class Row:
 class Summary:
     """Counts detections by image or video, and collects failures.
 
-    Args:
-        batch_size: Number of images in the first batch, whose time includes compilation.
-
-    Attributes:
-        failures: One message per image or source that can't be read or written.
-        total: All images together.
+    The first `batch_size` images are one batch, whose time includes compilation.
     """
 
     def __init__(self, batch_size: int = 1) -> None:
-        self.failures: list[str] = []
-        self.total = Row()
+        self.failures: list[str] = []  # one message per image or source that can't be read or written
+        self.total = Row()  # all images together
         self._batch_size = batch_size
         self._first_batch = Row()
         self._rows: dict[object, Row] = {}

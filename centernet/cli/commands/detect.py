@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 from PIL import Image
-from rich.console import Console
 from typer import Argument, Option
 
 import centernet
@@ -37,14 +36,7 @@ def detect(
     batch_size: arguments.BatchSize = 1,
     out: Annotated[Path, Option("--out", "-o", help="Folder for drawn images and videos.")] = Path("found"),
     json_file: arguments.Json = None,
-    coco_file: Annotated[
-        Path | None,
-        Option(
-            "--coco",
-            help="Write COCO results to this file; - for standard output. image_id is the number in the file name, "
-            "or else the position from 1.",
-        ),
-    ] = None,
+    coco_file: arguments.Coco = None,
     show_heatmap: Annotated[
         bool, Option("--show-heatmap", help="Also write images with the heatmap of object centers.")
     ] = False,
@@ -71,7 +63,8 @@ def detect(
     summary = Summary(batch_size)
     options: dict[str, Any] = {"min_score": min_score, "max_detections": max_detections, "exact": exact}
     with ExitStack() as stack:
-        stack.callback(_print, summary, tables)
+        stack.callback(summary.print_failures, console.stderr())  # called last
+        stack.callback(summary.print, tables)
         detector = arguments.load_detector(model, weights, names) if opened else None
         files = (stack.enter_context(JsonArray(path)) if path else None for path in (json_file, coco_file))
         records = Records(summary, *files)
@@ -94,16 +87,9 @@ def detect(
 def _renders(detector: centernet.Detector, boxes: bool, heatmap: bool) -> dict[str, Render]:
     """Suffix of a file's stem → function that draws the detections."""
 
-    def draw_boxes(detections: Detections) -> Image.Image:
-        return detections.draw()
-
     def draw_centers(detections: Detections) -> Image.Image:
         assert detections.image is not None  # `detect_frames` keeps it
         return draw_heatmap(detections.image, detector.heatmap(detections.image))
 
-    return {**({"": draw_boxes} if boxes else {}), **({"_heatmap": draw_centers} if heatmap else {})}
-
-
-def _print(summary: Summary, tables: Console) -> None:
-    summary.print(tables)
-    summary.print_failures(console.stderr())
+    renders: dict[str, Render] = {"": Detections.draw} if boxes else {}
+    return {**renders, **({"_heatmap": draw_centers} if heatmap else {})}

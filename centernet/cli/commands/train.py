@@ -15,20 +15,14 @@ from centernet.data.dataset import Dataset
 def train(
     recipe: Annotated[Path, Argument(metavar="RECIPE", help="A YAML such as those in configs/recipes.")],
     changes: Annotated[
-        list[str] | None,
-        Option("--set", metavar="KEY=VALUE", help="Override a value of the recipe, as in epochs=30."),
+        list[str] | None, Option("--set", metavar="KEY=VALUE", help="Override a recipe's value, as in epochs=30.")
     ] = None,
     out: Annotated[
-        Path | None,
-        Option("--out", "-o", help="Folder for detector and training state.", show_default="runs/RECIPE"),
+        Path | None, Option("--out", "-o", help="Folder for detector and state.", show_default="runs/RECIPE")
     ] = None,
     resume: Annotated[bool, Option("--resume", help="Resume the training in --out.")] = False,
-    overfit: Annotated[
-        int | None, Option(min=1, help="Only test whether the detector can overfit this number of images.")
-    ] = None,
-    tensorboard: Annotated[
-        bool, Option("--tensorboard", help="Log losses, AP and drawn images for TensorBoard.")
-    ] = False,
+    overfit: Annotated[int | None, Option(min=1, help="Only test whether N images can be overfitted.")] = None,
+    tensorboard: Annotated[bool, Option("--tensorboard", help="Log losses, AP and images for TensorBoard.")] = False,
     verbose: arguments.Verbose = False,
 ) -> None:
     """Train a detector on your own images, as described by a recipe.
