@@ -23,11 +23,7 @@ from centernet.results.detections import Detections
 
 
 def open_inputs(texts: Sequence[str]) -> tuple[list[Source], list[tuple[str, Exception]]]:
-    """Open the sources of the command line: paths, URLs, glob patterns and camera numbers.
-
-    Returns:
-        The opened sources, and the name and error of each source that can't be opened.
-    """
+    """Open paths, URLs, glob patterns and cameras; returns the sources, and name and error of those that fail."""
     opened: list[Source] = []
     failures: list[tuple[str, Exception]] = []
     for text in texts:
