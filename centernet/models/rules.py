@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from centernet.ops.constants import EQUAL, PEAK_TOLERANCE
+from centernet.ops.constants import EXACT_PEAK, PEAK_TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class DecodeRules:
     @property
     def peak_tolerance(self) -> float:
         """How far a peak may be below the maximum of its neighborhood."""
-        return PEAK_TOLERANCE if self.near_peaks else EQUAL
+        return PEAK_TOLERANCE if self.near_peaks else EXACT_PEAK
 
 
 RULES: Mapping[str, DecodeRules] = {

@@ -1,4 +1,4 @@
-"""Gaussians on heatmaps: how wide an object's is, and drawing those of a whole batch at once."""
+"""Heatmap Gaussians: radius of an object, and drawing a whole batch at once."""
 
 from __future__ import annotations
 
@@ -8,26 +8,24 @@ from typing import Any
 import keras
 from keras import ops
 
-CHUNK = 65536  # cells drawn at a time; a batch of 8 images with 50 objects each has about as many
-ALMOST = 1e-5  # float32 may land this much below a whole radius that float64 reaches
+CHUNK = 65536  # cells drawn per step; about a batch of 8 images with 50 objects each
+FLOOR_TOLERANCE = 1e-5  # float32 may fall this far below an integer radius that float64 reaches
 
 
 def gaussian_radius(height: Any, width: Any, min_overlap: float = 0.7) -> Any:
-    """Radius of an object's Gaussian: CornerNet's, in the form that all published CenterNets were trained with.
+    """Radius of an object's Gaussian, as all published CenterNets were trained.
 
-    CornerNet (Law and Deng 2018, section 3.2) asks how far two corners may be off for the box to keep an overlap,
-    in three arrangements, each a quadratic equation. Its first code took `(b + √(b² - 4ac)) / 2` as the root of
-    each (the division by `a` is missing, and two of them are the larger root) and the least of the three. Keypoint
-    Triplets, Objects as Points and the TensorFlow Object Detection API copied that. The first value is then at
-    least `(height + width) / 2`, the second at least `height + width` and the third at most a quarter of that, so
-    the third always wins. With `s = height + width`, `o = min_overlap` and `q = 4·o·(1 - o)·height·width` it is
-    `√(o²s² + q) - o·s`, computed here as `q / (o·s + √(o²s² + q))`, which loses no digits.
+    CornerNet (Law and Deng 2018, section 3.2) bounds the corner error that keeps an overlap in three arrangements,
+    each a quadratic equation. Its first code, copied by Keypoint Triplets, Objects as Points and the TensorFlow Object
+    Detection API, takes the minimum of `(b + √(b² - 4ac)) / 2` over the three (the division by `a` is missing, and two
+    are the larger root). The third is always the minimum: the first is at least `(height + width) / 2`, the second at
+    least `height + width`, the third at most a quarter of that. With `s = height + width`, `o = min_overlap` and
+    `q = 4·o·(1 - o)·height·width` it equals `√(o²s² + q) - o·s`, computed as `q / (o·s + √(o²s² + q))` for precision.
 
     Args:
-        height: Heights, float32 of any shape, in output cells (Keypoint Triplets and Objects as Points round them
-            up, the TensorFlow API does not).
+        height: Heights in output cells, float32 of any shape (rounded up by both papers' code, not by TensorFlow's).
         width: Widths, likewise.
-        min_overlap: Intersection over union to keep, between 0 and 1.
+        min_overlap: IoU to keep, between 0 and 1.
 
     Returns:
         Radii in cells, float32; 0 for a box without area.
@@ -37,9 +35,9 @@ def gaussian_radius(height: Any, width: Any, min_overlap: float = 0.7) -> Any:
     return product / ops.maximum(side + ops.sqrt(side * side + product), keras.config.epsilon())
 
 
-def whole_radius(height: Any, width: Any, min_overlap: float = 0.7) -> Any:
-    """`gaussian_radius`, rounded down to whole cells as float64 would do it: int32, at least 0."""
-    return ops.cast(ops.floor(gaussian_radius(height, width, min_overlap) + ALMOST), "int32")
+def integer_radius(height: Any, width: Any, min_overlap: float = 0.7) -> Any:
+    """`gaussian_radius` rounded down to cells as in float64, int32, at least 0."""
+    return ops.cast(ops.floor(gaussian_radius(height, width, min_overlap) + FLOOR_TOLERANCE), "int32")
 
 
 def draw_gaussians(
@@ -50,23 +48,21 @@ def draw_gaussians(
     size: tuple[int, int],
     num_classes: int,
 ) -> list[Any]:
-    """Draw every object's Gaussian into the channel of its class; where several meet, the highest value stays.
+    """Draw each object's Gaussian into the channel of its class; overlapping Gaussians keep the maximum.
 
-    A window of `2·radius + 1` cells a side around the center gets `exp(-(dx² + dy²) / (2σ²))`, exactly 1 at the
-    center; the part outside the map is left out. Several heatmaps may share objects and radii (corners and
-    centers of the same boxes): their windows are laid out once.
+    A window of `2·radius + 1` cells per side around the center gets `exp(-(dx² + dy²) / (2σ²))`, exactly 1 at the
+    center, cropped to the map. Several heatmaps (corners and centers of the same boxes) share one layout of windows.
 
-    The windows of all objects are strung together to one list of cells, which a loop draws `CHUNK` at a time. So
-    the work follows the area that is drawn, while all shapes stay static. TensorFlow without XLA copies the heatmaps
-    for each chunk; a `tf.function` of its own with `jit_compile=True` draws in place.
+    The cells of all windows form one list, which a loop draws `CHUNK` at a time: the work is proportional to the drawn
+    area while all shapes stay static. TensorFlow copies the heatmaps for each chunk, unless XLA compiles the function.
 
     Args:
-        centers: A heatmap's centers as `x y` cells, int32 `(batch, n, 2)`, for each heatmap.
-        deviations: A heatmap's standard deviations σ in cells, float32 `(batch, n)`, for each heatmap.
+        centers: For each heatmap, centers as `x y` cells, int32 `(batch, n, 2)`.
+        deviations: For each heatmap, standard deviations σ in cells, float32 `(batch, n)`.
         radii: Half sides of the windows in cells, int32 `(batch, n)`, at least 0.
-        class_ids: Channel of each object, int32 `(batch, n)`; less than 0: nothing is drawn.
+        class_ids: Channel of each object, int32 `(batch, n)`; negative: not drawn.
         size: Height and width of the heatmaps.
-        num_classes: Channels of the heatmaps; every class id is less.
+        num_classes: Number of channels.
 
     Returns:
         The heatmaps, each float32 `(batch, height, width, num_classes)`.
@@ -81,18 +77,18 @@ def draw_gaussians(
     areas = ops.where(class_id >= 0, (2 * radius + 1) ** 2, 0)
     ends, total = ops.cumsum(areas), ops.sum(areas)
     points = [ops.reshape(center, (-1, 2)) for center in centers]
-    falls = [ops.reshape(-0.5 / ops.square(deviation), (-1,)) for deviation in deviations]
+    exponents = [ops.reshape(-0.5 / ops.square(deviation), (-1,)) for deviation in deviations]
 
     def draw_chunk(first: Any, *maps: Any) -> tuple[Any, ...]:
-        number, owner = _owners(first, ends)
-        dx, dy = _window_cells(number - ops.take(ends - areas, owner), ops.take(radius, owner))
+        cell, owner = _owners(first, ends)
+        dx, dy = _window_cells(cell - ops.take(ends - areas, owner), ops.take(radius, owner))
         squared = ops.cast(dx * dx + dy * dy, "float32")
         plane, channel = ops.take(image, owner), ops.take(class_id, owner)
         drawn = []
-        for heatmap, point, fall in zip(maps, points, falls, strict=True):
+        for heatmap, point, exponent in zip(maps, points, exponents, strict=True):
             x, y = ops.take(point[:, 0], owner) + dx, ops.take(point[:, 1], owner) + dy
-            inside = (number < total) & (x >= 0) & (x < width) & (y >= 0) & (y < height)
-            value = ops.where(inside, ops.exp(squared * ops.take(fall, owner)), 0.0)
+            inside = (cell < total) & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+            value = ops.where(inside, ops.exp(squared * ops.take(exponent, owner)), 0.0)
             index = ops.where(inside, ((plane * height + y) * width + x) * num_classes + channel, 0)
             drawn.append(_scatter_max(heatmap, index, value))
         return (first + CHUNK, *drawn)
@@ -104,23 +100,23 @@ def draw_gaussians(
 
 
 def _owners(first: Any, ends: Any) -> tuple[Any, Any]:
-    """Numbers of the chunk's cells, and the object whose window each is in: the first that ends behind it."""
+    """Indices of the chunk's cells, and the object that each belongs to: the first whose window ends after it."""
     behind = ops.clip(ends - first, 0, CHUNK)
     marks = ops.zeros((CHUNK + 1,), "int32")
     marks = ops.scatter_update(marks, behind[:, None], ops.ones_like(behind), reduction="add")
-    number = first + ops.arange(CHUNK, dtype="int32")
-    return number, ops.minimum(ops.cumsum(marks)[:CHUNK], ops.shape(ends)[0] - 1)
+    cell = first + ops.arange(CHUNK, dtype="int32")
+    return cell, ops.minimum(ops.cumsum(marks)[:CHUNK], ops.shape(ends)[0] - 1)
 
 
-def _window_cells(number: Any, radius: Any) -> tuple[Any, Any]:
-    """`x` and `y`, from the center, of the cells of windows that are numbered row by row."""
+def _window_cells(cell: Any, radius: Any) -> tuple[Any, Any]:
+    """Offsets `x` and `y` from the center of row-major cell indices of windows."""
     side = 2 * radius + 1
-    row = number // side
-    return number - row * side - radius, row - radius
+    row = cell // side
+    return cell - row * side - radius, row - radius
 
 
 def _scatter_max(values: Any, index: Any, updates: Any) -> Any:
-    """`values` `(n,)`, not negative, raised to `updates` `(m,)` at `index` `(m,)`."""
+    """Raise non-negative `values` `(n,)` to at least `updates` `(m,)` at `index` `(m,)`."""
     if keras.backend.backend() == "torch":  # there, scatter_update is a Python loop over the updates
         return values.scatter_reduce_(0, index.long(), updates, "amax")
     return ops.scatter_update(values, index[:, None], updates, reduction="max")

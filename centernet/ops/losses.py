@@ -1,4 +1,4 @@
-"""Loss terms of both families: the focal loss of heatmaps, and masked vectors."""
+"""Loss terms of both families: focal loss of heatmaps, masked vectors."""
 
 from __future__ import annotations
 
@@ -9,32 +9,31 @@ from keras import ops
 
 MIN_PROBABILITY = 1e-4  # both references clamp probabilities to this distance from 0 and 1
 
-# Sums a number over all devices that share a batch.
+# Sums a value over all devices that share a batch.
 DeviceSum = Callable[[Any], Any]
 
 
 def one_device(value: Any) -> Any:
-    """The sum over all devices if there is one device: the value."""
+    """The `DeviceSum` of a single device: returns the value."""
     return value
 
 
 def focal_terms(logits: Any, heatmap: Any) -> Any:
-    """Focal loss of each heatmap value (Law and Deng 2018, equation 1, with α = 2 and β = 4).
+    """Focal loss of each heatmap cell (Law and Deng 2018, equation 1, with α = 2 and β = 4).
 
     Clamped probabilities (1e-4, 1 - 1e-4) have no gradient, as in the references.
 
     Args:
         logits: `(batch, height, width, classes)`.
-        heatmap: Target, float32, same shape, 0–1. A value of exactly 1 is an object; the weight of any other cell
-            falls with its value.
+        heatmap: Target, float32, same shape, 0–1. Exactly 1 is positive; other cells have the weight (1 - value)⁴.
 
     Returns:
-        float32, same shape, at least 0; neither summed nor normalized.
+        float32, same shape, not reduced.
     """
     is_object = heatmap == 1
     logits = ops.cast(logits, "float32")
     right = ops.sigmoid(ops.where(is_object, logits, -logits))
-    # Not ops.clip: its gradient at the bounds themselves differs between backends.
+    # Not ops.clip: its gradient at the bounds differs between backends.
     right = ops.where(right < MIN_PROBABILITY, MIN_PROBABILITY, right)
     right = ops.where(right > 1 - MIN_PROBABILITY, 1 - MIN_PROBABILITY, right)
     weight = ops.where(is_object, 1.0, ops.square(ops.square(1 - heatmap)))
@@ -47,8 +46,8 @@ def heatmap_loss(logits: Any, heatmap: Any, count: Any, masks: Sequence[Any] = (
     Args:
         logits: `(batch, height, width, channels)`.
         heatmap: Target; see `focal_terms`.
-        count: Number of objects or keypoints in the batch, by which the sum is divided (at least 1).
-        masks: Cells that count, bool, of the heatmap's shape or with one channel. All masks must be true.
+        count: Number of objects or keypoints in the batch; divides the sum (at least 1).
+        masks: Valid cells, bool, of the heatmap's shape or with one channel; combined by AND.
 
     Returns:
         Scalar, float32.
@@ -60,7 +59,7 @@ def heatmap_loss(logits: Any, heatmap: Any, count: Any, masks: Sequence[Any] = (
 
 
 def masked(values: Any, mask: Any) -> Any:
-    """Values as float32, 0 where the mask is false, so that NaN there reaches neither the loss nor its gradient."""
+    """Cast to float32 and zero where the mask is false, so that NaN there affects neither loss nor gradient."""
     return ops.where(mask, ops.cast(values, "float32"), 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Peaks of heatmaps (Zhou 2019, section 3: a peak is not smaller than its eight neighbours)."""
+"""Heatmap peaks (Zhou 2019, section 3: values not smaller than their eight neighbors)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from centernet.ops.constants import PEAK_TOLERANCE
 
 
 class Peaks(NamedTuple):
-    """The best peaks of a heatmap, best first; each field `(batch, k)`.
-
-    `scores` is float32; `rows`, `columns` and `channels` are int32 positions in the heatmap.
-    """
+    """Peaks of a heatmap, best first, each field `(batch, k)`: float32 scores, int32 rows, columns and channels."""
 
     scores: Any
     rows: Any
@@ -23,7 +20,7 @@ class Peaks(NamedTuple):
 
 
 def top_k(values: Any, k: int) -> tuple[Any, Any]:
-    """The `k` highest values of the last axis, best first, equal ones in the order of position.
+    """The `k` highest values of the last axis, best first; ties are ordered by position.
 
     Args:
         values: `(..., n)`.
@@ -32,7 +29,7 @@ def top_k(values: Any, k: int) -> tuple[Any, Any]:
     Returns:
         The values `(..., k)` and their int32 indices.
     """
-    if keras.backend.backend() == "torch":  # its own top-k takes equal values in any order
+    if keras.backend.backend() == "torch":  # its top-k orders ties arbitrarily
         index = ops.argsort(-values, axis=-1)[..., :k]
         return ops.take_along_axis(values, index, axis=-1), ops.cast(index, "int32")
     best, index = ops.top_k(values, k)
@@ -40,24 +37,21 @@ def top_k(values: Any, k: int) -> tuple[Any, Any]:
 
 
 def suppress_non_peaks(heatmap: Any, tolerance: float = PEAK_TOLERANCE) -> Any:
-    """Set every value to zero that is smaller than the maximum of its 3×3 neighbourhood.
+    """Set values below the maximum of their 3×3 neighborhood to zero.
 
     Args:
         heatmap: Probabilities `(batch, height, width, channels)`, float32.
-        tolerance: A value that is less than this below the maximum counts as the maximum.
-
-    Returns:
-        The heatmap, with zeros where there is no peak.
+        tolerance: Values less than this below the maximum are kept too.
     """
     maxima = ops.max_pool(heatmap, 3, strides=1, padding="same", data_format="channels_last")
     return heatmap * ops.cast(maxima - heatmap < tolerance, heatmap.dtype)
 
 
 def best_peaks(heatmap: Any, k: int, tolerance: float = PEAK_TOLERANCE) -> Peaks:
-    """The `k` highest peaks over all positions and channels; equal scores are ordered by position.
+    """The `k` highest peaks over all positions and channels; ties are ordered by position.
 
-    The cells are ranked by their best channel first: the `k` best values lie in the `k` best cells, and
-    ranking those is several times faster than ranking every value.
+    Cells are ranked by their best channel first, because the `k` best values lie in the `k` best cells. This is
+    several times faster than ranking every value.
 
     Args:
         heatmap: Probabilities `(batch, height, width, channels)`, float32.
@@ -65,24 +59,24 @@ def best_peaks(heatmap: Any, k: int, tolerance: float = PEAK_TOLERANCE) -> Peaks
         tolerance: See `suppress_non_peaks`.
 
     Returns:
-        The peaks; where there are fewer than `k`, the rest have score 0.
+        The peaks; missing ones have score 0.
     """
     channels = heatmap.shape[-1]
     width = ops.shape(heatmap)[2]
     cells = ops.reshape(suppress_non_peaks(heatmap, tolerance), (ops.shape(heatmap)[0], -1, channels))
     _, best = top_k(ops.max(cells, axis=-1), k)
-    best = ops.sort(best, axis=-1)  # so that equal scores stay in the order of position
+    best = ops.sort(best, axis=-1)  # orders ties by position
     scores, index = top_k(ops.reshape(gather_cells(cells, best), (-1, k * channels)), k)
     cell = ops.take_along_axis(best, index // channels, axis=1)
     return Peaks(scores, cell // width, cell % width, index % channels)
 
 
 def best_peaks_per_channel(heatmap: Any, k: int, tolerance: float = PEAK_TOLERANCE) -> Peaks:
-    """The `k` highest peaks of every channel; equal scores are ordered by position.
+    """The `k` highest peaks of every channel; ties are ordered by position.
 
     Args:
         heatmap: Probabilities `(batch, height, width, channels)`, float32.
-        k: Number of peaks of a channel, at most `height * width`.
+        k: Number of peaks per channel, at most `height * width`.
         tolerance: See `suppress_non_peaks`.
 
     Returns:
@@ -96,11 +90,7 @@ def best_peaks_per_channel(heatmap: Any, k: int, tolerance: float = PEAK_TOLERAN
 
 
 def gather_cells(cells: Any, index: Any) -> Any:
-    """Rows of each batch item: `cells` `(batch, n, channels)` at `index` `(batch, ...)`.
-
-    Returns:
-        Values `(batch, ..., channels)`.
-    """
+    """Gather `cells` `(batch, n, channels)` at `index` `(batch, ...)`: values `(batch, ..., channels)`."""
     batch, count = ops.shape(cells)[:2]
     shape = ops.shape(index)
     flat = ops.reshape(index, (batch, -1)) + ops.arange(batch, dtype="int32")[:, None] * count
@@ -109,15 +99,6 @@ def gather_cells(cells: Any, index: Any) -> Any:
 
 
 def gather_at(features: Any, rows: Any, columns: Any) -> Any:
-    """Values of a map at positions.
-
-    Args:
-        features: `(batch, height, width, channels)`.
-        rows: Row of each position, int32 `(batch, ...)`.
-        columns: Column of each position, int32, same shape.
-
-    Returns:
-        Values `(batch, ..., channels)`.
-    """
+    """Gather a map `(batch, height, width, channels)` at int32 positions `(batch, ...)`: `(batch, ..., channels)`."""
     batch, _, width, _ = ops.shape(features)
     return gather_cells(ops.reshape(features, (batch, -1, features.shape[-1])), rows * width + columns)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet.ops import gaussian
-from centernet.ops.gaussian import draw_gaussians, gaussian_radius, whole_radius
+from centernet.ops.gaussian import draw_gaussians, gaussian_radius, integer_radius
 
 SIZE = (11, 14)
 CLASSES = 3
@@ -83,7 +83,7 @@ def test_the_radius_is_the_reference_s(overlap: float) -> None:
     expected = training("targets")[f"gaussian_radius/iou{overlap}"]
     radius = ops.convert_to_numpy(gaussian_radius(*map(ops.convert_to_tensor, (height, width)), overlap))
     np.testing.assert_allclose(radius, expected, rtol=1e-6)
-    whole = ops.convert_to_numpy(whole_radius(*map(ops.convert_to_tensor, (height, width)), overlap))
+    whole = ops.convert_to_numpy(integer_radius(*map(ops.convert_to_tensor, (height, width)), overlap))
     np.testing.assert_array_equal(whole, np.floor(expected))
 
 
@@ -106,13 +106,13 @@ def test_of_the_published_three_roots_the_third_is_always_least_and_rounds_alike
     ):
         roots.append((b + np.sqrt(b**2 - 4 * a * c)) / 2)
     np.testing.assert_array_equal(np.min(roots, axis=0), roots[2])
-    ours = whole_radius(*(ops.convert_to_tensor(np.float32(side)) for side in (height, width)))
+    ours = integer_radius(*(ops.convert_to_tensor(np.float32(side)) for side in (height, width)))
     np.testing.assert_array_equal(ops.convert_to_numpy(ours), np.floor(roots[2]).astype(int))
 
 
 def test_a_box_without_area_has_radius_zero() -> None:
     sides = ops.convert_to_tensor(np.float32([0, 0, 5]))
-    assert ops.convert_to_numpy(whole_radius(sides, ops.zeros((3,)))).tolist() == [0, 0, 0]
+    assert ops.convert_to_numpy(integer_radius(sides, ops.zeros((3,)))).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("name", SINGLE)

@@ -10,7 +10,7 @@ from keras import ops
 from centernet.errors import ConfigError
 from centernet.models.settings import PointTargetSettings
 from centernet.ops.gaussian import draw_gaussians
-from centernet.ops.objects import covered_cells, disc, regression_targets
+from centernet.ops.objects import cells_within, covered_cells, regression_targets
 
 
 def keypoint_targets(
@@ -55,7 +55,7 @@ def keypoint_targets(
     spread = _deviations(deviations, positions.shape[2])
     labeled = labeled & ops.all(positions == positions, axis=-1)  # NaN is no position
     positions = ops.where(labeled[..., None], positions, 0.0)
-    around = disc(settings.keypoint_radius)
+    around = cells_within(settings.keypoint_radius)
     own = ops.cast(ops.floor(positions), "int32")
     return {
         "keypoint_heatmap": _heatmap(own, object_deviations[..., None] * spread, labeled, size),

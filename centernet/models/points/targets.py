@@ -9,8 +9,8 @@ from keras import ops
 
 from centernet.models.points.keypoint_targets import keypoint_targets
 from centernet.models.settings import PointTargetSettings
-from centernet.ops.gaussian import draw_gaussians, whole_radius
-from centernet.ops.objects import cells_per_pixel, disc, ignore_cells, objects_inside, regression_targets
+from centernet.ops.gaussian import draw_gaussians, integer_radius
+from centernet.ops.objects import cells_per_pixel, cells_within, ignore_cells, objects_inside, regression_targets
 
 DIAMETER = 6  # standard deviations per diameter of a Gaussian; a published constant
 
@@ -80,7 +80,7 @@ def point_targets(
     last = ops.convert_to_tensor([side - 1 for side in output_size], dtype="float32")
     index = ops.minimum(ops.floor(center), last)
     cell = ops.cast(index, "int32")
-    radii = whole_radius(size[..., 0], size[..., 1], settings.min_overlap)
+    radii = integer_radius(size[..., 0], size[..., 1], settings.min_overlap)
     deviation = ops.cast(2 * radii + 1, "float32") / DIAMETER
 
     centers = [ops.flip(cell, axis=-1)]
@@ -113,7 +113,7 @@ def _from_several_cells(
     cell: Any, center: Any, size: Any, mask: Any, output_size: tuple[int, int], radius: int
 ) -> dict[str, Any]:
     """Targets of size and offset that all cells within a radius of an object's center regress."""
-    targets = regression_targets("offset", cell[:, :, None] + disc(radius), center, mask, output_size)
+    targets = regression_targets("offset", cell[:, :, None] + cells_within(radius), center, mask, output_size)
     cells, valid = targets["offset_cell"], targets["offset_mask"]
     sizes = ops.where(valid[..., None], size[:, :, None], 0.0)
     return targets | {"size": sizes, "size_cell": cells, "size_mask": valid}

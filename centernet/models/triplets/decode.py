@@ -10,7 +10,7 @@ from keras import ops
 from centernet.errors import ConfigError
 from centernet.models.settings import TripletDecoderSettings
 from centernet.models.triplets.geometry import NO_PAIR, triplet_scores
-from centernet.ops.constants import EQUAL
+from centernet.ops.constants import EXACT_PEAK
 from centernet.ops.peaks import Peaks, best_peaks, gather_at, gather_cells, top_k
 
 
@@ -113,7 +113,7 @@ def _check_cells(heatmap: Any, keypoints: int) -> None:
 
 
 def _peaks(maps: Mapping[str, Any], name: str, count: int) -> Peaks:
-    return best_peaks(ops.sigmoid(ops.cast(maps[name], "float32")), count, tolerance=EQUAL)
+    return best_peaks(ops.sigmoid(ops.cast(maps[name], "float32")), count, tolerance=EXACT_PEAK)
 
 
 def _positions(maps: Mapping[str, Any], name: str, peaks: Peaks) -> Any:

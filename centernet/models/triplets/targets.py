@@ -7,8 +7,8 @@ from typing import Any
 from keras import ops
 
 from centernet.models.settings import TripletTargetSettings
-from centernet.ops.gaussian import draw_gaussians, whole_radius
-from centernet.ops.objects import cells_per_pixel, disc, ignore_cells, objects_inside, regression_targets
+from centernet.ops.gaussian import draw_gaussians, integer_radius
+from centernet.ops.objects import cells_per_pixel, cells_within, ignore_cells, objects_inside, regression_targets
 
 # Keypoint → standard deviations per diameter of its Gaussian; published constants.
 DIAMETERS = {"top_left": 6, "bottom_right": 6, "center": 5}
@@ -64,7 +64,7 @@ def triplet_targets(
     per_pixel, mask = cells_per_pixel(input_size, output_size), objects.mask
     boxes = ops.where(mask[..., None], objects.boxes, 0.0)
     sides = ops.ceil((boxes[..., 2:] - boxes[..., :2]) * per_pixel)
-    radii = whole_radius(sides[..., 1], sides[..., 0], settings.min_overlap)
+    radii = integer_radius(sides[..., 1], sides[..., 0], settings.min_overlap)
     diameters = ops.cast(2 * radii + 1, "float32")
     corners = {"top_left": boxes[..., :2], "bottom_right": boxes[..., 2:]}
 
@@ -92,7 +92,7 @@ def _offsets(
     cell = ops.cast(index, "int32")
     targets = {f"{name}_offset": position - index, f"{name}_cell": cell[..., 1] * output_size[1] + cell[..., 0]}
     if radius:
-        around = ops.flip(cell, axis=-1)[:, :, None] + disc(radius)
+        around = ops.flip(cell, axis=-1)[:, :, None] + cells_within(radius)
         targets |= regression_targets(f"{name}_offset", around, ops.flip(position, axis=-1), mask, output_size)
         targets[f"{name}_offset"] = ops.flip(targets[f"{name}_offset"], axis=-1)  # this family's heads say x y
     return cell, targets
