@@ -305,7 +305,7 @@ class Detector(Network):
         Raises:
             ConfigError: If the path holds something that is not a saved model, the dtype is unknown, or the path
                 ends like another format, such as `.onnx` (see `export`) or `.weights.h5` (see `save_weights`).
-            DownloadError: If it can't be written; existing files are unchanged.
+            WriteError: If it can't be written; existing files are unchanged.
         """
         check_form(Path(filepath), options.get("dtype"))
         if str(filepath).endswith(KERAS):
@@ -336,7 +336,7 @@ class Detector(Network):
             ConfigError: If the format is unknown, the path holds something else, a size is missing, or the backend is
                 not TensorFlow.
             MissingExtraError: If the writer of the format is not installed: `pip install centernet[export]`.
-            DownloadError: If it can't be written; existing files are unchanged.
+            WriteError: If it can't be written; existing files are unchanged.
         """
         export(self, Path(filepath), format, image_size=image_size)
 

@@ -17,15 +17,19 @@ class DownloadError(CenterNetError, OSError):
     """A file that could not be fetched, verified or stored."""
 
 
+class WriteError(DownloadError):
+    """A file that could not be written: a full disk, a read-only folder. Code that catches `DownloadError` catches it."""
+
+
 class ArchiveError(CenterNetError, ValueError):
     """An archive that is damaged, too large, or would write outside its folder."""
 
 
 class SourceError(CenterNetError, ValueError):
-    """An image, video or folder that can't be read, or an array that is no image.
+    """An image, video or folder that can't be read, or an array that is not an image.
 
     Attributes:
-        source: Path, URL or number of the image in its list, as `Frame.name`; None where nobody knows.
+        source: Path, URL or number of the image in its list, as `Frame.name`; None if unknown.
     """
 
     source: str | None = None
@@ -36,4 +40,4 @@ class MissingExtraError(CenterNetError, ImportError):
 
 
 class TrainingError(CenterNetError, RuntimeError):
-    """A training that can't go on: a loss that is no number, data that nothing can be learned from."""
+    """A training that can't continue: a loss that is NaN or infinite, or data without anything to learn."""

@@ -6,7 +6,10 @@ import hashlib
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from centernet.checkpoints import hub
 from centernet.checkpoints.saved import saving
+from centernet.files.archive import extract
+from centernet.files.download import download
 from centernet.files.environment import cache_dir
 from centernet.models import presets
 
@@ -27,8 +30,6 @@ def fetch(source: str, wanted: str = "the name of a model") -> Path:
         ConfigError: If it is neither a path nor the name of a model.
         DownloadError: If it can't be fetched.
     """
-    from centernet.checkpoints import hub
-
     if hub.is_hub_handle(source):
         return hub.resolve_handle(source)
     if urlsplit(source).scheme in ("http", "https"):
@@ -48,8 +49,6 @@ def fetch_archive(url: str, folder: Path) -> Path:
     Raises:
         DownloadError: If it can't be fetched; offline, the message says which file is needed where.
     """
-    from centernet.files.download import download
-
     name = Path(urlsplit(url).path).name.lstrip(".") or "archive"
     target, unpacked = folder / name, folder / (_stem(name) if _stem(name) != name else f"{name}.unpacked")
     if not unpacked.is_dir() or not any(unpacked.iterdir()):
@@ -77,8 +76,6 @@ def _step(prefix: Path) -> int:
 
 def _unpacked(archive: Path, folder: Path | None = None) -> Path:
     """The folder that an archive unpacks to; one that lies elsewhere is unpacked in the cache."""
-    from centernet.files.archive import extract
-
     if folder is None:
         state = archive.stat()
         key = hashlib.sha256(f"{archive.resolve()}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:12]

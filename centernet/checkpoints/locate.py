@@ -10,11 +10,15 @@ from typing import Literal
 
 from centernet.checkpoints.descriptions import read_model
 from centernet.checkpoints.fetching import checkpoint_prefix, fetch, fetch_archive
+from centernet.checkpoints.model_garden.experiment import is_experiment
 from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint, is_pytorch_file
 from centernet.checkpoints.pytorch.recognize import recognize_pytorch, refuse_unloadable
 from centernet.checkpoints.saved import saving
+from centernet.checkpoints.zoo.inferred import fits, infer_config
+from centernet.checkpoints.zoo.pipeline_config import read_pipeline_config
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, DownloadError
 from centernet.files.environment import cache_dir
+from centernet.files.formatting import missing_file
 from centernet.files.yaml_files import read_yaml
 from centernet.models import presets
 from centernet.models.config import ModelConfig
@@ -122,8 +126,6 @@ def locate_weights_file(source: str) -> Path:
     """
     import h5py
 
-    from centernet.files.formatting import missing_file
-
     place = Path(source).expanduser()
     if not (place.exists() or Path(f"{place}.index").exists()):
         raise CheckpointError(f"Expected weights at {place}: {missing_file(place)}")
@@ -197,10 +199,6 @@ def _saved(place: Path) -> Located | None:
 
 def _describe(place: Path, prefix: Path) -> ModelConfig:
     """Which model a checkpoint is: by its folder's name, a file beside it, or else its tensors."""
-    from centernet.checkpoints.model_garden.experiment import is_experiment
-    from centernet.checkpoints.zoo.inferred import fits, infer_config
-    from centernet.checkpoints.zoo.pipeline_config import read_pipeline_config
-
     folders = prefix.absolute().parents[:3]
     names = presets.list_models().names
     for folder in (place, *folders):

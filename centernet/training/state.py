@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet.errors import CheckpointError, DownloadError
+from centernet.errors import CheckpointError, WriteError
 from centernet.files.validation import dataclass_from
 from centernet.training.resuming import check_terms
 
@@ -51,7 +51,7 @@ def save_state(learner: Any, folder: Path, position: Position, terms: Mapping[st
         terms: What it was started with, see `centernet.training.resuming`.
 
     Raises:
-        DownloadError: If it can't be written; the state that was there is unchanged.
+        WriteError: If it can't be written; the state that was there is unchanged.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def save_state(learner: Any, folder: Path, position: Position, terms: Mapping[st
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
-        raise DownloadError(f"The state of training can't be saved in {folder}: {error}.") from error
+        raise WriteError(f"The state of training can't be saved in {folder}: {error}.") from error
 
 
 def restore_state(learner: Any, folder: Path, terms: Mapping[str, Any] | None = None) -> Position:

@@ -18,7 +18,7 @@ from small_triplets import small_triplets
 
 from centernet import load
 from centernet.data.keypoints import KeypointTask
-from centernet.errors import ConfigError, DownloadError, MissingExtraError
+from centernet.errors import ConfigError, MissingExtraError, WriteError
 from centernet.models.config import ModelConfig
 from centernet.ops.preprocessing import Preprocessing
 
@@ -104,7 +104,7 @@ def test_what_was_there_is_unchanged_if_it_cannot_be_replaced(tmp_path: Path, mo
 
     monkeypatch.setattr(os, "replace", fail_at_the_model)
     detector.config = dataclasses.replace(detector.config, name="other")
-    with pytest.raises(DownloadError, match="What was there before is unchanged"):
+    with pytest.raises(WriteError, match="What was there before is unchanged"):
         detector.export(path)
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small import TINY, small_detector, state
 
-from centernet.errors import CheckpointError, DownloadError
+from centernet.errors import CheckpointError, WriteError
 from centernet.training.fit import make_learner
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import Position, find_state, restore_state, save_state
@@ -27,7 +27,7 @@ def test_a_full_disk_leaves_the_state_that_was_there(learner, tmp_path, monkeypa
 
     monkeypatch.setattr(np, "savez", full)
     learner.detector.set_weights([value + 1 for value in before])
-    with pytest.raises(DownloadError, match="No space left on device"):
+    with pytest.raises(WriteError, match="No space left on device"):
         save_state(learner, tmp_path, Position(3, 4))
     assert [file.name for file in tmp_path.iterdir()] == ["state"]
     assert restore_state(learner, tmp_path) == Position(1, 2)

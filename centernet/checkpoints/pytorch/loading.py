@@ -11,6 +11,7 @@ from centernet.checkpoints.pytorch.names import VARIABLES, Source, head_source, 
 from centernet.checkpoints.pytorch.recognize import recognize_pytorch, refuse_unloadable
 from centernet.checkpoints.report import LoadReport
 from centernet.errors import CheckpointError
+from centernet.models.triplets.pooling import REFERENCE_NAMES
 
 NAMES_SHOWN = 8
 BRANCHES = {"top_left": "tl", "bottom_right": "br", "center": "ct"}
@@ -52,8 +53,6 @@ def triplet_source(layer: str, path: str) -> Source:
     Raises:
         KeyError: If the reference has no such layer.
     """
-    from centernet.models.triplets.pooling import REFERENCE_NAMES
-
     *_, part, variable = path.split("/")
     if match := re.fullmatch(r"(top_left|bottom_right|center)_(\d+)_pooling", layer):
         return Source(f"{BRANCHES[match[1]]}_cnvs.{match[2]}.{REFERENCE_NAMES[part]}.{VARIABLES[variable]}")

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from centernet.errors import CheckpointError, ConfigError, DownloadError
+from centernet.checkpoints.saved import weights_file
+from centernet.errors import CheckpointError, ConfigError, WriteError
 from centernet.files.environment import package_version
 from centernet.models.config import ModelConfig
 
@@ -45,15 +46,13 @@ def save(
                 os.replace(_packed(folder), target)
             else:
                 put_in_place({target: folder}, Path(temporary) / "replaced")
-    except DownloadError:
+    except WriteError:
         raise
     except (OSError, RuntimeError) as error:  # HDF5 raises the latter when the disk fills up while closing
-        raise DownloadError(f"{target} can't be written: {error}. What was there before is unchanged.") from error
+        raise WriteError(f"{target} can't be written: {error}. What was there before is unchanged.") from error
 
 
 def _write(detector: Any, folder: Path, dtype: str) -> None:
-    from centernet.checkpoints.saved import weights_file
-
     folder.mkdir()
     weights_file.write_weights(detector, folder / WEIGHTS, dtype)
     write_config(detector, folder / CONFIG)
@@ -129,7 +128,7 @@ def _check_room(detector: Any, folder: Path) -> None:
     needed = sum(math.prod(variable.shape) * 4 for variable in detector.variables)
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise DownloadError(
+        raise WriteError(
             f"The weights need {needed:,} bytes, but {folder} has {free:,} left. Free some space, or save elsewhere."
         )
 

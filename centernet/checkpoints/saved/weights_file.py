@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import h5py
-import keras
 import numpy as np
-from keras import ops
 
 from centernet.errors import CheckpointError
 
@@ -40,10 +38,12 @@ def write_weights(detector: Any, path: Path, dtype: str = "float32") -> None:
         path: The file.
         dtype: Precision; a tensor with values beyond its range keeps its own.
     """
+    import keras
+
     with h5py.File(path, "w") as file:
         file.attrs[MARK] = FORMAT
         for name, variable in _by_name(detector).items():
-            values = np.asarray(ops.convert_to_numpy(variable))
+            values = np.asarray(keras.ops.convert_to_numpy(variable))
             file.create_dataset(name, data=_converted(values, dtype) if values.dtype == np.float32 else values)
 
 
@@ -144,9 +144,11 @@ def _read(file: IO[bytes], path: Path, start: int | None, values: np.ndarray) ->
 
 def _tensor(values: np.ndarray) -> Any:
     """The values as the backend has them: not copied, where it can do without."""
+    import keras
+
     takes = keras.backend.backend() == "tensorflow" and values.dtype.isnative and values.ctypes.data % ALIGNMENT == 0
     if not takes:
-        return ops.convert_to_tensor(values)
+        return keras.ops.convert_to_tensor(values)
     import tensorflow as tf
 
     return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
@@ -166,6 +168,8 @@ def _converted(values: np.ndarray, dtype: str) -> np.ndarray:
 
 def _load_keras(detector: Any, path: Path) -> None:
     """Load a file of Keras's form; Keras itself ignores what it holds beside the wanted."""
+    import keras
+
     try:
         found = _keras_tensors(path)
         wanted = [(variable.path.split("/")[-2], tuple(variable.shape)) for variable in detector.variables]

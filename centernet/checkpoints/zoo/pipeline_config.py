@@ -8,6 +8,7 @@ from typing import Any
 
 from centernet.errors import ConfigError
 from centernet.files.text_proto import Message, parse_text_proto
+from centernet.models.input_normalization import default_preprocessing
 
 # Type of the feature extractor → our backbone and its arguments.
 EXTRACTORS: Mapping[str, dict[str, Any]] = {
@@ -87,8 +88,6 @@ def _backbone(extractor: Message, path: Path) -> dict[str, Any]:
 
 
 def _preprocessing(net: Message, extractor: Message, path: Path) -> dict[str, Any]:
-    from centernet.models.input_normalization import default_preprocessing
-
     resizer = _section(net, "image_resizer", path)
     keep = _section(resizer, "keep_aspect_ratio_resizer", path)
     side = _number(keep, "max_dimension", int, path, 0)

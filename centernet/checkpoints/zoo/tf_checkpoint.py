@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import keras
-
 from centernet.checkpoints.model_garden import object_graph as model_garden
 from centernet.errors import CheckpointError
 
@@ -113,6 +111,8 @@ class TensorFlowCheckpoint:
 
     def read(self, key: str) -> Any:
         """The tensor of a key, as an array or as TensorFlow has it; a damaged one is a `CheckpointError`."""
+        import keras
+
         if key in self._tensors:
             tensor = self._tensors.pop(key)
             return tensor if keras.backend.backend() == "tensorflow" else tensor.numpy()

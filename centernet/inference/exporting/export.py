@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from centernet.checkpoints.saved.saving import CONFIG, put_in_place, read_config, write_config
-from centernet.errors import CenterNetError, ConfigError, DownloadError, MissingExtraError
+from centernet.errors import CenterNetError, ConfigError, MissingExtraError, WriteError
 from centernet.inference.exporting.formats import Format, format_of
 from centernet.inference.exporting.graph import graph_of
 from centernet.models.network import Network
@@ -35,7 +35,7 @@ def export(
             beside = {description_of(path): described} if form.suffix else {}
             put_in_place({**beside, path: written}, Path(temporary) / "replaced")
     except OSError as error:
-        raise DownloadError(f"{path} can't be written: {error}. What was there before is unchanged.") from error
+        raise WriteError(f"{path} can't be written: {error}. What was there before is unchanged.") from error
 
 
 def description_of(path: Path) -> Path:
