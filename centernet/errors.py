@@ -18,7 +18,7 @@ class DownloadError(CenterNetError, OSError):
 
 
 class WriteError(DownloadError):
-    """A file that could not be written: a full disk, a read-only folder. Code that catches `DownloadError` catches it."""
+    """A file that could not be written: a full disk, a read-only folder. `except DownloadError` catches it, too."""
 
 
 class ArchiveError(CenterNetError, ValueError):
