@@ -1,1 +1,1 @@
-"""Training: what a detector learns from, and what its losses are."""
+"""Training: settings, `fit`, and the checks and callbacks around it."""

@@ -1,126 +1,130 @@
-"""What happens in between the steps of a training."""
+"""Callbacks of `fit`: state, evaluation, best detector, throughput, and the stop at an invalid loss."""
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
+from centernet.checkpoints.saved.saving import save
 from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
-from centernet.errors import TrainingError
+from centernet.errors import CheckpointError, TrainingError
 from centernet.evaluation.callback import CocoEvaluation
+from centernet.training.optimizers import averaged_weights
 from centernet.training.state import Position, find_state, restore_state, save_state
-from centernet.training.weight_averages import averaged_weights
 
 BAD_BATCH = "batch_of_the_failure.npz"
+BEST = "best"  # folder of the best detector
+WATCHED = "val_ap"
 
 
 class _Positioned(keras.callbacks.Callback):
-    """Knows how many batches of the epoch are done, also if it was begun in the middle."""
+    """Counts epochs and steps, also if the training starts within an epoch."""
 
-    def __init__(self, begin: Position) -> None:
+    def __init__(self, start: Position) -> None:
         super().__init__()
-        self._begin = self.position = begin
+        self._start = self.position = start
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Begin to count."""
-        self.position = self._begin if epoch == self._begin.epoch else Position(epoch)
+        """Start counting the steps of an epoch."""
+        self.position = self._start if epoch == self._start.epoch else Position(epoch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Count."""
+        """Count a step."""
         self.position = Position(self.position.epoch, self.position.step + 1)
 
 
 class SaveState(_Positioned):
-    """Saves the state at the end of each epoch, after all callbacks before it, and every so many steps within one."""
+    """Saves the state of the training at the end of each epoch, after the callbacks before it, and every few steps."""
 
-    def __init__(self, folder: Path, terms: Mapping[str, Any], *, every: int = 0, begin: Position) -> None:
-        """Save it in a folder.
+    def __init__(self, folder: Path, fixed: Mapping[str, Any], *, every: int = 0, start: Position) -> None:
+        """Save the state in a folder.
 
         Args:
             folder: The folder.
-            terms: What the training was started with.
-            every: Steps in between; 0 for epochs only.
-            begin: Where the training begins.
+            fixed: See `centernet.training.state.fixed_settings`.
+            every: Steps between states within an epoch; 0 for the end of epochs only.
+            start: Where the training starts.
         """
-        super().__init__(begin)
-        self._folder, self._every, self._terms = folder, every, terms
+        super().__init__(start)
+        self._folder, self._every, self._fixed = folder, every, fixed
 
     def save(self) -> None:
         """Save the state now."""
-        save_state(self.model, self._folder, self.position, self._terms)
+        save_state(self.model, self._folder, self.position, self._fixed)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Save the state before the first step, so that there always is a good one."""
+        """Save the state before the first step, so that there is always a valid one."""
         if find_state(self._folder) is None:
             self.save()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Count, and save if it is time."""
+        """Count, and save every few steps."""
         super().on_train_batch_end(batch, logs)
         if self._every and self.position.step % self._every == 0:
             self.save()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Save at the beginning of the next."""
+        """Save the beginning of the next epoch."""
         self.position = Position(epoch + 1)
         self.save()
 
 
-class StopAtNonsense(_Positioned):
-    """Stops when the loss is no number: the last good weights come back, and the batch is kept to be looked at."""
+class StopAtInvalidLoss(_Positioned):
+    """Stops if the loss is NaN or infinite, restores the last saved weights and saves the batch for inspection."""
 
-    def __init__(self, batches: Batches, folder: Path | None, begin: Position | None = None) -> None:
+    def __init__(self, batches: Batches, folder: Path | None, start: Position) -> None:
         """Watch the loss.
 
         Args:
-            batches: What is trained on.
-            folder: Where states are saved, if any are.
-            begin: Where the training begins.
+            batches: Batches of the training.
+            folder: Folder of the saved states, if any.
+            start: Where the training starts.
         """
-        super().__init__(begin or Position())
+        super().__init__(start)
         self._batches, self._folder = batches, folder
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Look at the loss of the epoch so far, of which one bad batch makes nonsense."""
+        """Check the mean loss of the epoch so far, which one bad batch makes NaN or infinite."""
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
-            raise TrainingError(self._stopped(loss))
+            raise TrainingError(self._stop(loss))
         super().on_train_batch_end(batch, logs)
 
-    def _stopped(self, loss: float) -> str:
+    def _stop(self, loss: float) -> str:
         epoch, step = self.position.epoch, self.position.step
-        said = f"The loss became {loss} at step {step + 1} of epoch {epoch + 1}."
+        message = f"Expected a finite loss. Received: {loss} at step {step + 1} of epoch {epoch + 1}."
         if self._folder is not None:
             batch: dict[str, Any] = self._batches.starting_at(epoch, step)[0]
             np.savez(self._folder / BAD_BATCH, **batch)
             last = restore_state(self.model, self._folder)
-            said += (
+            message += (
                 f" The weights are those after step {last.step} of epoch {last.epoch + 1}, the last saved; the "
                 f"batch is in {self._folder / BAD_BATCH}."
             )
-        return f"{said} Lower learning_rate or clip_norm, or look for broken boxes with `centernet check`."
+        return f"{message} Lower learning_rate or clip_norm, or check the boxes with `centernet check`."
 
 
 class Throughput(keras.callbacks.Callback):
-    """Adds `images_per_second` to what the progress bar shows."""
+    """Adds `images_per_second` to the progress bar."""
 
     def __init__(self, batch_size: int) -> None:
         super().__init__()
         self._batch_size, self._begun, self._batches = batch_size, 0.0, 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Count anew."""
+        """Reset the count."""
         self._batches = 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """The step is done. The clock starts at the end of the first, which is compiled."""
+        """Count a step. The clock starts after the first, which includes compilation."""
         now = time.perf_counter()
         if self._batches == 0:
             self._begun = now
@@ -130,26 +134,73 @@ class Throughput(keras.callbacks.Callback):
 
 
 class Evaluate(keras.callbacks.Callback):
-    """Puts `val_ap` and the like into the logs, of the averaged weights where there are such."""
+    """Adds `val_ap` and other figures to the logs, of the averaged weights if there are any."""
 
     def __init__(self, dataset: Dataset, every: int, epochs: int, save: Callable[[], None] | None = None) -> None:
         """Evaluate on a dataset.
 
         Args:
             dataset: The dataset.
-            every: Epochs between evaluations; there is one after the last, too.
-            epochs: Of the training.
-            save: Called before an evaluation: it may take long, and be killed.
+            every: Epochs between evaluations; the last epoch is always evaluated.
+            epochs: Number of epochs of the training.
+            save: Called before an evaluation, which may take long and be interrupted.
         """
         super().__init__()
         self._evaluation, self._every, self._epochs = CocoEvaluation(dataset, every=every), every, epochs
         self._save = save
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Evaluate, if it is time to."""
+        """Evaluate after every few epochs."""
         if self._save and ((epoch + 1) % self._every == 0 or epoch + 1 == self._epochs):
             self._save()
         self._evaluation.set_model(self.model.detector)
         self._evaluation.set_params({**self.params, "epochs": self._epochs})  # of all fits of a resumed training
         with averaged_weights(self.model):
             self._evaluation.on_epoch_end(epoch, logs)
+
+
+class Best(NamedTuple):
+    """Epoch of the best detector, counted from 1, and its AP on the validation set."""
+
+    epoch: int
+    ap: float
+
+
+def best_of(folder: Path) -> Best | None:
+    """The best epoch of the training in a folder, or None if there was no evaluation.
+
+    Raises:
+        CheckpointError: If its file is damaged.
+    """
+    file = _best_file(folder)
+    if not file.exists():
+        return None
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        return Best(int(content["epoch"]), float(content[WATCHED]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"Expected the best epoch of a training in {file}. It is damaged; remove it.") from error
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Saves the detector whenever its AP on the validation set is the best so far."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Compare, and save."""
+        ap, before = (logs or {}).get(WATCHED), best_of(self._folder)
+        if ap is None or (before and not ap > before.ap):
+            return
+        with averaged_weights(self.model):
+            save(self.model.detector, self._folder / BEST)
+        file = _best_file(self._folder)
+        temporary = file.with_name(f".{file.name}")
+        temporary.write_text(json.dumps({"epoch": epoch + 1, WATCHED: float(ap)}), encoding="utf-8")
+        temporary.replace(file)
+
+
+def _best_file(folder: Path) -> Path:
+    return folder / f"{BEST}.json"

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 
+from centernet.checkpoints.saved.saving import save
 from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
-from centernet.files.validation import dataclass_from
-from centernet.training.batch_statistics import forgetting
-from centernet.training.best import KeepBest
-from centernet.training.callbacks import Evaluate, SaveState, StopAtNonsense, Throughput
+from centernet.errors import ConfigError
+from centernet.models.network import Network
+from centernet.training.callbacks import Evaluate, KeepBest, SaveState, StopAtInvalidLoss, Throughput
 from centernet.training.checks import check_callbacks, check_data, check_folder
-from centernet.training.freezing import frozen
-from centernet.training.optimizers import make_optimizer
-from centernet.training.overrides import goals
-from centernet.training.replicas import check_replicas, check_scope, joint_statistics, scope_of, strategy_of, writes
-from centernet.training.resuming import terms_of
-from centernet.training.settings import TrainingSettings
-from centernet.training.state import Position, restore_state
-from centernet.training.training_model import Learner
-from centernet.training.weight_averages import OwnWeights
+from centernet.training.optimizers import RememberWeights
+from centernet.training.replicas import check_replicas, check_scope, scope_of, strategy_of, writes_files
+from centernet.training.settings import TrainingOptions, TrainingSettings
+from centernet.training.state import Position, fixed_settings, restore_state
+from centernet.training.temporary_changes import changed_normalization, frozen, overridden
+from centernet.training.training_model import TrainingModel, make_training_model
 
 logger = logging.getLogger("centernet")
-MODEL = "model"  # the detector of the last step
+MODEL = "model"  # folder of the detector after the last step
 
 
 def fit(
-    detector: Any,
+    detector: Network,
     train: Dataset,
     validation_data: Dataset | None = None,
     settings: TrainingSettings | None = None,
@@ -41,107 +40,111 @@ def fit(
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] | keras.callbacks.Callback = (),
     verbose: str | int = "auto",
-    **changes: Any,
+    **changes: Unpack[TrainingOptions],
 ) -> keras.callbacks.History:
-    """Train a detector; `Detector.fit` calls this with a dataset.
+    """Train a detector; `Detector.fit` calls this for a dataset.
 
     Args:
-        detector: The detector; it has the trained weights afterwards.
-        train: Photos to learn from.
-        validation_data: Photos to evaluate on, if any.
-        settings: How; the defaults if it is None.
-        out: Folder for the state to resume from, for the best detector and for the last one; nothing is written if
-            it is None.
-        resume: Whether a training in `out` goes on.
-        callbacks: Keras's callbacks, besides ours, or one; those that save the model save the detector.
+        detector: The detector; it is trained in place.
+        train: Images to train on.
+        validation_data: Images to evaluate on, or None.
+        settings: Settings of the training; the defaults if it is None.
+        out: Folder for the state of the training, the best and the last detector; None writes nothing.
+        resume: Whether to resume the training in `out`.
+        callbacks: Additional Keras callbacks, or one; those that save the model save the detector.
         verbose: See `keras.Model.fit`.
-        **changes: Fields of the settings that are otherwise, such as `epochs`.
+        **changes: Fields of `TrainingSettings` that differ from `settings`, such as `epochs`.
 
     Returns:
-        Keras's history; `val_ap` and the like where there is validation data.
+        Keras's history; with `val_ap` and other figures if there is validation data.
 
     Raises:
-        ConfigError: If the datasets don't fit the detector or the settings, or a training is to go on otherwise than
-            it was begun.
-        TrainingError: If the loss becomes no number.
+        ConfigError: If an argument is unknown or invalid, a dataset does not suit the detector or the settings, or a
+            resumed training has other settings.
+        TrainingError: If the loss is NaN or infinite.
     """
-    settings = _changed(settings or TrainingSettings(), changes)
+    settings = _settings(settings or TrainingSettings(), changes)
     out = None if out is None else Path(out).expanduser()
     check_data(detector, train, validation_data, settings.batch_size)
     callbacks = check_callbacks(callbacks, settings)
     check_scope(detector)
     check_replicas(settings, strategy_of(detector))
-    with goals(detector, settings):
-        begins_from = out if resume else None
-        if writes(detector):
+    with overridden(detector, settings):
+        resumed = out if resume else None
+        if writes_files(detector):
             check_folder(out, resume)
         else:
             out = None
-        history = _train(detector, train, validation_data, settings, out, begins_from, callbacks, verbose)
+        history = _train(detector, train, validation_data, settings, out, resumed, callbacks, verbose)
     if out is not None:
-        detector.save(out / MODEL)
+        save(detector, out / MODEL)
     return history
 
 
+def check_arguments(names: Iterable[str]) -> None:
+    """Check the names of keyword arguments of `fit`.
+
+    Raises:
+        ConfigError: If one is unknown; the message suggests the nearest.
+    """
+    own = [name for name in inspect.signature(fit).parameters if name not in ("detector", "train", "changes")]
+    valid = [*own, *(field.name for field in dataclasses.fields(TrainingSettings))]
+    for name in names:
+        if name not in valid:
+            near = difflib.get_close_matches(name, valid, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"Unknown argument {name!r} of fit.{hint} Valid arguments: {', '.join(valid)}.")
+
+
+def _settings(settings: TrainingSettings, changes: TrainingOptions) -> TrainingSettings:
+    check_arguments(changes)
+    options: dict[str, Any] = dict(changes)
+    try:
+        return dataclasses.replace(settings, **options)
+    except ConfigError as error:
+        raise ConfigError(f"{error} (In the arguments of fit.)") from error
+
+
 def _train(
-    detector: Any,
+    detector: Network,
     train: Dataset,
     validation_data: Dataset | None,
     settings: TrainingSettings,
     out: Path | None,
-    begins_from: Path | None,
+    resumed: Path | None,
     callbacks: Sequence[keras.callbacks.Callback],
     verbose: str | int,
 ) -> keras.callbacks.History:
-    """All of `fit` after the checks; a training that goes on does so from the state in a folder."""
+    """`fit` after the checks, from the state in the folder `resumed` if it is given."""
     batches = _batches(detector, train, settings)
-    terms = terms_of(detector, train, settings)
+    fixed = fixed_settings(detector, train, settings)
+    distributed = strategy_of(detector) is not None
     with (
         frozen(detector, settings.freeze) as layers,
-        forgetting(detector, len(batches) * settings.epochs),
-        joint_statistics(detector),
+        changed_normalization(detector, len(batches) * settings.epochs, synchronized=distributed),
     ):
         if layers:
             logger.info("Frozen: %d layers, up to %s.", len(layers), layers[-1])
         with scope_of(detector):
-            learner = make_learner(detector, settings, len(batches))
-        begin = restore_state(learner, begins_from, terms) if begins_from else Position()
+            model = make_training_model(detector, settings, len(batches))
+        start = restore_state(model, resumed, fixed) if resumed else Position()
         detector.config = detector.config.with_own_weights()
-        saves = SaveState(out, terms, every=settings.save_every, begin=begin) if out is not None else None
-        at_end: list[keras.callbacks.Callback] = []  # of each epoch, in this order
+        state = SaveState(out, fixed, every=settings.save_every, start=start) if out is not None else None
+        at_epoch_end: list[keras.callbacks.Callback] = []  # in this order
         if validation_data is not None and settings.evaluate_every:
-            save = saves.save if saves else None
-            at_end.append(Evaluate(validation_data, settings.evaluate_every, settings.epochs, save))
-            at_end += [KeepBest(out)] if out is not None else []
-        at_end += [saves] if saves else []
-        others = [StopAtNonsense(batches, out, begin), Throughput(settings.batch_size), *callbacks]
+            before = state.save if state else None
+            at_epoch_end.append(Evaluate(validation_data, settings.evaluate_every, settings.epochs, before))
+            at_epoch_end += [KeepBest(out)] if out is not None else []
+        at_epoch_end += [state] if state else []
+        first, rest = StopAtInvalidLoss(batches, out, start), [Throughput(settings.batch_size), *callbacks]
+        options = {"callbacks": [first, *at_epoch_end, *rest], "verbose": verbose, "shuffle": False}
         try:
-            return _fit_from(learner, batches, begin, settings.epochs, at_end, others, verbose)
+            return _fit_from(model, batches, start, settings.epochs, at_epoch_end, options)
         finally:
             detector.refresh()
 
 
-def _changed(settings: TrainingSettings, changes: dict[str, Any]) -> TrainingSettings:
-    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-    return dataclass_from(TrainingSettings, values | changes, "the arguments of fit")
-
-
-def make_learner(detector: Any, settings: TrainingSettings, steps: int) -> Learner:
-    """A compiled learner.
-
-    Args:
-        detector: The detector.
-        settings: How it is trained.
-        steps: Batches of an epoch.
-    """
-    learner = Learner(detector, settings.augmentation, seed=settings.seed, batch_statistics=settings.batch_statistics)
-    optimizer = make_optimizer(settings, steps * settings.epochs, together=strategy_of(detector) is not None)
-    learner.compile(optimizer, jit_compile=_compiles(settings.jit_compile))
-    learner.optimizer.build(learner.trainable_variables)
-    return learner
-
-
-def _batches(detector: Any, dataset: Dataset, settings: TrainingSettings) -> Batches:
+def _batches(detector: Network, dataset: Dataset, settings: TrainingSettings) -> Batches:
     preprocessing = detector.config.preprocessing
     if not detector.config.keypoints:
         dataset = dataclasses.replace(dataset, keypoints=None)
@@ -156,33 +159,30 @@ def _batches(detector: Any, dataset: Dataset, settings: TrainingSettings) -> Bat
 
 
 def _fit_from(
-    learner: Learner,
+    model: TrainingModel,
     batches: Batches,
-    begin: Position,
+    start: Position,
     epochs: int,
-    at_end: list[keras.callbacks.Callback],
-    others: list[keras.callbacks.Callback],
-    verbose: str | int,
+    at_epoch_end: list[keras.callbacks.Callback],
+    options: dict[str, Any],
 ) -> keras.callbacks.History:
-    """Keras's `fit` from a position; an epoch that is begun in the middle is a `fit` of its own."""
-    options: dict[str, Any] = {"callbacks": [*others[:1], *at_end, *others[1:]], "verbose": verbose, "shuffle": False}
+    """Keras's `fit` from a position; the rest of an interrupted epoch is a `fit` of its own."""
     first = None
-    if begin.epoch >= epochs:
-        begin = Position(begin.epoch)  # it is done: nothing is trained, whatever it was in the middle of
-    if begin.step == len(batches):
-        first = _end_epoch(learner, begin.epoch, epochs, at_end)
-        begin = Position(begin.epoch + 1)
-    elif begin.step:
-        rest, own = batches.starting_at(begin.epoch, begin.step), OwnWeights()
-        ends = begin.epoch + 1
-        with_own = options | {"callbacks": [*options["callbacks"], own]}
-        first = learner.fit(rest, steps_per_epoch=len(rest), initial_epoch=begin.epoch, epochs=ends, **with_own)
-        if ends == epochs or learner.stop_training:
+    if start.epoch >= epochs:
+        start = Position(start.epoch)  # all epochs are done, even if a longer training was interrupted in one
+    if start.step == len(batches):
+        first = _end_epoch(model, start.epoch, epochs, at_epoch_end)
+        start = Position(start.epoch + 1)
+    elif start.step:
+        rest, weights, end = batches.starting_at(start.epoch, start.step), RememberWeights(), start.epoch + 1
+        remembering = options | {"callbacks": [*options["callbacks"], weights]}
+        first = model.fit(rest, steps_per_epoch=len(rest), initial_epoch=start.epoch, epochs=end, **remembering)
+        if end == epochs or model.stop_training:
             return first
-        own.put_back()  # Keras puts averaged weights in place at the end of a fit
-        begin = Position(ends)
-    whole = batches.starting_at(begin.epoch)
-    history = learner.fit(whole, steps_per_epoch=len(whole), initial_epoch=begin.epoch, epochs=epochs, **options)
+        weights.restore()  # Keras sets the averaged weights at the end of a fit
+        start = Position(end)
+    whole = batches.starting_at(start.epoch)
+    history = model.fit(whole, steps_per_epoch=len(whole), initial_epoch=start.epoch, epochs=epochs, **options)
     if first:
         history.epoch = first.epoch + history.epoch
         names = dict.fromkeys([*first.history, *history.history])
@@ -191,26 +191,10 @@ def _fit_from(
 
 
 def _end_epoch(
-    learner: Learner, epoch: int, epochs: int, callbacks: list[keras.callbacks.Callback]
+    model: TrainingModel, epoch: int, epochs: int, callbacks: list[keras.callbacks.Callback]
 ) -> keras.callbacks.History | None:
-    """Do what was to be done after the last batch of an epoch, when the training was interrupted.
-
-    Returns:
-        What it told, if anything.
-    """
+    """Run the callbacks of the end of an epoch that was interrupted after its last batch; returns their logs, if any."""
     history = keras.callbacks.History()
     history.on_train_begin()
-    every = keras.callbacks.CallbackList([*callbacks, history], model=learner, epochs=epochs)
-    every.on_epoch_end(epoch, {})
+    keras.callbacks.CallbackList([*callbacks, history], model=model, epochs=epochs).on_epoch_end(epoch, {})
     return history if history.history else None
-
-
-def _compiles(wanted: bool | None) -> bool | str:
-    """Whether XLA compiles the step: on TensorFlow without a GPU it makes these networks five times slower."""
-    if wanted is not None:
-        return wanted
-    if keras.backend.backend() != "tensorflow":
-        return "auto"
-    import tensorflow as tf
-
-    return "auto" if tf.config.list_physical_devices("GPU") else False

@@ -1,10 +1,10 @@
-"""How a detector is trained (plain data, no Keras)."""
+"""Settings of a training run (plain data, no Keras)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from centernet.errors import ConfigError
 from centernet.files.validation import check_types, dataclass_from, to_plain
@@ -13,33 +13,33 @@ from centernet.training.augmentation.settings import AugmentationSettings
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a detector is trained; the defaults suit fine-tuning on a few hundred to a few thousand photos.
+    """Settings of a training run. The defaults suit fine-tuning on a few hundred to a few thousand images.
 
     Attributes:
-        epochs: Times that every image is seen.
-        batch_size: Images of a step.
+        epochs: Number of passes over the training set.
+        batch_size: Images per step.
         optimizer: Keras's `adam`, `adamw` or `sgd` (with momentum 0.9).
-        learning_rate: The highest of the schedule.
-        schedule: After the warm-up, `cosine` falls to 0 at the last step, `constant` stays.
-        warmup: Part of all steps in which the learning rate rises from 0.
-        weight_decay: Of kernels, not of biases and normalization; `adamw` and `sgd` have it.
-        clip_norm: Largest norm of the whole gradient; None for any.
-        accumulate: Batches whose gradients are averaged for one change of the weights.
-        ema: Momentum, at each change of the weights, of their moving average, which is evaluated and kept; None for
-            the weights themselves.
-        freeze: What keeps its weights: `backbone`, `stages:N` (the trunk down to a map of stride 2 to the N), or None.
-        batch_statistics: Whether batch normalization goes by the statistics of a batch, and learns them; without, it
-            keeps those it was loaded with, which is better for few images of a step.
-        load_size: Height and width of the canvas that photos are read to, before augmentation cuts the network's
-            input out of it; None for that of the network's input.
-        augmentation: How images are changed: `AugmentationSettings`, or a mapping of its fields.
-        targets: Fields of the family's `TargetSettings` that are otherwise than the published models'.
-        loss_weights: Fields of the family's `LossWeights` that are otherwise.
-        max_objects: Objects that an image may have; None for the most that one of the dataset has.
-        evaluate_every: Epochs between evaluations; 0 for none but the losses.
-        save_every: Steps between saved states within an epoch; 0 for the end of each epoch only.
-        seed: Of order, augmentation and new weights.
-        jit_compile: Whether XLA compiles the step; None for what is faster: not on TensorFlow without a GPU.
+        learning_rate: Peak learning rate.
+        schedule: Learning rate after the warm-up: `cosine` decays to 0 at the last step, `constant` stays.
+        warmup: Fraction of all steps during which the learning rate rises from 0.
+        weight_decay: Weight decay of kernels (not of biases and normalization), with `adamw` or `sgd`.
+        clip_norm: Maximum global norm of the gradient; None for no clipping.
+        accumulate: Number of batches whose gradients are averaged for one update.
+        ema: Momentum per update of the moving average of the weights, which is evaluated and saved; None for no
+            average.
+        freeze: Layers that are not trained: `backbone`, `stages:N` (the trunk down to stride 2 to the N), or None.
+        batch_statistics: Whether batch normalization uses and learns the statistics of the batch. Without, it keeps
+            its loaded statistics, which is better for small batches.
+        load_size: Height and width of the canvas that images are read to before augmentation crops the network's
+            input from it; None for the size of that input.
+        augmentation: `AugmentationSettings`, or a mapping of its fields.
+        targets: Fields of the family's `TargetSettings` that differ from the published models'.
+        loss_weights: Fields of the family's `LossWeights` that differ from the published models'.
+        max_objects: Maximum number of objects per image; None for the maximum in the dataset.
+        evaluate_every: Epochs between evaluations; 0 computes the losses only.
+        save_every: Steps between saved states within an epoch; 0 saves at the end of each epoch only.
+        seed: Seed of the order of images, augmentation and new weights.
+        jit_compile: Whether XLA compiles the step; None for what is faster (off on TensorFlow without a GPU).
     """
 
     epochs: int = 30
@@ -65,7 +65,7 @@ class TrainingSettings:
     jit_compile: bool | None = None
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Check the values."""
         if isinstance(self.load_size, list):
             object.__setattr__(self, "load_size", tuple(to_plain(self.load_size)))
         if isinstance(self.augmentation, Mapping):
@@ -91,3 +91,29 @@ class TrainingSettings:
                 "Expected evaluate_every, save_every and weight_decay of at least 0. Received: "
                 f"{self.evaluate_every}, {self.save_every}, {self.weight_decay}"
             )
+
+
+class TrainingOptions(TypedDict, total=False):
+    """The fields of `TrainingSettings` as keyword arguments of `fit`, for editors and type checkers."""
+
+    epochs: int
+    batch_size: int
+    optimizer: Literal["adam", "adamw", "sgd"]
+    learning_rate: float
+    schedule: Literal["cosine", "constant"]
+    warmup: float
+    weight_decay: float
+    clip_norm: float | None
+    accumulate: int
+    ema: float | None
+    freeze: str | None
+    batch_statistics: bool
+    load_size: tuple[int, int] | None
+    augmentation: AugmentationSettings | Mapping[str, Any]
+    targets: Mapping[str, Any]
+    loss_weights: Mapping[str, Any]
+    max_objects: int | None
+    evaluate_every: int
+    save_every: int
+    seed: int
+    jit_compile: bool | None

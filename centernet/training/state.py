@@ -1,7 +1,8 @@
-"""Everything that a training needs to go on as if it had never stopped, on disk."""
+"""The state of a training on disk, from which it resumes as if it had never stopped."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,53 +16,74 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet.errors import CheckpointError, WriteError
-from centernet.files.validation import dataclass_from
-from centernet.training.resuming import check_terms
+from centernet.data.dataset import Dataset
+from centernet.errors import CheckpointError, ConfigError, WriteError
+from centernet.files.validation import dataclass_from, to_plain
+from centernet.models.network import Network
+from centernet.training.settings import TrainingSettings
 
 FOLDER = "state"
 PREVIOUS = "state.previous"
 POSITION = "position.json"
-TERMS = "training.json"
+SETTINGS = "training.json"
 VALUES = "values.npz"
+# Settings that may change when a run is resumed. (With the number of epochs, the schedule changes.)
+CHANGEABLE = ("epochs", "evaluate_every", "save_every", "jit_compile")
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a training is.
+    """Progress of a training.
 
     Attributes:
-        epoch: Whole epochs that are done.
-        step: Batches of the next epoch that are done.
+        epoch: Number of complete epochs.
+        step: Number of completed batches of the next epoch.
     """
 
     epoch: int = 0
     step: int = 0
 
 
-def save_state(learner: Any, folder: Path, position: Position, terms: Mapping[str, Any] | None = None) -> None:
-    """Save the weights, the optimizer, its averages, and the state of everything that is drawn.
+def fixed_settings(detector: Network, dataset: Dataset, settings: TrainingSettings) -> dict[str, Any]:
+    """Settings that must not change when a run is resumed: name → value, as plain data."""
+    fixed = {name: value for name, value in asdict(settings).items() if name not in CHANGEABLE}
+    digest = hashlib.sha256()
+    for sample in dataset:
+        digest.update(repr(sample.image_id).encode() + sample.boxes.tobytes() + sample.class_ids.tobytes())
+    data = {
+        "images": len(dataset),
+        "objects": sum(len(sample.boxes) for sample in dataset),
+        "annotations": digest.hexdigest()[:12],
+        "image_size": detector.config.preprocessing.size,
+        "classes": detector.class_names,
+    }
+    plain: dict[str, Any] = to_plain(fixed | data)
+    return plain
 
-    The new state is written beside the old one and takes its place at once, whenever the process is killed.
+
+def save_state(model: Any, folder: Path, position: Position, fixed: Mapping[str, Any] | None = None) -> None:
+    """Save the weights, the optimizer with its averages, and the state of the random numbers.
+
+    The new state is written beside the old one and renamed, so that there is always a complete one.
 
     Args:
-        learner: What is trained.
-        folder: Of the training.
-        position: Where it is.
-        terms: What it was started with, see `centernet.training.resuming`.
+        model: The `TrainingModel`.
+        folder: Folder of the training.
+        position: Progress of the training.
+        fixed: See `fixed_settings`.
 
     Raises:
-        WriteError: If it can't be written; the state that was there is unchanged.
+        WriteError: If it can't be written; the previous state is unchanged.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder, prefix=".state."))
         try:
             with (temporary / VALUES).open("wb") as file:
-                np.savez(file, **_values(learner))
+                np.savez(file, **_values(model))
                 file.flush()
                 os.fsync(file.fileno())
-            (temporary / TERMS).write_text(json.dumps(dict(terms or {})), encoding="utf-8")
+            (temporary / SETTINGS).write_text(json.dumps(dict(fixed or {})), encoding="utf-8")
             (temporary / POSITION).write_text(json.dumps(asdict(position)), encoding="utf-8")
             _replace(temporary, folder)
         finally:
@@ -70,58 +92,68 @@ def save_state(learner: Any, folder: Path, position: Position, terms: Mapping[st
         raise WriteError(f"The state of training can't be saved in {folder}: {error}.") from error
 
 
-def restore_state(learner: Any, folder: Path, terms: Mapping[str, Any] | None = None) -> Position:
+def restore_state(model: Any, folder: Path, fixed: Mapping[str, Any] | None = None) -> Position:
     """Set what `save_state` saved.
 
     Args:
-        learner: What is trained.
-        folder: Of the training.
-        terms: What it is to go on with; None for whatever it was started with.
+        model: The `TrainingModel`.
+        folder: Folder of the training.
+        fixed: Settings of the resumed run; None to accept any. See `fixed_settings`.
 
     Returns:
-        Where the training was.
+        Progress of the saved training.
 
     Raises:
-        CheckpointError: If there is no such state, or it belongs to another training.
-        ConfigError: If the training was started with other terms.
+        CheckpointError: If there is no state, or it is damaged or belongs to another training.
+        ConfigError: If the training was started with other settings.
     """
-    found = find_state(folder)
-    if found is None:
-        raise CheckpointError(f"Expected the state of a training in {folder}. Found: none. Start without resuming.")
-    if not (found / TERMS).is_file():
+    state = find_state(folder)
+    if state is None:
+        raise CheckpointError(f"Expected the state of a training in {folder}. Received: none. Start without resuming.")
+    if not (state / SETTINGS).is_file():
         raise CheckpointError(
-            f"The state of training in {found} is of an earlier version and can't be resumed. Begin another training, "
+            f"The state of training in {state} is of an earlier version and can't be resumed. Start a new training "
             "from its model, in another folder."
         )
     try:
-        position = dataclass_from(Position, json.loads((found / POSITION).read_text("utf-8")), str(found / POSITION))
-        begun = json.loads((found / TERMS).read_text("utf-8"))
-        with np.load(found / VALUES, allow_pickle=False) as file:
+        position = dataclass_from(Position, json.loads((state / POSITION).read_text("utf-8")), str(state / POSITION))
+        saved = json.loads((state / SETTINGS).read_text("utf-8"))
+        with np.load(state / VALUES, allow_pickle=False) as file:
             values = {int(number): file[number] for number in file.files}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"The state of training in {found} is damaged: {error}") from error
-    if terms is not None:
-        check_terms(begun, terms, folder)
-    variables = _variables(learner)
+        raise CheckpointError(f"The state of training in {state} is damaged: {error}") from error
+    if fixed is not None:
+        _check_settings(saved, fixed, folder)
+    variables = _variables(model)
     expected = {number: tuple(variable.shape) for number, variable in variables.items()}
     if {number: value.shape for number, value in values.items()} != expected:
         raise CheckpointError(
-            f"The state of training in {found} belongs to another model, optimizer or freezing than this training. "
-            "Resume with the recipe that it was started with, or start anew in another folder."
+            f"The state of training in {state} belongs to another model, optimizer or freezing than this training. "
+            "Resume with the recipe that it was started with, or start a new training in another folder."
         )
     for number, variable in variables.items():
         variable.assign(values[number])
-    learner.detector.refresh()
+    model.detector.refresh()
     return position
 
 
 def find_state(folder: Path) -> Path | None:
-    """The newest whole state in a folder of a training."""
+    """The newest complete state in the folder of a training, or None."""
     return next((folder / name for name in (FOLDER, PREVIOUS) if (folder / name / POSITION).is_file()), None)
 
 
+def _check_settings(saved: Mapping[str, Any], received: Mapping[str, Any], folder: Path) -> None:
+    changed = [name for name in received if saved.get(name) != received[name]]
+    if changed:
+        before, now = (", ".join(f"{name}={of.get(name)!r}" for name in changed) for of in (saved, received))
+        raise ConfigError(
+            f"Expected to resume the training in {folder} as it was begun: {before}. Received: {now}. Give the same "
+            "settings (also with --set) and images, or start a new training in another folder."
+        )
+
+
 def _replace(new: Path, folder: Path) -> None:
-    """Put a state in its place; a process that is killed in between leaves the previous one."""
+    """Put a state in its place; if the process is killed meanwhile, the previous one stays."""
     shutil.rmtree(folder / PREVIOUS, ignore_errors=True)
     if (folder / FOLDER).exists():
         os.replace(folder / FOLDER, folder / PREVIOUS)
@@ -129,12 +161,12 @@ def _replace(new: Path, folder: Path) -> None:
     shutil.rmtree(folder / PREVIOUS, ignore_errors=True)
 
 
-def _variables(learner: Any) -> dict[int, Any]:
-    """Number → variable: paths of an optimizer's depend on how many optimizers there were before."""
-    return dict(enumerate([*learner.variables, *learner.optimizer.variables]))
+def _variables(model: Any) -> dict[int, Any]:
+    """Variables by number: the paths of an optimizer's depend on how many optimizers were made before."""
+    return dict(enumerate([*model.variables, *model.optimizer.variables]))
 
 
-def _values(learner: Any) -> dict[str, Any]:
-    values = {number: np.asarray(ops.convert_to_numpy(value)) for number, value in _variables(learner).items()}
+def _values(model: Any) -> dict[str, Any]:
+    values = {number: np.asarray(ops.convert_to_numpy(value)) for number, value in _variables(model).items()}
     # NumPy can't write bfloat16; float32 holds the same numbers.
     return {str(number): v.astype(np.float32) if v.dtype.kind == "V" else v for number, v in values.items()}

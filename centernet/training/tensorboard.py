@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a training: losses and AP, and photos with what is found on them."""
+"""TensorBoard logs of a training: losses, AP, and images with their detections."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import numpy as np
 
 from centernet.data.dataset import Dataset
 from centernet.errors import MissingExtraError, SourceError
-from centernet.training.weight_averages import averaged_weights
+from centernet.inference.detecting import detect
+from centernet.training.optimizers import averaged_weights
 
-PHOTOS = 4
+IMAGES = 4  # drawn
 
 
 def tensorboard_callbacks(folder: Path, validation: Dataset | None) -> list[keras.callbacks.Callback]:
     """Callbacks that write for TensorBoard.
 
     Args:
-        folder: What `tensorboard --logdir` is then called with.
-        validation: Whose first photos are drawn, if any.
+        folder: The log folder (`tensorboard --logdir`).
+        validation: Dataset whose first images are drawn, or None.
 
     Raises:
         MissingExtraError: If TensorBoard is not installed.
@@ -30,28 +31,28 @@ def tensorboard_callbacks(folder: Path, validation: Dataset | None) -> list[kera
         import tensorboard  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("TensorBoard is needed: pip install centernet[tensorboard]") from error
-    drawn = [DrawnPhotos(folder, validation)] if validation is not None else []
+    drawn = [DetectionImages(folder, validation)] if validation is not None else []
     return [keras.callbacks.TensorBoard(str(folder), write_graph=False), *drawn]
 
 
-class DrawnPhotos(keras.callbacks.Callback):
-    """Draws what the detector finds on some photos, at the end of each epoch."""
+class DetectionImages(keras.callbacks.Callback):
+    """Logs a few images with their detections at the end of each epoch."""
 
     def __init__(self, folder: Path, dataset: Dataset, min_score: float = 0.3) -> None:
-        """Draw the first photos of a dataset, and write them to a folder of TensorBoard."""
+        """Draw the first images of a dataset, in a subfolder of TensorBoard's folder."""
         super().__init__()
         self._folder = folder / "photos"
-        self._samples, self._min_score = dataset.samples[:PHOTOS], min_score
+        self._samples, self._min_score = dataset.samples[:IMAGES], min_score
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Begin a file; not before, since a training begins in an empty folder."""
+        """Create the file; not earlier, because a training starts in an empty folder."""
         import tensorflow as tf
 
         self._summary = tf.summary
         self._writer = tf.summary.create_file_writer(str(self._folder))
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """End the file."""
+        """Close the file."""
         self._writer.close()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -59,8 +60,12 @@ class DrawnPhotos(keras.callbacks.Callback):
         with averaged_weights(self.model), self._writer.as_default():
             for number, sample in enumerate(self._samples):
                 try:
-                    found = self.model.detector.detect(sample.image, min_score=self._min_score)
+                    detections = self._detect(sample.image)
                 except SourceError:
-                    continue  # said when the photo was to be learned from or evaluated on
-                self._summary.image(f"found/{number}", np.asarray(found.draw())[None], step=epoch)
+                    continue  # training or evaluation has logged it
+                self._summary.image(f"found/{number}", np.asarray(detections.draw())[None], step=epoch)
         self._writer.flush()
+
+    def _detect(self, image: np.ndarray) -> Any:
+        options: dict[str, Any] = {"max_detections": None, "batch_size": 1, "test_time": None, "exact": False}
+        return detect(self.model.detector, image, min_score=self._min_score, **options)
