@@ -36,10 +36,10 @@ from centernet.models.settings import (
 )
 from centernet.models.test_time import TestTime
 from centernet.ops.preprocessing import Preprocessing
-from centernet.training.batch_checks import check_batch
+from centernet.training.checks import check_batch
 from centernet.training.fit import fit
-from centernet.training.loss_metrics import LossParts
-from centernet.training.replicas import own_part, total
+from centernet.training.replicas import replica_share, sum_over_replicas
+from centernet.training.training_model import LossParts
 
 
 class Detector(Network):
@@ -258,9 +258,9 @@ class Detector(Network):
             ConfigError: If the batch has another form, or a loss or weights were given as well.
         """
         check_batch(self.config, x, y, sample_weight, self.loss)
-        losses = self.training_losses(y_pred, y, tuple(x.shape[1:3]), total)
+        losses = self.training_losses(y_pred, y, tuple(x.shape[1:3]), sum_over_replicas)
         self._parts().update(losses, ops.shape(x)[0])
-        return losses["loss"] + own_part(sum(ops.sum(loss) for loss in self.losses))
+        return losses["loss"] + replica_share(sum(ops.sum(loss) for loss in self.losses))
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -21,8 +21,7 @@ from small import small_detector
 import centernet
 from centernet.cli.app import main
 from centernet.data import synthetic
-from centernet.training.best import BEST
-from centernet.training.callbacks import BAD_BATCH
+from centernet.training.callbacks import BAD_BATCH, BEST
 from centernet.training.fit import MODEL
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import FOLDER as STATE

@@ -74,8 +74,8 @@ def _check_keypoints(config: ModelConfig, dataset: Dataset) -> None:
     if task and (given is None or (given.class_name, given.names) != (task.class_name, task.names)):
         received = f"{_listed(given.names)} of {given.class_name}" if given else "none"
         raise ConfigError(
-            f"Expected the keypoints of {config.name}: {_listed(task.names)} of {task.class_name}. Received: {received} "
-            f"in {dataset.name}."
+            f"Expected the keypoints of {config.name}: {_listed(task.names)} of {task.class_name}. Received: "
+            f"{received} in {dataset.name}."
         )
 
 

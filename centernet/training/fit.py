@@ -193,7 +193,7 @@ def _fit_from(
 def _end_epoch(
     model: TrainingModel, epoch: int, epochs: int, callbacks: list[keras.callbacks.Callback]
 ) -> keras.callbacks.History | None:
-    """Run the callbacks of the end of an epoch that was interrupted after its last batch; returns their logs, if any."""
+    """Run the end-of-epoch callbacks of an epoch interrupted after its last batch; returns their logs, if any."""
     history = keras.callbacks.History()
     history.on_train_begin()
     keras.callbacks.CallbackList([*callbacks, history], model=model, epochs=epochs).on_epoch_end(epoch, {})

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 from centernet.errors import ConfigError
 from centernet.files.validation import check_types, dataclass_from, to_plain
-from centernet.training.augmentation.settings import AugmentationSettings
+from centernet.training.augmentation_settings import AugmentationSettings
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from keras import ops
 
 from centernet.models.network import Network
 from centernet.training.augmentation.augmentation import Augmentation
-from centernet.training.augmentation.settings import AugmentationSettings
+from centernet.training.augmentation_settings import AugmentationSettings
 from centernet.training.optimizers import make_optimizer
 from centernet.training.replicas import (
     is_multi_process,

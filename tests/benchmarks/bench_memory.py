@@ -13,8 +13,8 @@ import time
 from centernet import PointDetector, TripletDetector
 from centernet.data import synthetic
 from centernet.data.batches.loader import Batches
-from centernet.training.fit import make_learner
 from centernet.training.settings import TrainingSettings
+from centernet.training.training_model import make_training_model
 
 FAMILIES = {"triplets": (TripletDetector, (511, 511)), "points": (PointDetector, (512, 512))}
 STEPS = 3
@@ -28,7 +28,7 @@ def main(family: str = "triplets", batch_size: str = "1") -> None:
     detector = make("hourglass52", scenes.class_names, image_size=size)
     settings = TrainingSettings(batch_size=int(batch_size))
     batches = Batches(scenes, size, settings.batch_size)
-    learner = make_learner(detector, settings, len(batches))
+    learner = make_training_model(detector, settings, len(batches))
     seconds = []
     for step in range(STEPS):
         start = time.perf_counter()

@@ -20,9 +20,9 @@ from centernet.data import synthetic
 from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
 from centernet.models.settings import PointHeadSettings
-from centernet.training.augmentation import AugmentationSettings
-from centernet.training.fit import make_learner
+from centernet.training.augmentation_settings import AugmentationSettings
 from centernet.training.settings import TrainingSettings
+from centernet.training.training_model import make_training_model
 
 BATCH = 8
 CHANGED = AugmentationSettings(horizontal_flip=0.5, crop=(0.75, 1.35), shift=0.2, brightness=0.15)
@@ -55,7 +55,7 @@ def main(repeats: int = 5) -> None:
         heads = PointHeadSettings(256, 3, separable=True)
         backbone = {"name": "mobilenetv2_fpn", "separable": True}
         detector = PointDetector(backbone, data.class_names, image_size=(320, 320), heads=heads)
-        learner = make_learner(detector, settings, len(batches))
+        learner = make_training_model(detector, settings, len(batches))
         learner.run_eagerly = eagerly
         learner.train_on_batch(batch)
         sides[name] = lambda learner=learner: learner.train_on_batch(batch)

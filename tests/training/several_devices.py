@@ -36,12 +36,12 @@ def draws() -> Any:
     import tensorflow as tf
 
     from centernet.training.augmentation.random_numbers import Draws
-    from centernet.training.replicas import own_seed
+    from centernet.training.replicas import replica_seed
 
     with scope:
         seeds = keras.random.SeedGenerator(3)
-        drawn = tf.distribute.get_strategy().run(lambda: Draws(2, own_seed(seeds))(2))
-    single = Draws(2, own_seed(keras.random.SeedGenerator(3)))(2)
+        drawn = tf.distribute.get_strategy().run(lambda: Draws(2, replica_seed(seeds))(2))
+    single = Draws(2, replica_seed(keras.random.SeedGenerator(3)))(2)
     print(json.dumps([np.asarray(one).tolist() for one in (*drawn.values, single)]))
     sys.exit()
 

@@ -14,7 +14,7 @@ from centernet.errors import ConfigError
 from centernet.models.config import ModelConfig
 from centernet.models.settings import PointDecoderSettings, PointHeadSettings
 from centernet.ops.preprocessing import Preprocessing
-from centernet.training.batch_checks import check_batch
+from centernet.training.checks import check_batch
 
 CONFIG = ModelConfig(
     name="some_detector",

@@ -9,7 +9,7 @@ from small import BACKBONE, SIZE, small_detector, state
 from small_triplets import small_triplets
 
 from centernet.data import synthetic
-from centernet.training.batch_statistics import forgetting
+from centernet.training.temporary_changes import changed_normalization
 
 
 def momenta(detector):
@@ -25,20 +25,20 @@ def slow(make=small_detector, momentum=0.9997):
 @pytest.mark.parametrize(("steps", "expected"), [(1, 0.9), (200, 0.9), (1000, 0.98)])
 def test_the_longer_the_training_the_longer_they_remember(make, steps, expected):
     detector = slow(make)
-    with forgetting(detector, steps):
+    with changed_normalization(detector, steps):
         assert max(momenta(detector)) == pytest.approx(expected)
     assert max(momenta(detector)) == 0.9997
 
 
 def test_a_long_training_and_layers_that_forget_sooner_are_left_alone():
     long, quick = slow(), slow(momentum=0.5)
-    with forgetting(long, 10**6), forgetting(quick, 100):
+    with changed_normalization(long, 10**6), changed_normalization(quick, 100):
         assert (momenta(long), momenta(quick)) == ({0.9997}, {0.5})
 
 
 def test_they_are_as_before_after_an_interruption():
     detector = slow()
-    with pytest.raises(KeyboardInterrupt), forgetting(detector, 100):
+    with pytest.raises(KeyboardInterrupt), changed_normalization(detector, 100):
         raise KeyboardInterrupt
     assert momenta(detector) == {0.9997}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from centernet.errors import CheckpointError
-from centernet.training.best import Best, best_of
+from centernet.training.callbacks import Best, best_of
 
 
 def test_it_is_read(tmp_path):

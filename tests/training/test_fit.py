@@ -23,12 +23,12 @@ from centernet.loading import describe, load
 from centernet.models.backbones import BACKBONES
 from centernet.models.config import Archive, Published
 from centernet.models.settings import PointHeadSettings
-from centernet.training.augmentation import AugmentationSettings
-from centernet.training.best import best_of
-from centernet.training.fit import make_learner
+from centernet.training.augmentation_settings import AugmentationSettings
+from centernet.training.callbacks import best_of
+from centernet.training.optimizers import averaged_weights
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import find_state
-from centernet.training.weight_averages import averaged_weights
+from centernet.training.training_model import make_training_model
 
 CLASSES = ("circle", "square")
 OPTIONS = {"batch_size": 4, "learning_rate": 2e-3, "evaluate_every": 0, "verbose": 0}
@@ -124,7 +124,7 @@ def test_averaged_weights_are_evaluated_in_half_precision_too():
     keras.config.set_dtype_policy("mixed_float16")
     try:
         found = detector()
-        learner = make_learner(found, TrainingSettings(ema=0.5), 10)
+        learner = make_training_model(found, TrainingSettings(ema=0.5), 10)
         assert hasattr(learner.optimizer, "inner_optimizer")
         own = state(found)
         averages = learner.optimizer.inner_optimizer._model_variables_moving_average

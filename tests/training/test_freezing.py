@@ -10,7 +10,7 @@ from small import small_detector
 
 from centernet import PointDetector
 from centernet.errors import ConfigError
-from centernet.training.freezing import frozen
+from centernet.training.temporary_changes import frozen
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 from small_triplets import small_triplets
 
-from centernet.training.loss_metrics import loss_parts
+from centernet.training.training_model import loss_parts
 
 PARTS = ["focal", "offset", "pull", "push"]
 WITHOUT_LOSS = {"optimizer": "sgd"}

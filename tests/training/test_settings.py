@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from centernet.errors import ConfigError
-from centernet.training.augmentation import AugmentationSettings
+from centernet.training.augmentation_settings import AugmentationSettings
 from centernet.training.settings import TrainingSettings
 
 

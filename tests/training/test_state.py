@@ -7,14 +7,14 @@ import pytest
 from small import TINY, small_detector, state
 
 from centernet.errors import CheckpointError, WriteError
-from centernet.training.fit import make_learner
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import Position, find_state, restore_state, save_state
+from centernet.training.training_model import make_training_model
 
 
 @pytest.fixture
 def learner():
-    return make_learner(small_detector(backbone=TINY), TrainingSettings(), 10)
+    return make_training_model(small_detector(backbone=TINY), TrainingSettings(), 10)
 
 
 def test_a_full_disk_leaves_the_state_that_was_there(learner, tmp_path, monkeypatch):
@@ -53,7 +53,7 @@ def test_a_state_without_what_the_training_was_begun_with_is_of_an_earlier_versi
 
 def test_a_damaged_state_and_one_of_another_training_are_refused(learner, tmp_path):
     save_state(learner, tmp_path, Position(1))
-    other = make_learner(small_detector(("a", "b", "c"), backbone=TINY), TrainingSettings(), 10)
+    other = make_training_model(small_detector(("a", "b", "c"), backbone=TINY), TrainingSettings(), 10)
     with pytest.raises(CheckpointError, match="belongs to another model"):
         restore_state(other, tmp_path)
     values = tmp_path / "state" / "values.npz"

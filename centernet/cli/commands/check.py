@@ -26,7 +26,7 @@ from centernet.errors import ConfigError
 from centernet.files.formatting import pluralize
 from centernet.files.validation import dataclass_from
 from centernet.ops.preprocessing import Preprocessing
-from centernet.training.augmentation.settings import AugmentationSettings
+from centernet.training.augmentation_settings import AugmentationSettings
 from centernet.training.settings import TrainingSettings
 
 QUALITY = 90

@@ -33,7 +33,7 @@ def train(
     plan = read_recipe(recipe, changes or [])
     training, validation = plan.data.load()
     _describe(training, validation)
-    from centernet.training.best import BEST, best_of
+    from centernet.training.callbacks import BEST, best_of
     from centernet.training.checks import check_folder
     from centernet.training.fit import MODEL
     from centernet.training.overfit import overfit as overfit_images

@@ -20,9 +20,9 @@ from centernet.training.augmentation.objects import (
 )
 from centernet.training.augmentation.random_numbers import Draws
 from centernet.training.augmentation.sampling import CHANNELS, resample
-from centernet.training.augmentation.settings import AugmentationSettings
 from centernet.training.augmentation.transpose import transpose
 from centernet.training.augmentation.windows import Windows, choose, draw_mosaics, draw_windows
+from centernet.training.augmentation_settings import AugmentationSettings
 
 
 class Augmentation:

@@ -8,7 +8,7 @@ from keras import ops
 
 from centernet.ops.resize import fitted_sizes
 from centernet.training.augmentation.random_numbers import Draws
-from centernet.training.augmentation.settings import AugmentationSettings
+from centernet.training.augmentation_settings import AugmentationSettings
 
 PARTS = 4  # of a mosaic
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # part → whether it lies below and to the right of the cut

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet.training.augmentation import Augmentation, AugmentationSettings
+from centernet.training.augmentation import Augmentation
+from centernet.training.augmentation_settings import AugmentationSettings
 
 LOADED = (48, 60)
 CANVAS = (40, 40)
