@@ -1,10 +1,8 @@
-"""Draws the floors of the package, `examples/floors.png`, from the contract in pyproject.toml and the real imports.
+"""The floors of the package, drawn as `examples/floors.png`: `python examples/draw_floors.py`.
 
-    pip install ".[test]"
-    python examples/draw_floors.py
-
-Each row is a floor; a room imports only from the rooms below it. The number beside a room is its size in lines; the
-curves are imports, thicker where there are more.
+The floors come from the import contract in `pyproject.toml`, the arrows from the real imports (`pip install ".[test]"`
+brings what reads them). Each row is a floor; a room imports only from the rooms below it. The number beside a room is
+its size in lines; the curves are imports, thicker where there are more.
 """
 
 from __future__ import annotations

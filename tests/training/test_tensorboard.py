@@ -6,7 +6,7 @@ from small import SIZE, TINY, small_detector
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from centernet.data import synthetic
-from centernet.training.tensorboard import PHOTOS, tensorboard_callbacks
+from centernet.training.tensorboard import IMAGES, tensorboard_callbacks
 
 
 def counts(folder):
@@ -19,13 +19,13 @@ def counts(folder):
 
 
 def test_losses_ap_and_drawn_photos_of_each_epoch_are_in_the_folder_of_the_training(tmp_path):
-    scenes = synthetic.shapes(PHOTOS + 1, SIZE, classes=("circle",))
+    scenes = synthetic.shapes(IMAGES + 1, SIZE, classes=("circle",))
     out = tmp_path / "run"
     shown = tensorboard_callbacks(out / "tensorboard", scenes)
     options = {"epochs": 2, "batch_size": 4, "evaluate_every": 1, "verbose": 0}
     small_detector(("circle",), backbone=TINY).fit(scenes, validation_data=scenes, out=out, callbacks=shown, **options)
     found = counts(out / "tensorboard")
     names = {"epoch_loss", "epoch_heatmap", "epoch_size", "epoch_offset", "epoch_ap"}
-    photos = {f"found/{number}" for number in range(PHOTOS)}
+    photos = {f"found/{number}" for number in range(IMAGES)}
     assert {name: found.get(name) for name in names | photos} == dict.fromkeys(names | photos, 2)
-    assert f"found/{PHOTOS}" not in found
+    assert f"found/{IMAGES}" not in found
