@@ -16,9 +16,9 @@ from centernet.checkpoints.locate import locate_published
 from centernet.checkpoints.saved.weights_file import load_weights
 from centernet.cli.recipe import read_recipe
 from centernet.models import presets
-from centernet.training.fit import make_learner
 from centernet.training.settings import TrainingSettings
 from centernet.training.state import Position, restore_state
+from centernet.training.training_model import make_training_model
 
 FOLDER = Path(__file__).parent / "old_forms"
 sys.path.insert(0, str(FOLDER))
@@ -107,7 +107,7 @@ def test_a_training_is_restored_with_its_optimizer_and_position(training):
         stored = [file[str(number)] for number in range(len(file.files))]
     detector = old_forms.points(keypoints=None, seed=9)
     fields = {name: value for name, value in old_forms.TRAINING.items() if name != "verbose"}
-    learner = make_learner(detector, TrainingSettings(epochs=1, **fields), 2)
+    learner = make_training_model(detector, TrainingSettings(epochs=1, **fields), 2)
     assert restore_state(learner, training) == Position(1)
     assert int(learner.optimizer.iterations) == 2
     restored = [np.asarray(variable) for variable in [*learner.variables, *learner.optimizer.variables]]
