@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import pytest
 from backends import backend
-from centernet.training.augmentation.mixing import mix
 from keras import ops
 from training.augmentation.probes import CANVAS, SLOTS, STEPS, augment, probe_batch
 
 from centernet.errors import ConfigError
 from centernet.training.augmentation import Augmentation
+from centernet.training.augmentation.mixing import mix
 from centernet.training.augmentation.random_numbers import Draws
 from centernet.training.augmentation.windows import draw_windows
 from centernet.training.augmentation_settings import AugmentationSettings
