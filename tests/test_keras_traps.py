@@ -68,7 +68,7 @@ def test_quantize_is_refused_because_it_would_change_nothing(detector) -> None:
     assert all(map(np.array_equal, before, detector.get_weights()))
 
 
-def test_detect_uses_lora_updates_as_predict_does() -> None:
+def test_detect_uses_lora_updates_as_predict_does(tmp_path) -> None:
     detector = small_detector()
     plain = detector.infer([picture()])
     lora = [layer for layer in detector.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -82,6 +82,10 @@ def test_detect_uses_lora_updates_as_predict_does() -> None:
     for name in ("boxes", "scores"):
         np.testing.assert_allclose(found[name], keras.ops.convert_to_numpy(expected[name]), atol=1e-3)
     assert not np.allclose(found["scores"], plain["scores"])
+    detector.save(tmp_path / "model")
+    np.testing.assert_allclose(
+        centernet.load(tmp_path / "model").infer([picture()])["boxes"], found["boxes"], atol=1e-3
+    )
     assert len(fold_batch_normalization(detector).layers) == len(detector.layers)
 
 

@@ -31,7 +31,7 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError)
 
 
 def write_weights(detector: Any, path: Path, dtype: str = "float32") -> None:
-    """Write the weights of a detector, without those of an optimizer.
+    """Write the weights of a detector, without those of an optimizer; LoRA updates are merged into their kernels.
 
     Args:
         detector: The detector.
@@ -40,10 +40,15 @@ def write_weights(detector: Any, path: Path, dtype: str = "float32") -> None:
     """
     import keras
 
+    lora = [layer for layer in detector._flatten_layers() if getattr(layer, "lora_enabled", False)]
+    merged = {id(layer._kernel): layer.kernel for layer in lora}
+    updates = {id(variable) for layer in lora for variable in (layer.lora_kernel_a, layer.lora_kernel_b)}
     with h5py.File(path, "w") as file:
         file.attrs[MARK] = FORMAT
         for name, variable in _by_name(detector).items():
-            values = np.asarray(keras.ops.convert_to_numpy(variable))
+            if id(variable) in updates:
+                continue
+            values = np.asarray(keras.ops.convert_to_numpy(merged.get(id(variable), variable)))
             file.create_dataset(name, data=_converted(values, dtype) if values.dtype == np.float32 else values)
 
 
