@@ -296,7 +296,7 @@ def test_resumed_anywhere_it_ends_with_the_same_weights(tmp_path, uninterrupted,
 
 @pytest.mark.heavy
 def test_a_killed_process_ends_with_the_same_weights(tmp_path, uninterrupted):
-    call = f"from test_run import *; train(Path({str(tmp_path / 'out')!r}), Killed({{}}, really=True), resume={{}})"
+    call = f"from test_fit import *; train(Path({str(tmp_path / 'out')!r}), Killed({{}}, really=True), resume={{}})"
     for step, resume in ((3, False), (4, True)):
         command = [sys.executable, "-c", call.format(step, resume)]
         tests = Path(__file__).parents[1]
