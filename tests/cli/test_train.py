@@ -46,7 +46,7 @@ def test_from_a_recipe_to_a_detector_that_goes_on_learning(run, recipe, tmp_path
     [
         (["--set", "epoch=3"], "Unknown key 'epoch'.*Did you mean 'epochs'"),
         (["--set", "data.path=elsewhere"], "Expected a dataset. elsewhere"),
-        (["--resume"], "Expected the state of a training in runs/mine. Found: none"),
+        (["--resume"], "Expected the state of a training in runs/mine. Received: none"),
         (["--set", "batch_size=9"], "at least 9 images in photos .train., one batch. Received: 8"),
         (["--set", "freeze=all"], "freeze to be 'backbone'"),
     ],

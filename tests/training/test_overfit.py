@@ -32,7 +32,7 @@ def test_what_is_wrong_with_the_photos_is_said(monkeypatch: pytest.MonkeyPatch) 
     good = scenes()
     beyond = [dataclasses.replace(sample, boxes=np.float32(sample.boxes + 500)) for sample in good]
     bad = dataclasses.replace(good, samples=tuple(beyond))
-    with pytest.raises(TrainingError, match=r"can't learn 4 photos .* by heart: AP 0.000 after 2 epochs.*outside"):
+    with pytest.raises(TrainingError, match=r"can't overfit 4 images .*: AP 0.000 after 2 epochs.*outside"):
         overfit(small_detector(CLASSES, lively=False), bad, 4, SETTINGS, verbose=0)
     with pytest.raises(TrainingError, match=r"Nothing is wrong with these photos as such"):
         overfit(small_detector(CLASSES, lively=False), good, 4, SETTINGS, verbose=0)
@@ -53,5 +53,5 @@ def test_photos_without_an_object_are_not_learned() -> None:
         dataclasses.replace(sample, boxes=np.zeros((0, 4)), class_ids=np.zeros(0), ignore=None, areas=None)
         for sample in empty
     ]
-    with pytest.raises(TrainingError, match=r"Expected photos with objects in .*Found: none.*no objects"):
+    with pytest.raises(TrainingError, match=r"Expected images with objects in .*Received: none.*no objects"):
         overfit(small_detector(CLASSES, lively=False), dataclasses.replace(empty, samples=tuple(samples)), 4, SETTINGS)
