@@ -33,6 +33,9 @@ SMALLEST = 0.6
 # In training mode, single precision moves single gradients of the reference itself by up to 1.3e-3: ten times that.
 GRADIENT_NOISE = 1.3e-2
 MEDIAN_NOISE = 1e-3
+# Pull squares the difference of nearly equal embeddings of size 1, whose last digit depends on the processor: relative
+# to 0.002, 2e-7 off with AVX2, 1e-6 with one thread, 1.7e-5 with AVX-512.
+EMBEDDING_NOISE = 1e-7
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +195,8 @@ class TestTraining:
     def test_losses_are_those_of_the_reference(self, step: Any) -> None:
         expected = losses()["hg104/bn_train"]
         for name, value in step[0].items():
-            np.testing.assert_allclose(value, expected[PARTS[name]], rtol=1e-5, err_msg=name)
+            atol = EMBEDDING_NOISE if name == "pull" else 0
+            np.testing.assert_allclose(value, expected[PARTS[name]], rtol=1e-5, atol=atol, err_msg=name)
 
     def test_gradients_have_the_norms_of_the_reference(self, step: Any) -> None:
         expected = norms()["gradient_norms"]
