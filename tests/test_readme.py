@@ -109,7 +109,7 @@ def test_the_commands_of_a_training_run_one_after_the_other(
 
 
 def test_what_a_training_leaves_is_what_the_table_says() -> None:
-    table = README.partition("In `out` there are")[2].partition("\n\n`best`")[0]
+    table = README.partition("The folder `out` contains")[2].partition("\n\n`best`")[0]
     assert re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) == [
         f"`{STATE}/`",
         f"`{BEST}/`, `{BEST}.json`",

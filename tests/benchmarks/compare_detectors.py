@@ -1,7 +1,7 @@
 """Detectors on the same photos: `python tests/benchmarks/compare_detectors.py DATA SPLIT MODEL...`.
 
-Each is evaluated in one pass and with the mirrored image as well, with soft-NMS in both. "False" is the part of the
-boxes without an object, at the score at which of all models the same part of the objects is found (overlap 0.5).
+Each is evaluated in one pass and with an additional mirrored pass, with soft-NMS in both. "False" is the share of false
+positives among the boxes at recall 0.8 (IoU 0.5).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import centernet
 from centernet.evaluation import Evaluation
 
 RECALL = 0.8
-PASSES = {"one pass": centernet.TestTime(), "mirrored, too": centernet.TestTime(flip=True)}
+PASSES = {"one pass": centernet.TestTime(), "with a mirrored one": centernet.TestTime(flip=True)}
 COLUMNS = ("model", "passes", "AP", "AP50", "AP75", "S", "M", "L", "AR100", "false")
 
 
@@ -35,14 +35,14 @@ def main(data: str, split: str, *models: str) -> None:
 
 
 def figures(found: Evaluation) -> tuple[str, ...]:
-    """What stands in the columns after the first two."""
+    """The columns after the first two."""
     sizes = found.ap_small, found.ap_medium, found.ap_large
     numbers = (found.ap, found.ap50, found.ap75, *sizes, found.ar100)
     return (*(f"{number:.3f}".lstrip("0") for number in numbers), f"{100 * false_discoveries(found):.1f} %")
 
 
 def false_discoveries(found: Evaluation) -> float:
-    """Part of the boxes that found no object, at the highest score at which enough objects are found."""
+    """Share of false positives at the highest score whose recall is `RECALL`."""
     precision, recall = (curve[-1] for curve in (found.score_curves.precision, found.score_curves.recall))
     return 1 - float(precision[np.flatnonzero(recall >= RECALL)[-1]])
 
