@@ -22,7 +22,7 @@ from centernet.evaluation import evaluate
 from centernet.images.sources import read_single_image
 from centernet.inference.compiled import Inference
 from centernet.inference.detecting import detect
-from centernet.inference.exporting.export import export
+from centernet.inference.exporting import export
 from centernet.models.config import FAMILIES, ModelConfig
 from centernet.models.family import Arrays, Signature
 from centernet.models.heads import HeadSettings
@@ -75,7 +75,7 @@ class Detector(Network):
             test_time: Several passes over each image (mirrored, at several scales), merged by soft-NMS. By default
                 the passes of the model's description; one pass for the published Objects as Points.
             exact: Also reproduce artifacts of the software that exported the published models
-                (see `centernet.models.rules`), for comparison with such an export.
+                (see `centernet.models.settings`), for comparison with such an export.
 
         Returns:
             `Detections` for one image, a list of them for a list, an iterator for a stream. An image of a list or

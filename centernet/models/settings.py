@@ -1,13 +1,13 @@
-"""Settings of both families: heads, decoder, training targets (plain data, no Keras)."""
+"""Settings of both families: heads, decoder and its rules, training targets (plain data, no Keras)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from centernet.errors import ConfigError
 from centernet.files.validation import check_types
-from centernet.models.rules import RULES
-from centernet.ops.constants import KEYPOINT_BOX_SCALE, MAX_DETECTIONS
+from centernet.ops.constants import EXACT_PEAK, KEYPOINT_BOX_SCALE, MAX_DETECTIONS, PEAK_TOLERANCE
 
 MASK_RULES = ("2020-07", "2021-07")
 
@@ -187,3 +187,66 @@ class TripletTargetSettings:
                 "Expected a min_overlap between 0 and 1 and an offset_radius of at least 0. Received: "
                 f"{self.min_overlap} and {self.offset_radius}"
             )
+
+
+@dataclass(frozen=True)
+class DecodeRules:
+    """Differences between the versions; everything else is common to all.
+
+    Attributes:
+        clamp_sizes: Negative predicted sizes become zero (otherwise the box is inverted).
+        clip_search_boxes: The search box of keypoint candidates is clipped to the output grid.
+        drop_keypoints_outside: Keypoints outside the image are moved to its border and get score 0
+            (models of several classes only).
+        mask_beyond_image: Centers whose cell index exceeds the image's size in pixels are ignored. The
+            comparison mixes units, as the exporter did, so it acts on very thin images only.
+        ignore_search_radius: A keypoint type with an invalid candidate has no search radius: how newer runtimes treat
+            this exporter's NaN distances. Only with `exact=True`.
+        near_peaks: A cell that scores almost as much as the best around it is a peak, too
+            (`centernet.ops.constants.PEAK_TOLERANCE`).
+    """
+
+    clamp_sizes: bool
+    clip_search_boxes: bool
+    drop_keypoints_outside: bool
+    mask_beyond_image: bool
+    ignore_search_radius: bool
+    near_peaks: bool = True
+
+    @property
+    def peak_tolerance(self) -> float:
+        """How far a peak may be below the maximum of its neighborhood."""
+        return PEAK_TOLERANCE if self.near_peaks else EXACT_PEAK
+
+
+RULES: Mapping[str, DecodeRules] = {
+    "2019-04": DecodeRules(
+        clamp_sizes=False,
+        clip_search_boxes=False,
+        drop_keypoints_outside=False,
+        mask_beyond_image=False,
+        ignore_search_radius=False,
+        near_peaks=False,
+    ),
+    "2020-07": DecodeRules(
+        clamp_sizes=False,
+        clip_search_boxes=False,
+        drop_keypoints_outside=True,
+        mask_beyond_image=False,
+        ignore_search_radius=True,
+    ),
+    "2021-02": DecodeRules(
+        clamp_sizes=True,
+        clip_search_boxes=False,
+        drop_keypoints_outside=True,
+        mask_beyond_image=False,
+        ignore_search_radius=False,
+    ),
+    "2021-07": DecodeRules(
+        clamp_sizes=True,
+        clip_search_boxes=True,
+        drop_keypoints_outside=False,
+        mask_beyond_image=True,
+        ignore_search_radius=False,
+    ),
+}

@@ -91,9 +91,8 @@ def decoding(runs: int) -> None:
     from keras import ops
 
     from centernet import TripletDetector
-    from centernet.models.triplets.canvas import fit_canvas
-    from centernet.models.triplets.merge import Pass, merge
-    from centernet.models.triplets.passes import keypoint_rows
+    from centernet.models.triplets.geometry import fit_canvas
+    from centernet.models.triplets.passes import Pass, keypoint_rows, merge
 
     detector = TripletDetector("mobilenetv2_fpn", image_size=(CELLS * 4, CELLS * 4))
     settings, size = detector.config.decoder, np.array([[CELLS * 4, CELLS * 4]], np.int32)

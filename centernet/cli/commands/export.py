@@ -22,7 +22,7 @@ def export(
     overwrite: arguments.Overwrite = False,
 ) -> None:
     """Export a detector to ONNX, LiteRT or a SavedModel: uint8 images in, boxes out."""
-    from centernet.inference.exporting.export import check_target, description_of
+    from centernet.inference.exporting import check_target, description_of
 
     form = check_target(target)
     for path in (target, *([description_of(target)] if form.suffix else [])):

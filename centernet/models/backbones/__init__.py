@@ -14,8 +14,7 @@ import keras
 from centernet.errors import ConfigError
 from centernet.models.backbones.build import as_backbone
 from centernet.models.backbones.hourglass import Hourglass, Hourglass52, Hourglass104
-from centernet.models.backbones.mobilenet import MobileNetV2FPN
-from centernet.models.backbones.resnet import ResNet50V1FPN, ResNet50V2, ResNet101V1FPN, ResNet101V2
+from centernet.models.backbones.imagenet import MobileNetV2FPN, ResNet50V1FPN, ResNet50V2, ResNet101V1FPN, ResNet101V2
 from centernet.models.backbones.resnet_deconv import ResNet18Deconv, ResNet101Deconv, ResNetDeconv
 from centernet.models.input_normalization import default_preprocessing
 

@@ -1,9 +1,9 @@
-"""The trunks of keras.applications, and the files of their ImageNet weights in Keras's cache folder."""
+"""Backbones on networks of keras.applications, with their ImageNet weights: MobileNetV2 and ResNets."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import keras
 
 from centernet.errors import ConfigError, DownloadError
 from centernet.files.environment import is_offline
-from centernet.models.backbones.build import IMAGENET, InputShape
+from centernet.models.backbones.build import IMAGENET, Backbone, InputShape, check_arguments, finish
+from centernet.models.backbones.layers import deconvolutions, feature_pyramid
 
 URL = "https://storage.googleapis.com/tensorflow/keras-applications"
 # Network → MD5 of the file without the classifier, as keras.applications.resnet has it.
@@ -24,6 +25,15 @@ RESNETS: Mapping[str, str] = {
 # Widths and input sizes that keras.applications.MobileNetV2 has weights for; other sizes get those of the last.
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 SIDES = (96, 128, 160, 192, 224)
+STRIDE = 32
+# The published pyramid takes block 9 at stride 16, not the last block of that stride (12).
+TAPS = ("block_2_add", "block_5_add", "block_9_add", "out_relu")
+# The last block of conv2 to conv5.
+V1_TAPS = {
+    50: ("conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out"),
+    101: ("conv2_block3_out", "conv3_block4_out", "conv4_block23_out", "conv5_block3_out"),
+}
+V2_OUTPUT = "conv5_block3_out"  # before the last batch normalization, as in the published networks
 
 
 def build_trunk(network: str, input_shape: InputShape, weights: str | None, *, alpha: float = 1.0) -> keras.Model:
@@ -74,3 +84,136 @@ def _fetch(folder: str, name: str, md5: str | None) -> Path:
         return Path(keras.utils.get_file(name, url, cache_subdir="models", cache_dir=str(cache), file_hash=md5))
     except Exception as error:  # what get_file raises when a download fails is no narrower
         raise DownloadError(f"The ImageNet weights {name} can't be fetched: {error}. {by_hand}.") from error
+
+
+def MobileNetV2FPN(  # noqa: N802
+    *,
+    alpha: float = 1.0,
+    separable: bool = True,
+    widths: Sequence[int] = (64, 32, 24, 24),
+    momentum: float = 0.9997,
+    input_shape: InputShape = (None, None, 3),
+    weights: str | None = None,
+    name: str = "mobilenetv2_fpn",
+) -> keras.Model:
+    """MobileNetV2 with a light feature pyramid.
+
+    Height and width of the input must be multiples of 32. The trunk expects pixels scaled to -1..1.
+
+    Args:
+        alpha: Width multiplier of the trunk.
+        separable: Whether the 3×3 convolutions of the pyramid are depthwise separable (as published).
+        widths: Channels of the pyramid, coarsest level first.
+        momentum: Momentum of the trunk's batch normalization (0.9997 as published).
+        input_shape: `(height, width, 3)`; None for a size that varies.
+        weights: None, `"imagenet"` (trunk only), or the path of a `.weights.h5` file of such a model.
+        name: Name of the model.
+
+    Returns:
+        A model from preprocessed images `(batch, height, width, 3)` float32 to a list of one feature map
+        `(batch, height / 4, width / 4, widths[-1])`.
+
+    Raises:
+        ConfigError: If the input size is no such multiple, or there are no such weights.
+        DownloadError: If the ImageNet weights can't be fetched; offline, it says which file is needed where.
+    """
+    check_arguments(input_shape, weights, stride=STRIDE)
+    trunk = build_trunk("MobileNetV2", input_shape, weights, alpha=alpha)
+    for layer in trunk.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
+    taps = [trunk.get_layer(tap).output for tap in TAPS]
+    features = feature_pyramid(taps, widths, separable=separable)
+    return finish(Backbone(trunk.inputs[0], [features], name=name), weights, stride=STRIDE)
+
+
+def ResNetV1FPN(  # noqa: N802
+    depth: int = 50,
+    *,
+    widths: Sequence[int] = (256, 128, 64, 64),
+    input_shape: InputShape = (None, None, 3),
+    weights: str | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """ResNet v1 with a feature pyramid down to stride 4.
+
+    Height and width of the input must be multiples of 32. The trunk expects the normalization of
+    `keras.applications.resnet` (BGR, ImageNet mean subtracted).
+
+    Args:
+        depth: 50 or 101.
+        widths: Channels of the pyramid, coarsest level first.
+        input_shape: `(height, width, 3)`; None for a size that varies.
+        weights: None, `"imagenet"` (trunk only), or the path of a `.weights.h5` file of such a model.
+        name: Name of the model.
+
+    Returns:
+        A model from preprocessed images `(batch, height, width, 3)` float32 to a list of one feature map
+        `(batch, height / 4, width / 4, widths[-1])`.
+
+    Raises:
+        ConfigError: If the input size is no such multiple, or there are no such weights.
+        DownloadError: If the ImageNet weights can't be fetched; offline, it says which file is needed where.
+    """
+    trunk = _trunk(f"ResNet{depth}", input_shape, weights)
+    taps = [trunk.get_layer(tap).output for tap in V1_TAPS[depth]]
+    model = Backbone(trunk.inputs[0], [feature_pyramid(taps, widths)], name=name or f"resnet{depth}_v1_fpn")
+    return finish(model, weights, stride=STRIDE)
+
+
+def ResNetV2Deconv(  # noqa: N802
+    depth: int = 50,
+    *,
+    widths: Sequence[int] = (256, 128, 64),
+    input_shape: InputShape = (None, None, 3),
+    weights: str | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """ResNet v2 (pre-activation) with three transposed convolutions up to stride 4.
+
+    Height and width of the input must be multiples of 32. The trunk expects pixels scaled to -1..1.
+
+    Args:
+        depth: 50 or 101.
+        widths: Channels of the three upsampling steps.
+        input_shape: `(height, width, 3)`; None for a size that varies.
+        weights: None, `"imagenet"` (trunk only), or the path of a `.weights.h5` file of such a model.
+        name: Name of the model.
+
+    Returns:
+        A model from preprocessed images `(batch, height, width, 3)` float32 to a list of one feature map
+        `(batch, height / 4, width / 4, widths[-1])`.
+
+    Raises:
+        ConfigError: If the input size is no such multiple, or there are no such weights.
+        DownloadError: If the ImageNet weights can't be fetched; offline, it says which file is needed where.
+    """
+    trunk = _trunk(f"ResNet{depth}V2", input_shape, weights)
+    features = deconvolutions(trunk.get_layer(V2_OUTPUT).output, widths)
+    model = Backbone(trunk.inputs[0], [features], name=name or f"resnet{depth}_v2")
+    return finish(model, weights, stride=STRIDE)
+
+
+def ResNet50V1FPN(**options: Any) -> keras.Model:  # noqa: N802
+    """ResNet-50 v1 with a feature pyramid; see `ResNetV1FPN`."""
+    return ResNetV1FPN(50, **options)
+
+
+def ResNet101V1FPN(**options: Any) -> keras.Model:  # noqa: N802
+    """ResNet-101 v1 with a feature pyramid; see `ResNetV1FPN`."""
+    return ResNetV1FPN(101, **options)
+
+
+def ResNet50V2(**options: Any) -> keras.Model:  # noqa: N802
+    """ResNet-50 v2 with transposed convolutions; see `ResNetV2Deconv`."""
+    return ResNetV2Deconv(50, **options)
+
+
+def ResNet101V2(**options: Any) -> keras.Model:  # noqa: N802
+    """ResNet-101 v2 with transposed convolutions; see `ResNetV2Deconv`."""
+    return ResNetV2Deconv(101, **options)
+
+
+def _trunk(network: str, input_shape: InputShape, weights: str | None) -> keras.Model:
+    check_arguments(input_shape, weights, stride=STRIDE)
+    return build_trunk(network, input_shape, weights)

@@ -9,7 +9,7 @@ import pytest
 from goldens.reference import unit
 from keras import ops
 
-from centernet.models.points.keypoints import decode_keypoints
+from centernet.models.points.decode import decode_keypoints
 from centernet.models.settings import PointDecoderSettings
 from centernet.ops.peaks import Peaks
 

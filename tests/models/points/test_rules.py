@@ -13,8 +13,7 @@ from keras import ops
 from centernet.errors import ConfigError
 from centernet.models.points.decode import decode
 from centernet.models.presets import find_model
-from centernet.models.rules import RULES
-from centernet.models.settings import PointDecoderSettings
+from centernet.models.settings import RULES, PointDecoderSettings
 
 SIDE = 20  # cells
 IMAGE = (80, 80)  # pixels on the canvas

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.models.triplets.canvas import Canvas, fit_canvas, scale_image
+from centernet.models.triplets.geometry import Canvas, fit_canvas, scale_image
 from centernet.ops.preprocessing import Preprocessing
 
 SIDES = st.integers(1, 700)

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from centernet.errors import ConfigError
 from centernet.models.settings import TripletDecoderSettings
-from centernet.models.triplets.canvas import fit_canvas
-from centernet.models.triplets.geometry import central_regions
-from centernet.models.triplets.merge import Pass, join_centers, merge, to_image, unmirror
+from centernet.models.triplets.geometry import central_regions, fit_canvas
+from centernet.models.triplets.passes import Pass, join_centers, merge, to_image, unmirror
 from centernet.ops.nms import SuppressionSettings, soft_nms, soft_nms_exact
 from centernet.ops.preprocessing import Preprocessing
 

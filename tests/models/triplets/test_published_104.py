@@ -23,7 +23,7 @@ from centernet.data.batches.fitting import pad_objects
 from centernet.models.test_time import TestTime
 from centernet.models.triplets import passes
 from centernet.models.triplets.decode import decode_pairs
-from centernet.models.triplets.merge import Pass, merge
+from centernet.models.triplets.passes import Pass, merge
 
 pytestmark = pytest.mark.heavy
 

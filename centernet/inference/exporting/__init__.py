@@ -1,1 +1,0 @@
-"""Detectors in files that other programs run."""
