@@ -13,7 +13,7 @@ from keras import ops
 
 from centernet.checkpoints.locate import locate_weights_file
 from centernet.checkpoints.saved import saving, weights_file
-from centernet.checkpoints.saved.form import KERAS, check_form
+from centernet.checkpoints.saved.saving import KERAS, check_form
 from centernet.data.dataset import Dataset
 from centernet.data.keypoints import KeypointTask
 from centernet.data.sample import Sample

@@ -10,12 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from centernet.checkpoints.locate import Located, locate_published, locate_weights
-from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint
-from centernet.checkpoints.pytorch.loading import load_pytorch
+from centernet.checkpoints.locate import Located, describe, find, locate_published, locate_weights
+from centernet.checkpoints.pytorch.loading import PyTorchCheckpoint, load_pytorch
 from centernet.checkpoints.report import LoadReport
 from centernet.checkpoints.saved.weights_file import find_weights, load_weights, read_weights
-from centernet.checkpoints.sources import describe, find
 from centernet.checkpoints.zoo.loading import load_checkpoint, transfer
 from centernet.checkpoints.zoo.tf_checkpoint import TensorFlowCheckpoint
 from centernet.data.classes import class_names
@@ -27,6 +25,7 @@ from centernet.models.config import ModelConfig
 
 PUBLISHED = "published"
 logger = logging.getLogger("centernet")
+__all__ = ["PUBLISHED", "build", "changed", "describe", "load", "rebuilt"]
 
 
 def load(
@@ -189,6 +188,3 @@ def _keep(detector: Detector, target: Path) -> None:
         logger.warning(
             "The converted weights could not be kept in %s (%s): the next load converts again.", target, error
         )
-
-
-__all__ = ["PUBLISHED", "build", "changed", "describe", "load", "rebuilt"]

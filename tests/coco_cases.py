@@ -51,7 +51,7 @@ def guesses(
 
     Args:
         sample: The image.
-        rng: Draws.
+        rng: RandomNumbers.
         others: Number of detections where nothing is.
         classes: Number of classes to take an object for.
         kinds: Number of keypoints.

@@ -49,7 +49,7 @@ class TestImport:
         "statement",
         [
             "import centernet; print(centernet.list_models())",
-            "from centernet.checkpoints.sources import describe; describe('bccd')",
+            "from centernet.checkpoints.locate import describe; describe('bccd')",
             "import centernet; centernet.ModelConfig, centernet.Detections, centernet.LoadReport, centernet.load",
         ],
     )

@@ -1,19 +1,31 @@
-"""From any source of weights to a path on this machine, and to the checkpoint that lies there."""
+"""Resolves any source of weights (path, URL, TF-Hub or Kaggle handle) to a local path."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import os
+import re
+import socket
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from centernet.checkpoints import hub
 from centernet.checkpoints.saved import saving
+from centernet.errors import DownloadError
 from centernet.files.archive import extract
 from centernet.files.download import download
-from centernet.files.environment import cache_dir
+from centernet.files.environment import cache_dir, ensure_writable, is_offline
+from centernet.files.web import check_url
 from centernet.models import presets
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".keras")
+_HANDLE = re.compile(r"https://(tfhub\.dev/|(www\.)?kaggle\.com/models/)[^/]")
+_CACHE_VARIABLE = "TFHUB_CACHE_DIR"
+_STALL_SECONDS = 60.0  # tensorflow_hub itself would wait for ever
 
 
 def fetch(source: str, wanted: str = "the name of a model") -> Path:
@@ -30,8 +42,8 @@ def fetch(source: str, wanted: str = "the name of a model") -> Path:
         ConfigError: If it is neither a path nor the name of a model.
         DownloadError: If it can't be fetched.
     """
-    if hub.is_hub_handle(source):
-        return hub.resolve_handle(source)
+    if is_hub_handle(source):
+        return resolve_handle(source)
     if urlsplit(source).scheme in ("http", "https"):
         # Archives of different addresses may have one name.
         return fetch_archive(source, cache_dir() / "archives" / hashlib.sha256(source.encode()).hexdigest()[:12])
@@ -93,3 +105,109 @@ def _is_place(folder: Path) -> bool:
 def _stem(name: str) -> str:
     suffix = next((suffix for suffix in ARCHIVES if name.endswith(suffix)), "")
     return name.removesuffix(suffix)
+
+
+def is_hub_handle(source: str) -> bool:
+    """Return whether a string is a TF-Hub or Kaggle model handle (an `https://` address of either)."""
+    return _HANDLE.match(source) is not None
+
+
+def resolve_handle(handle: str) -> Path:
+    """Return the local folder of a hub model, fetching it on first use.
+
+    The model is kept in `$TFHUB_CACHE_DIR`, or in `hub` of the cache folder if that is not set. A model that
+    is kept there already needs neither the network nor `tensorflow_hub`.
+
+    Args:
+        handle: `https://tfhub.dev/...`, `https://www.kaggle.com/models/...`, or anything else that
+            `tensorflow_hub.resolve` understands, such as a local folder.
+
+    Returns:
+        The folder that holds the model (`saved_model.pb`, `variables/`).
+
+    Raises:
+        DownloadError: The handle can't be resolved, or `CENTERNET_OFFLINE` is set and it isn't kept yet.
+    """
+    if "://" not in handle:
+        return _resolve(handle)
+    check_url(handle)
+    folder = _hub_cache() / hashlib.sha1(handle.encode(), usedforsecurity=False).hexdigest()
+    if folder.is_dir() and any(folder.iterdir()):
+        return folder
+    if is_offline():
+        raise DownloadError(
+            f"CENTERNET_OFFLINE is set and {handle} is not in the hub cache. Its folder would be {folder} "
+            f"({_CACHE_VARIABLE} moves that cache): put the unpacked model there, or unset CENTERNET_OFFLINE."
+        )
+    ensure_writable(folder.parent)
+    return _resolve(handle)
+
+
+def _hub_cache() -> Path:
+    return Path(os.environ.get(_CACHE_VARIABLE) or cache_dir() / "hub").expanduser()
+
+
+def _resolve(handle: str) -> Path:
+    try:
+        with _pkg_resources():
+            import tensorflow_hub
+    except ImportError as error:
+        raise DownloadError(
+            f"{handle} needs tensorflow_hub, which can't be imported: {error}. "
+            'Run: pip install "tensorflow-hub>=0.16" packaging'
+        ) from error
+    try:
+        with _hub_settings():
+            found = os.fspath(tensorflow_hub.resolve(handle))
+    # The resolver, TensorFlow's file system and the archive reader each raise their own.
+    except Exception as error:
+        raise DownloadError(
+            f"tensorflow_hub could not resolve {handle}: {type(error).__name__}: {error}. Check that "
+            "the handle ends in a version and opens in a browser; or download the model there as .tar.gz and "
+            "pass its path."
+        ) from error
+    if "://" in found:
+        raise DownloadError(
+            f"tensorflow_hub resolved {handle} to {found}, which is not on this computer. "
+            "Unset TFHUB_MODEL_LOAD_FORMAT."
+        )
+    return Path(found)
+
+
+@contextmanager
+def _pkg_resources() -> Iterator[None]:
+    """Stand in for `pkg_resources`, which setuptools dropped, while tensorflow_hub 0.16 imports it.
+
+    It takes `parse_version` alone, to compare TensorFlow's version. The stand-in is gone afterwards, so that no other
+    library sees it.
+    """
+    name = "pkg_resources"
+    if name in sys.modules or importlib.util.find_spec(name) is not None:
+        yield
+        return
+    from packaging.version import parse
+
+    stand_in = types.ModuleType(name)
+    stand_in.__dict__["parse_version"] = parse
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+@contextmanager
+def _hub_settings() -> Iterator[None]:
+    """Give tensorflow_hub our cache folder and a time limit, and take both away again."""
+    before = os.environ.get(_CACHE_VARIABLE)
+    limit = socket.getdefaulttimeout()
+    os.environ[_CACHE_VARIABLE] = str(_hub_cache())
+    socket.setdefaulttimeout(limit or _STALL_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(limit)
+        if before is None:
+            del os.environ[_CACHE_VARIABLE]
+        else:
+            os.environ[_CACHE_VARIABLE] = before

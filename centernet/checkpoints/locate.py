@@ -8,23 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from centernet.checkpoints.descriptions import read_model
 from centernet.checkpoints.fetching import checkpoint_prefix, fetch, fetch_archive
-from centernet.checkpoints.model_garden.experiment import is_experiment
-from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint, is_pytorch_file
+from centernet.checkpoints.model_garden.experiment import is_experiment, read_experiment
+from centernet.checkpoints.pytorch.loading import PyTorchCheckpoint, is_pytorch_file
 from centernet.checkpoints.pytorch.recognize import recognize_pytorch, refuse_unloadable
 from centernet.checkpoints.saved import saving
-from centernet.checkpoints.zoo.inferred import fits, infer_config
 from centernet.checkpoints.zoo.pipeline_config import read_pipeline_config
+from centernet.checkpoints.zoo.recognize import fits, infer_config
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, DownloadError
 from centernet.files.environment import cache_dir
 from centernet.files.formatting import missing_file
 from centernet.files.yaml_files import read_yaml
 from centernet.models import presets
 from centernet.models.config import ModelConfig
+from centernet.models.presets import complete
 
 EXPORTED = (".onnx", ".tflite")
 logger = logging.getLogger("centernet")
+__all__ = ["Located", "locate", "locate_published", "locate_weights", "locate_weights_file"]
 
 
 @dataclass(frozen=True)
@@ -239,4 +240,33 @@ def _content(place: Path) -> str:
     return ", ".join(names[:8]) or "an empty folder"
 
 
-__all__ = ["Located", "locate", "locate_published", "locate_weights", "locate_weights_file"]
+def describe(source: str | Path) -> ModelConfig:
+    """The description of a source of `centernet.load`, without its weights."""
+    return find(str(source), with_weights=False).config
+
+
+def find(source: str, with_weights: bool) -> Located:
+    """The description that a source contains or names and, if wanted, its weights."""
+    if source in presets.list_models().names:
+        config = presets.find_model(source)
+        return locate_published(config) if with_weights else Located(config)
+    if source.lower().endswith((".yaml", ".yml")):
+        return Located(read_model(source))
+    return locate(source)
+
+
+def read_model(path: str | Path) -> ModelConfig:
+    """Read the YAML of a model: one of ours, or an experiment of Model Garden's CenterNet.
+
+    Args:
+        path: The file. `classes` and `keypoints` may name a table of `configs/labels` and
+            `configs/keypoints`.
+
+    Returns:
+        The description.
+
+    Raises:
+        ConfigError: If the file is no YAML, or has an unknown key or value.
+    """
+    data = read_yaml(path)
+    return complete(read_experiment(path) if isinstance(data, dict) and is_experiment(data) else data, str(path))

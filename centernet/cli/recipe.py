@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import centernet
-from centernet.checkpoints.sources import describe
+from centernet.checkpoints.locate import describe
 from centernet.data.dataset import Dataset
 from centernet.data.reading import load
 from centernet.errors import ConfigError

@@ -11,8 +11,7 @@ from itertools import chain, groupby, islice, repeat
 from pathlib import Path
 from typing import Any
 
-from centernet.cli.outputs import DrawnImages, JsonArray, coco_image_id
-from centernet.cli.summary import Summary
+from centernet.cli.outputs import DrawnImages, JsonArray, Summary, coco_image_id
 from centernet.errors import ConfigError, MissingExtraError, SourceError
 from centernet.files.formatting import missing_file
 from centernet.files.web import is_url

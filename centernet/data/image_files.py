@@ -1,4 +1,4 @@
-"""Image files of a dataset: finding, naming, measuring and copying them."""
+"""Image files of a dataset: listing, naming, measuring, copying and skipping them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from centernet.data.sample import Sample
-from centernet.errors import SourceError
+from centernet.errors import ConfigError, SourceError
 from centernet.files.formatting import missing_file, shortened_list
 from centernet.images.rgb import rgb_from_array
 from centernet.images.sources import is_image, natural_key
@@ -26,6 +27,8 @@ _MAX_TRIED = 20  # file names are enough to recognize the folder of the photos
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
 _SUFFIXES = {"JPEG": ".jpg", "TIFF": ".tif", "MPO": ".jpg"}
 logger = logging.getLogger("centernet")
+# Raised by parsers, and for missing keys and values of the wrong type.
+PARSE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, OverflowError, OSError, SyntaxError)
 
 
 def image_ids(names: Sequence[str]) -> list[int | str]:
@@ -186,3 +189,54 @@ def _suffix(source: Source) -> str:
         return ".png"
     kind = image_format(source) or "JPEG"
     return _SUFFIXES.get(kind, f".{kind.lower()}")
+
+
+class SkippedImages:
+    """Collects the images of a dataset that can't be read, for one warning at the end.
+
+    Args:
+        where: Name of the dataset in messages.
+        content: Content of the files, for messages.
+    """
+
+    def __init__(self, where: str, content: str = "annotations") -> None:
+        self.where = where
+        self.content = content
+        self.reasons: dict[str, str] = {}
+
+    @contextmanager
+    def skip_on_error(self, name: str) -> Iterator[None]:
+        """Skip the image if the block raises one of `PARSE_ERRORS`."""
+        try:
+            yield
+        except PARSE_ERRORS as error:
+            self.add(name, _reason(error))
+
+    def add(self, name: str, reason: str) -> None:
+        """Skip an image."""
+        self.reasons[name] = reason
+
+    def report(self, read: int) -> None:
+        """Log a warning that names the skipped images.
+
+        Args:
+            read: Number of images that were read.
+
+        Raises:
+            ConfigError: If `read` is 0.
+        """
+        names = shortened_list(f"{name} ({reason})" for name, reason in self.reasons.items())
+        if not read:
+            why = f"None of {len(self.reasons)} can be read: {names}" if self.reasons else "It has none"
+            raise ConfigError(f"Expected images with {self.content} in {self.where}. {why}.")
+        if self.reasons:
+            logger.warning(
+                "%s: skipped %d of %d images, whose %s can't be read: %s",
+                *(self.where, len(self.reasons), read + len(self.reasons), self.content, names),
+            )
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        return f"no {error.args[0]}"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

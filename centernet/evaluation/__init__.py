@@ -6,8 +6,7 @@ evaluation.report("report")                    # report.html and report.json
 """
 
 from centernet.evaluation.alignment import read_coco_results
-from centernet.evaluation.callback import CocoEvaluation
-from centernet.evaluation.evaluating import evaluate, evaluate_detections
+from centernet.evaluation.evaluating import CocoEvaluation, evaluate, evaluate_detections
 from centernet.evaluation.result import Evaluation
 
 __all__ = ["CocoEvaluation", "Evaluation", "evaluate", "evaluate_detections", "read_coco_results"]

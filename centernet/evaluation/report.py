@@ -15,8 +15,7 @@ from PIL import Image
 from centernet.errors import ConfigError, SourceError
 from centernet.evaluation.base import EvaluationBase, figure
 from centernet.evaluation.matching import Outcome
-from centernet.evaluation.page import page_content, path, percent
-from centernet.evaluation.pictures import FALSE, IGNORED, MISSED, TRUE, draw_outcome
+from centernet.evaluation.page import FALSE, IGNORED, MISSED, TRUE, draw_outcome, page_content, path, percent
 from centernet.files.environment import package_version
 from centernet.files.formatting import pluralize
 

@@ -14,8 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from centernet.checkpoints.saved.form import ELSEWHERE, KERAS
-from centernet.checkpoints.saved.saving import CONFIG, put_in_place, read_config, write_config
+from centernet.checkpoints.saved.saving import CONFIG, ELSEWHERE, KERAS, put_in_place, read_config, write_config
 from centernet.errors import CenterNetError, ConfigError, MissingExtraError, WriteError
 from centernet.inference.folding import fold_batch_normalization
 from centernet.models.network import Network

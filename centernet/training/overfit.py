@@ -9,9 +9,8 @@ from centernet.data.dataset import Dataset
 from centernet.errors import TrainingError
 from centernet.evaluation import evaluate
 from centernet.models.network import Network
-from centernet.training.augmentation_settings import AugmentationSettings
 from centernet.training.fit import fit
-from centernet.training.settings import TrainingSettings
+from centernet.training.settings import AugmentationSettings, TrainingSettings
 
 GOOD = 0.9
 ROUNDS = 6

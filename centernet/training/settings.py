@@ -1,4 +1,4 @@
-"""Settings of a training run (plain data, no Keras)."""
+"""Settings of a training run and of its augmentation (plain data, no Keras)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,86 @@ from typing import Any, Literal, TypedDict
 
 from centernet.errors import ConfigError
 from centernet.files.validation import check_types, dataclass_from, to_plain
-from centernet.training.augmentation_settings import AugmentationSettings
+
+PROBABILITIES = ("horizontal_flip", "vertical_flip", "transpose", "mosaic", "mixup")
+FACTORS = ("crop", "contrast", "saturation")
+LARGEST = {"shift": 0.5, "brightness": 1.0, "hue": 0.5}
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """Augmentation of training images; off by default.
+
+    The published models of the highest resolution use `horizontal_flip` 0.5, `crop` 0.6–1.3, `shift` 0.3, `brightness`
+    0.2, `contrast` and `saturation` 0.8–1.25, `hue` 0.02. Each image has its own random numbers, uniform within their
+    range.
+
+    Attributes:
+        horizontal_flip: Probability of mirroring left and right.
+        vertical_flip: Probability of mirroring top and bottom.
+        transpose: Probability of exchanging rows and columns of the canvas, which must be square. With both flips, this
+            gives all eight orientations, for orientation-free images (microscopy, aerial).
+        crop: Minimum and maximum side of the window that is cut from an image, relative to the smallest canvas (a
+            square, for a square input) that contains the image: at 0.5 objects look twice as large, 1.3 adds a border.
+            The window is centered on the image (with `crop` 1 and `shift` 0 the image is at the top left instead). The
+            reference draws one of eight evenly spaced values.
+        shift: Maximum distance of the window's center from the image's, relative to the image's height and width. (In
+            the reference it stays 128 pixels of the original from the border: 0.3 for 640 pixels.)
+        brightness: Maximum offset added to or subtracted from all values, relative to 255.
+        contrast: Minimum and maximum factor of the difference to the image's mean of each channel.
+        saturation: Minimum and maximum factor of the saturation (HSV).
+        hue: Maximum rotation of the hue, relative to a full turn.
+        mosaic: Probability of composing a canvas of random windows of four images of the batch.
+        mixup: Probability of blending a canvas with another one of the batch.
+        cut_objects: How to treat a box whose center left the canvas, but a part of which is still on it: `"drop"`:
+            remove it (class id -1), `"ignore"`: ignored (neither positive nor negative), `"keep"`: an object, as in
+            the reference.
+    """
+
+    horizontal_flip: float = 0.0
+    vertical_flip: float = 0.0
+    transpose: float = 0.0
+    crop: tuple[float, float] = (1.0, 1.0)
+    shift: float = 0.0
+    brightness: float = 0.0
+    contrast: tuple[float, float] = (1.0, 1.0)
+    saturation: tuple[float, float] = (1.0, 1.0)
+    hue: float = 0.0
+    mosaic: float = 0.0
+    mixup: float = 0.0
+    cut_objects: Literal["drop", "ignore", "keep"] = "drop"
+
+    def __post_init__(self) -> None:
+        """Check the ranges and make the sequences tuples."""
+        check_types(self)
+        for name in FACTORS:
+            low, high = pair = tuple(float(value) for value in getattr(self, name))
+            object.__setattr__(self, name, pair)
+            if not 0 < low <= high:
+                raise ConfigError(f"Expected {name} as two factors above 0, the smaller one first. Received: {pair}")
+        for name, largest in (dict.fromkeys(PROBABILITIES, 1.0) | LARGEST).items():
+            if not 0 <= getattr(self, name) <= largest:
+                raise ConfigError(f"Expected {name} from 0 to {largest:g}. Received: {getattr(self, name)!r}")
+
+    @property
+    def moves(self) -> bool:
+        """Whether windows are drawn, instead of the whole photo."""
+        return self.crop != (1.0, 1.0) or self.shift > 0
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether photos may be mirrored."""
+        return max(self.horizontal_flip, self.vertical_flip, self.transpose) > 0
+
+    @property
+    def turns_colors(self) -> bool:
+        """Whether hue or saturation may change."""
+        return self.hue > 0 or self.saturation != (1.0, 1.0)
+
+    @property
+    def scales_colors(self) -> bool:
+        """Whether contrast or brightness may change."""
+        return self.brightness > 0 or self.contrast != (1.0, 1.0)
 
 
 @dataclass(frozen=True)

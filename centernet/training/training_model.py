@@ -10,7 +10,6 @@ from keras import ops
 
 from centernet.models.network import Network
 from centernet.training.augmentation.augmentation import Augmentation
-from centernet.training.augmentation_settings import AugmentationSettings
 from centernet.training.optimizers import make_optimizer
 from centernet.training.replicas import (
     is_multi_process,
@@ -19,7 +18,7 @@ from centernet.training.replicas import (
     strategy_of,
     sum_over_replicas,
 )
-from centernet.training.settings import TrainingSettings
+from centernet.training.settings import AugmentationSettings, TrainingSettings
 
 
 class LossParts:

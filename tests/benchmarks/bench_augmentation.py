@@ -14,7 +14,7 @@ from timing import interleave, print_table
 
 from centernet.ops.preprocessing import Preprocessing
 from centernet.training.augmentation import Augmentation
-from centernet.training.augmentation_settings import AugmentationSettings
+from centernet.training.settings import AugmentationSettings
 
 BATCH, LOADED, CANVAS, SLOTS, OBJECTS = 8, (480, 640), (320, 320), 64, 13
 WINDOWS: dict[str, Any] = {"horizontal_flip": 0.5, "crop": (0.6, 1.3), "shift": 0.3}

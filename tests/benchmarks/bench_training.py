@@ -20,8 +20,7 @@ from centernet.data import synthetic
 from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
 from centernet.models.settings import PointHeadSettings
-from centernet.training.augmentation_settings import AugmentationSettings
-from centernet.training.settings import TrainingSettings
+from centernet.training.settings import AugmentationSettings, TrainingSettings
 from centernet.training.training_model import make_training_model
 
 BATCH = 8

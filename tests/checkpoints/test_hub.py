@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from server import raw, status
 
-from centernet.checkpoints.hub import is_hub_handle, resolve_handle
+from centernet.checkpoints.fetching import is_hub_handle, resolve_handle
 from centernet.errors import DownloadError
 
 HANDLE = "https://tfhub.dev/tensorflow/centernet/hourglass_512x512/1"
@@ -170,7 +170,7 @@ class Missing:
         if name.split(".")[0] == "pkg_resources":
             raise ModuleNotFoundError("No module named 'pkg_resources'", name=name)
 sys.meta_path.insert(0, Missing())
-from centernet.checkpoints.hub import resolve_handle
+from centernet.checkpoints.fetching import resolve_handle
 print(resolve_handle(sys.argv[1]))
 assert "tensorflow_hub" in sys.modules and "pkg_resources" not in sys.modules
 """

@@ -13,8 +13,7 @@ from checkpoint_writer import pack, pipeline_config, write_saved_model, write_tr
 from server import raw
 from small import small_detector
 
-from centernet.checkpoints.descriptions import read_model
-from centernet.checkpoints.locate import locate, locate_published, locate_weights
+from centernet.checkpoints.locate import locate, locate_published, locate_weights, read_model
 from centernet.errors import ArchiveError, CenterNetError, CheckpointError, ConfigError, DownloadError
 from centernet.models import presets
 from centernet.models.config import Archive
@@ -362,10 +361,10 @@ class TestAddresses:
             locate(source)
 
     def test_a_hub_handle_is_resolved(self, mobile, tmp_path, monkeypatch):
-        from centernet.checkpoints import hub
+        from centernet.checkpoints import fetching
 
         write_saved_model(mobile, tmp_path / "hub" / "abc")
-        monkeypatch.setattr(hub, "resolve_handle", lambda handle: tmp_path / "hub" / "abc")
+        monkeypatch.setattr(fetching, "resolve_handle", lambda handle: tmp_path / "hub" / "abc")
         found = locate("https://tfhub.dev/tensorflow/centernet/x/1")
         assert relative(found, tmp_path) == ("checkpoint", "hub/abc/variables/variables")
 

@@ -10,8 +10,7 @@ from goldens.reference import MODELS, manifests, read_json
 from small import BACKBONE, small_detector
 
 from centernet.checkpoints.model_garden.object_graph import zoo_names
-from centernet.checkpoints.zoo.inferred import fits, infer_config
-from centernet.checkpoints.zoo.recognize import recognize
+from centernet.checkpoints.zoo.recognize import fits, infer_config, recognize
 from centernet.checkpoints.zoo.tf_checkpoint import TensorFlowCheckpoint
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import CheckpointError

@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from centernet import Detections
-from centernet.cli.summary import MAX_ROWS, Summary
+from centernet.cli.outputs import MAX_ROWS, Summary
 
 
 def printed(summary, method="print"):

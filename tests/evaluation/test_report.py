@@ -17,7 +17,7 @@ from centernet import Detections
 from centernet.data import Dataset, Sample
 from centernet.errors import ConfigError
 from centernet.evaluation import Evaluation, evaluate_detections
-from centernet.evaluation.pictures import FALSE, MISSED, TRUE, draw_outcome
+from centernet.evaluation.page import FALSE, MISSED, TRUE, draw_outcome
 
 
 class Page(HTMLParser):

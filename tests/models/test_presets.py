@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from centernet import list_models, load
-from centernet.checkpoints.descriptions import read_model
+from centernet.checkpoints.locate import read_model
 from centernet.errors import ConfigError
 from centernet.files.environment import cache_dir
 from centernet.models import presets

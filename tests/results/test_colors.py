@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from centernet.results.colors import DARK, HEAT, LIGHT, class_color, contrast_color
+from centernet.results.draw_labels import DARK, HEAT, LIGHT, class_color, contrast_color
 
 
 def luminance(color):

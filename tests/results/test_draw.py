@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from centernet.errors import ConfigError
-from centernet.results.colors import class_color
 from centernet.results.detections import Detections
 from centernet.results.draw import draw_detections, draw_heatmap
+from centernet.results.draw_labels import class_color
 
 NAMES = tuple(f"class {i}" for i in range(20))
 GRAY = 128

@@ -35,13 +35,13 @@ def draws() -> Any:
     import keras
     import tensorflow as tf
 
-    from centernet.training.augmentation.random_numbers import Draws
+    from centernet.training.augmentation.windows import RandomNumbers
     from centernet.training.replicas import replica_seed
 
     with scope:
         seeds = keras.random.SeedGenerator(3)
-        drawn = tf.distribute.get_strategy().run(lambda: Draws(2, replica_seed(seeds))(2))
-    single = Draws(2, replica_seed(keras.random.SeedGenerator(3)))(2)
+        drawn = tf.distribute.get_strategy().run(lambda: RandomNumbers(2, replica_seed(seeds))(2))
+    single = RandomNumbers(2, replica_seed(keras.random.SeedGenerator(3)))(2)
     print(json.dumps([np.asarray(one).tolist() for one in (*drawn.values, single)]))
     sys.exit()
 

@@ -8,7 +8,7 @@ import pytest
 from centernet import PointDetector, TripletDetector
 from centernet.data import synthetic
 from centernet.models.settings import PointHeadSettings, TripletDecoderSettings, TripletHeadSettings
-from centernet.training.augmentation_settings import AugmentationSettings
+from centernet.training.settings import AugmentationSettings
 
 CLASSES = ("circle", "square", "triangle")
 SIZE = (96, 96)

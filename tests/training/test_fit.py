@@ -23,10 +23,9 @@ from centernet.loading import describe, load
 from centernet.models.backbones import BACKBONES
 from centernet.models.config import Archive, Published
 from centernet.models.settings import PointHeadSettings
-from centernet.training.augmentation_settings import AugmentationSettings
 from centernet.training.callbacks import best_of
 from centernet.training.optimizers import averaged_weights
-from centernet.training.settings import TrainingSettings
+from centernet.training.settings import AugmentationSettings, TrainingSettings
 from centernet.training.state import find_state
 from centernet.training.training_model import make_training_model
 
@@ -242,7 +241,7 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for(tmp_path, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("centernet.evaluation.callback.evaluate", interrupt)
+        patch.setattr("centernet.evaluation.evaluating.evaluate", interrupt)
         with pytest.raises(KeyboardInterrupt):
             detector().fit(dataset(), epochs=epochs, **options)
     assert not (tmp_path / "out" / "best").exists()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from centernet.errors import ConfigError
-from centernet.training.augmentation_settings import AugmentationSettings
-from centernet.training.settings import TrainingSettings
+from centernet.training.settings import AugmentationSettings, TrainingSettings
 
 
 def test_augmentation_may_be_a_mapping():

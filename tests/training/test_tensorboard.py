@@ -6,7 +6,7 @@ from small import SIZE, TINY, small_detector
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from centernet.data import synthetic
-from centernet.training.tensorboard import IMAGES, tensorboard_callbacks
+from centernet.training.callbacks import IMAGES, tensorboard_callbacks
 
 
 def counts(folder):

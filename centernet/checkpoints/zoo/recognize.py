@@ -1,14 +1,22 @@
-"""Which network a checkpoint holds, by the names and shapes of its tensors."""
+"""Recognizes the network of a checkpoint by names and shapes of its tensors, and infers its description."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from centernet.checkpoints.zoo.names import EXTRACTOR, HEADS, NECK, TRUNK, Path
-from centernet.checkpoints.zoo.tf_checkpoint import TensorFlowCheckpoint
+from centernet.checkpoints.zoo.names import EXTRACTOR, HEADS, NECK, TRUNK
+from centernet.checkpoints.zoo.names import Path as ObjectPath
+from centernet.checkpoints.zoo.tf_checkpoint import MODEL_GARDEN, TensorFlowCheckpoint
+from centernet.errors import CheckpointError
+from centernet.models import presets
+from centernet.models.config import ModelConfig
+from centernet.models.input_normalization import default_preprocessing
 
 # Number of layers with weights in the trunk (without an ImageNet classifier) → backbone.
 TRUNK_LAYERS = {106: "resnet50_v1_fpn", 208: "resnet101_v1_fpn", 102: "resnet50_v2", 204: "resnet101_v2"}
@@ -27,6 +35,8 @@ OTHER_DETECTORS = {
     "_first_stage": "a Faster R-CNN of the Detection API",
     "_second_stage": "a Faster R-CNN of the Detection API",
 }
+COCO_SLOTS, COCO_KEYPOINTS = 90, 17
+logger = logging.getLogger("centernet")
 
 
 @dataclass(frozen=True)
@@ -110,7 +120,7 @@ def _backbone(checkpoint: TensorFlowCheckpoint) -> dict[str, Any] | None:
 def _hourglass(checkpoint: TensorFlowCheckpoint) -> dict[str, Any]:
     """Name and sizes of an hourglass: from level to level, as deep as it goes."""
 
-    def blocks(path: Path) -> int:
+    def blocks(path: ObjectPath) -> int:
         return next(n for n in itertools.count() if not checkpoint.key((*path, str(n), "conv", "kernel")))
 
     def channels(*path: str) -> int:
@@ -119,7 +129,7 @@ def _hourglass(checkpoint: TensorFlowCheckpoint) -> dict[str, Any]:
 
     network = (*HOURGLASS, "hourglass_network")
     stacks = next(n for n in itertools.count() if not checkpoint.key((*network, str(n), *FIRST_BLOCK)))
-    level: Path = (*network, "0")
+    level: ObjectPath = (*network, "0")
     sizes = []
     while checkpoint.key((*level, *FIRST_BLOCK)):
         sizes.append((channels(*level, "encoder_block1", "0"), blocks((*level, "encoder_block1"))))
@@ -131,3 +141,71 @@ def _hourglass(checkpoint: TensorFlowCheckpoint) -> dict[str, Any]:
     filters, counts = map(list, zip(*sizes, strict=True))
     sizes_of = {"stacks": stacks, "filters": filters, "blocks": counts, "stem_filters": stem}
     return {"name": "hourglass", **sizes_of, "momentum": MOMENTUM}
+
+
+def infer_config(prefix: Path, given: dict[str, Any] | None = None) -> ModelConfig:
+    """Describe the model of a checkpoint.
+
+    Network, heads and their channels are read off the tensors. What tensors don't tell is taken from `given`,
+    or else assumed: an input of 512×512, 100 detections, the latest decoding rules, and COCO's names where the
+    numbers are COCO's.
+
+    Args:
+        prefix: Path of the checkpoint without `.index`.
+        given: What a file beside it says (keys of `ModelConfig`).
+
+    Returns:
+        The description.
+
+    Raises:
+        CheckpointError: If the checkpoint holds no CenterNet that we have.
+    """
+    checkpoint = TensorFlowCheckpoint(prefix)
+    found = recognize(checkpoint)
+    if found.backbone is None or not found.classes:
+        raise CheckpointError(f"Expected a CenterNet in the checkpoint {prefix}. It looks like {found}.")
+    preprocessing = default_preprocessing(found.backbone["name"])
+    decoder = {}
+    if checkpoint.form == MODEL_GARDEN:  # as its experiments are read
+        preprocessing, decoder = dataclasses.replace(preprocessing, sampling="half_pixel"), {"rules": "2021-02"}
+    data = {
+        "name": prefix.absolute().parent.parent.name or prefix.name,
+        "backbone": dict(found.backbone),
+        "preprocessing": preprocessing,
+        "decoder": decoder,
+        **(given or {}),
+        "heads": dict(found.heads),
+        **_classes(found),
+    }
+    if given is None:
+        logger.warning(
+            "%s has no description beside it: taken for %s, input %d×%d. Pass the name or YAML of the model, "
+            "with weights=%r, if that is not so.",
+            prefix, found, *preprocessing.size, str(prefix),
+        )  # fmt: skip
+    return presets.complete(data, str(prefix))
+
+
+def fits(prefix: Path, config: ModelConfig) -> bool:
+    """Whether a checkpoint looks like the model of a description: the same network, as many classes and keypoints."""
+    if config.family != FAMILY:
+        return False
+    found = recognize(TensorFlowCheckpoint(prefix))
+    backbone = (found.backbone or {}).get("name")
+    keypoints = len(config.keypoints.names) if config.keypoints else None
+    return (backbone, found.classes, found.keypoints) == (config.backbone["name"], len(config.classes), keypoints)
+
+
+def _classes(found: Recognized) -> dict[str, Any]:
+    """Names of classes and keypoints, which are no part of a checkpoint: COCO's, or placeholders."""
+    persons = found.keypoints == COCO_KEYPOINTS and found.classes in (1, COCO_SLOTS)
+    if found.classes == COCO_SLOTS:
+        classes: Any = "coco90"
+    else:
+        classes = ["person"] if persons else found.classes
+    if not found.keypoints:
+        return {"classes": classes}
+    names = [f"keypoint_{index}" for index in range(found.keypoints)]
+    first = "person" if classes == "coco90" else "class_0"
+    keypoints = "coco17" if persons else {"class_name": first, "names": names}
+    return {"task": "boxes+keypoints", "classes": classes, "keypoints": keypoints}

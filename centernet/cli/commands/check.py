@@ -13,7 +13,7 @@ import typer
 from PIL import Image
 from typer import Argument, Option
 
-from centernet.checkpoints.sources import describe
+from centernet.checkpoints.locate import describe
 from centernet.cli import arguments, console
 from centernet.cli.recipe import Recipe, read_recipe
 from centernet.data.check import INPUT_SIZE, check_dataset
@@ -26,8 +26,7 @@ from centernet.errors import ConfigError
 from centernet.files.formatting import pluralize
 from centernet.files.validation import dataclass_from
 from centernet.ops.preprocessing import Preprocessing
-from centernet.training.augmentation_settings import AugmentationSettings
-from centernet.training.settings import TrainingSettings
+from centernet.training.settings import AugmentationSettings, TrainingSettings
 
 QUALITY = 90
 # Augmentation of the published models with the highest resolution.

@@ -9,7 +9,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 import centernet
-from centernet.checkpoints.saved.form import check_form
+from centernet.checkpoints.saved.saving import check_form
 from centernet.cli import arguments, console
 from centernet.errors import ConfigError
 

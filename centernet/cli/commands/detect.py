@@ -12,9 +12,8 @@ from typer import Argument, Option
 
 import centernet
 from centernet.cli import arguments, console
-from centernet.cli.outputs import DrawnImages, JsonArray, Render
+from centernet.cli.outputs import DrawnImages, JsonArray, Render, Summary
 from centernet.cli.run import Records, Run, count_images, group_sources, input_files, open_inputs
-from centernet.cli.summary import Summary
 from centernet.errors import ConfigError
 from centernet.results.detections import Detections
 from centernet.results.draw import draw_heatmap

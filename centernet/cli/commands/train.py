@@ -33,11 +33,10 @@ def train(
     plan = read_recipe(recipe, changes or [])
     training, validation = plan.data.load()
     _describe(training, validation)
-    from centernet.training.callbacks import BEST, best_of
+    from centernet.training.callbacks import BEST, best_of, tensorboard_callbacks
     from centernet.training.checks import check_folder
     from centernet.training.fit import MODEL
     from centernet.training.overfit import overfit as overfit_images
-    from centernet.training.tensorboard import tensorboard_callbacks
 
     folder = out or Path("runs") / recipe.stem
     if overfit is None:

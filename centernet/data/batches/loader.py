@@ -12,8 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from centernet.data.batches.canvas_reader import CanvasReader, Placed
-from centernet.data.batches.fitting import SAMPLINGS, fit_objects, pad_objects
+from centernet.data.batches.fitting import SAMPLINGS, CanvasReader, Placed, fit_objects, pad_objects
 from centernet.data.dataset_base import DatasetBase
 from centernet.errors import ConfigError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from centernet.data.dataset import Dataset
 from centernet.data.formats.shared import category_ids
-from centernet.data.skipped_images import PARSE_ERRORS
+from centernet.data.image_files import PARSE_ERRORS
 from centernet.errors import ConfigError
 from centernet.files.text_proto import parse_text_proto
 

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from centernet.data.dataset import Dataset
-from centernet.data.image_files import image_ids, photos_folder
+from centernet.data.image_files import PARSE_ERRORS, SkippedImages, image_ids, photos_folder
 from centernet.data.sample import Sample
-from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
 from centernet.data.splits import ALL, disjoint, split_in
 from centernet.images.sources import is_image, natural_key
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from centernet.training.augmentation.augmentation import Augmentation
-from centernet.training.augmentation_settings import AugmentationSettings
+from centernet.training.settings import AugmentationSettings
 
 __all__ = ["Augmentation", "AugmentationSettings"]

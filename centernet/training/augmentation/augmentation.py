@@ -1,4 +1,4 @@
-"""Augmentation of batches: what a network sees of photos in training."""
+"""Augmentation of batches on the device, mosaic and mixup included."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from keras import ops
 from centernet.errors import ConfigError
 from centernet.ops.resize import Sampling
 from centernet.training.augmentation.color import change_colors
-from centernet.training.augmentation.mixing import mix
 from centernet.training.augmentation.objects import (
     choose_objects,
     count_objects,
     first_objects,
     place_objects,
     seen_sizes,
+    transpose,
 )
-from centernet.training.augmentation.random_numbers import Draws
 from centernet.training.augmentation.sampling import CHANNELS, resample
-from centernet.training.augmentation.transpose import transpose
-from centernet.training.augmentation.windows import Windows, choose, draw_mosaics, draw_windows
-from centernet.training.augmentation_settings import AugmentationSettings
+from centernet.training.augmentation.windows import RandomNumbers, Windows, choose, draw_mosaics, draw_windows
+from centernet.training.settings import AugmentationSettings
+
+SHARE = (0.4, 0.6)  # of a canvas in its mixture; about what YOLOX draws
 
 
 class Augmentation:
@@ -88,7 +88,7 @@ class Augmentation:
             ConfigError: If photos with keypoints are to be mirrored, and `flip` doesn't fit them.
         """
         self._check_keypoints(batch)
-        draws = Draws(ops.shape(batch["sizes"])[0], seed)
+        draws = RandomNumbers(ops.shape(batch["sizes"])[0], seed)
         windows = draw_windows(self.settings, draws, batch["sizes"], self.output_size)
         # Drawn before what may be off, so that it draws the same whether or not that is.
         colors, mixture, turned = draws(4), draws(3), draws()
@@ -109,7 +109,7 @@ class Augmentation:
         return place_objects(batch, windows, self._flip, self.settings.cut_objects)
 
     def _mosaics(
-        self, batch: Mapping[str, Any], draws: Draws, plain: Windows, objects: dict[str, Any]
+        self, batch: Mapping[str, Any], draws: RandomNumbers, plain: Windows, objects: dict[str, Any]
     ) -> tuple[Windows, dict[str, Any]]:
         """Mosaics where they are drawn and their objects have room; else what is given."""
         slots = batch["class_ids"].shape[1]
@@ -129,3 +129,39 @@ class Augmentation:
                 f"right. Received: {list(self._flip) or 'none'}. Give it in the dataset's keypoints, or set "
                 "horizontal_flip, vertical_flip and transpose to 0."
             )
+
+
+def mix(
+    probability: float, numbers: Any, pixels: Any, sizes: Any, objects: dict[str, Any]
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Mix canvases with others of the batch, where there is room for the objects of both.
+
+    Args:
+        probability: That a canvas is mixed.
+        numbers: Three random numbers for each, `(batch, 3)`.
+        pixels: float32 `(batch, ...)`.
+        sizes: int32 `(batch, 2)`.
+        objects: See `place_objects`, `(batch, n, ...)`.
+
+    Returns:
+        The same three, changed.
+    """
+    wanted, which, share = (numbers[:, column] for column in range(3))
+    slots = objects["class_ids"].shape[1]
+    partner, other = _partners(which)
+    both = {name: ops.concatenate([x, ops.take(x, partner, axis=0)], axis=1) for name, x in objects.items()}
+    use = (wanted < probability) & other & (count_objects(both) <= slots)
+    share = ops.where(use, SHARE[0] + (SHARE[1] - SHARE[0]) * share, 1.0)[:, None, None]
+    pixels = pixels * share + ops.take(pixels, partner, axis=0) * (1 - share)
+    sizes = ops.where(use[:, None], ops.maximum(sizes, ops.take(sizes, partner, axis=0)), sizes)
+    return pixels, sizes, choose_objects(use, first_objects(both, slots), objects)
+
+
+def _partners(numbers: Any) -> tuple[Any, Any]:
+    """Another canvas of the batch for each, and whether there is one."""
+    batch = ops.shape(numbers)[0]
+    others = ops.cast(batch - 1, "float32")
+    step = 1 + ops.cast(numbers * others, "int32")
+    own = ops.arange(batch, dtype="int32")
+    partner = (own + step) % batch
+    return partner, partner != own

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from centernet.training.augmentation_settings import AugmentationSettings
+from centernet.training.settings import AugmentationSettings
 
 WHITE = 255.0
 SEXTANTS = 6.0  # of the color circle

@@ -1,15 +1,17 @@
-"""Pixels of the canvas from those of the photos: one bilinear resampling, whatever the windows are."""
+"""Bilinear resampling of images to a canvas, and the random numbers of augmentation."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from centernet.ops.resize import Sampling
 from centernet.training.augmentation.windows import Windows
 
 CHANNELS = 3
+COLUMNS = 48  # numbers for each photo, more than are asked for
 
 
 class _Taps(NamedTuple):
@@ -100,3 +102,14 @@ def _sides(windows: Windows, canvas: tuple[int, int], channels: int) -> tuple[An
     above = ops.cast(ops.arange(canvas[0]), "float32") < cut[:, 0]
     left_of = ops.cast(ops.repeat(ops.arange(canvas[1]), channels), "float32") < cut[:, 1]
     return above, left_of
+
+
+class _Pair(keras.random.SeedGenerator):
+    """A generator without state: it always gives the pair that it was made of."""
+
+    def __init__(self, pair: Any) -> None:
+        self._pair = pair
+
+    def next(self, ordered: bool = True) -> Any:
+        dtype = "uint32" if keras.backend.backend() == "jax" else "int64"  # what each backend's generator takes
+        return ops.stack([ops.cast(self._pair[index], dtype) for index in (0, 1)])

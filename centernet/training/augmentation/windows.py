@@ -1,18 +1,20 @@
-"""Which part of which photo a canvas shows: scale, place and mirroring, for each axis on its own."""
+"""Windows: the part of an image that a canvas shows, by scale, position and orientation of each axis."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from centernet.ops.resize import fitted_sizes
-from centernet.training.augmentation.random_numbers import Draws
-from centernet.training.augmentation_settings import AugmentationSettings
+from centernet.training.settings import AugmentationSettings
 
 PARTS = 4  # of a mosaic
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # part → whether it lies below and to the right of the cut
 CUT = (0.25, 0.75)  # where on the canvas the parts of a mosaic meet, as in YOLOv4's (Bochkovskiy 2020)
+COLUMNS = 48  # numbers for each photo, more than are asked for
 
 
 class Windows(NamedTuple):
@@ -40,7 +42,7 @@ class Windows(NamedTuple):
     high: Any
 
 
-def draw_windows(settings: AugmentationSettings, draws: Draws, sizes: Any, canvas: tuple[int, int]) -> Windows:
+def draw_windows(settings: AugmentationSettings, draws: RandomNumbers, sizes: Any, canvas: tuple[int, int]) -> Windows:
     """One window for each photo.
 
     Args:
@@ -64,7 +66,7 @@ def draw_windows(settings: AugmentationSettings, draws: Draws, sizes: Any, canva
     return Windows(sources, sizes, mirrored, starts, ratios, ops.zeros_like(ratios), high)
 
 
-def draw_mosaics(settings: AugmentationSettings, draws: Draws, sizes: Any, canvas: tuple[int, int]) -> Windows:
+def draw_mosaics(settings: AugmentationSettings, draws: RandomNumbers, sizes: Any, canvas: tuple[int, int]) -> Windows:
     """Four windows for each canvas: of its own photo, and of three that are drawn from the batch.
 
     Each lies anywhere in its photo; where it is larger than the photo, the photo lies anywhere in it.
@@ -127,3 +129,39 @@ def _sources(numbers: Any) -> Any:
     batch = ops.shape(numbers)[0]
     own = ops.arange(batch, dtype="int32")[:, None]
     return ops.concatenate([own, ops.cast(numbers * ops.cast(batch, "float32"), "int32")], axis=1)
+
+
+class RandomNumbers:
+    """Numbers from 0 to 1 (without 1), evenly distributed, handed out in order.
+
+    All come from one call of the generator, each photo has its own, and they are asked for whether or not a change is
+    on: so turning one on leaves the others as they were.
+    """
+
+    def __init__(self, batch: Any, seed: Any) -> None:
+        """Draw the numbers.
+
+        Args:
+            batch: Number of photos.
+            seed: A `keras.random.SeedGenerator`, which moves on by one, an int, or a pair of ints, such as a seed
+                and a step, or a tensor of them.
+        """
+        generator = seed if isinstance(seed, int | keras.random.SeedGenerator) else _Pair(seed)
+        self._table = keras.random.uniform((batch, COLUMNS), seed=generator, dtype="float32")
+        self._taken = 0
+
+    def __call__(self, *shape: int) -> Any:
+        """The next numbers, float32 `(batch, *shape)`."""
+        first, self._taken = self._taken, self._taken + math.prod(shape)
+        return ops.reshape(self._table[:, first : self._taken], (-1, *shape))
+
+
+class _Pair(keras.random.SeedGenerator):
+    """A generator without state: it always gives the pair that it was made of."""
+
+    def __init__(self, pair: Any) -> None:
+        self._pair = pair
+
+    def next(self, ordered: bool = True) -> Any:
+        dtype = "uint32" if keras.backend.backend() == "jax" else "int64"  # what each backend's generator takes
+        return ops.stack([ops.cast(self._pair[index], dtype) for index in (0, 1)])

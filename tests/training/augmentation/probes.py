@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from centernet.training.augmentation import Augmentation
-from centernet.training.augmentation_settings import AugmentationSettings
+from centernet.training.settings import AugmentationSettings
 
 LOADED = (48, 60)
 CANVAS = (40, 40)

@@ -13,10 +13,9 @@ from training.augmentation.probes import CANVAS, SLOTS, STEPS, augment, probe_ba
 
 from centernet.errors import ConfigError
 from centernet.training.augmentation import Augmentation
-from centernet.training.augmentation.mixing import mix
-from centernet.training.augmentation.random_numbers import Draws
-from centernet.training.augmentation.windows import draw_windows
-from centernet.training.augmentation_settings import AugmentationSettings
+from centernet.training.augmentation.augmentation import mix
+from centernet.training.augmentation.windows import RandomNumbers, draw_windows
+from centernet.training.settings import AugmentationSettings
 
 ALL: dict[str, Any] = {
     "horizontal_flip": 0.5,
@@ -91,7 +90,7 @@ def test_an_image_does_not_depend_on_the_others() -> None:
 def test_windows_are_as_large_and_as_far_off_as_they_may_be() -> None:
     sizes = np.tile(np.array([[240, 320]], np.int32), (400, 1))
     settings = AugmentationSettings(crop=(0.6, 1.3), shift=0.3, horizontal_flip=0.25)
-    windows = draw_windows(settings, Draws(400, (0, 1)), ops.convert_to_tensor(sizes), (160, 160))
+    windows = draw_windows(settings, RandomNumbers(400, (0, 1)), ops.convert_to_tensor(sizes), (160, 160))
     starts, ratios, mirrored = (
         ops.convert_to_numpy(x)[:, 0] for x in (windows.starts, windows.ratios, windows.mirrored)
     )

@@ -12,7 +12,7 @@ from keras import ops
 from training.augmentation.probes import augment, probe_batch
 
 from centernet.training.augmentation.color import change_colors, turn_colors
-from centernet.training.augmentation_settings import AugmentationSettings
+from centernet.training.settings import AugmentationSettings
 
 
 def colors(seed: int = 0) -> np.ndarray:

@@ -11,7 +11,7 @@ import yaml
 
 from centernet.errors import ConfigError
 from centernet.files.validation import dataclass_from, to_plain
-from centernet.training.augmentation_settings import AugmentationSettings
+from centernet.training.settings import AugmentationSettings
 
 RECIPE = "{horizontal_flip: 0.5, crop: [0.6, 1.3], shift: 0.3, contrast: [0.8, 1], mosaic: 1, cut_objects: keep}"
 
@@ -50,5 +50,5 @@ def test_what_makes_no_sense_is_refused(values: dict[str, Any], message: str) ->
 
 
 def test_settings_are_read_without_keras() -> None:
-    code = "import sys, centernet.training.augmentation_settings; assert 'keras' not in sys.modules"
+    code = "import sys, centernet.training.settings; assert 'keras' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

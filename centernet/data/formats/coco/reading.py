@@ -17,10 +17,9 @@ from centernet.data.classes import UNKNOWN, class_names
 from centernet.data.dataset import Dataset
 from centernet.data.formats.coco.boxes import box_of
 from centernet.data.formats.shared import photos_near, read_samples
-from centernet.data.image_files import photo_at
+from centernet.data.image_files import PARSE_ERRORS, photo_at
 from centernet.data.keypoints import SIGMA_SCALE, KeypointTask, keypoint_task
 from centernet.data.sample import Sample
-from centernet.data.skipped_images import PARSE_ERRORS
 from centernet.errors import ConfigError
 
 Row = Mapping[str, Any]

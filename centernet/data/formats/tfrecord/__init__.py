@@ -26,8 +26,8 @@ from centernet.data.dataset import Dataset
 from centernet.data.formats.label_map import LabelMap, label_map_of, read_label_map
 from centernet.data.formats.shared import files_by_split, head_of, parts_of, split_folders
 from centernet.data.formats.tfrecord.examples import IMAGE, Classes, Features, features_of, ids_of, sample_of
+from centernet.data.image_files import PARSE_ERRORS, SkippedImages
 from centernet.data.sample import Sample
-from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
 from centernet.data.splits import ALL, disjoint
 from centernet.errors import ConfigError
 

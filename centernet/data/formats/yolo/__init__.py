@@ -27,10 +27,9 @@ import yaml
 from centernet.data.dataset import Dataset
 from centernet.data.formats.shared import parts_of, read_samples
 from centernet.data.formats.yolo.data_yaml import DataYaml, find_yaml
-from centernet.data.image_files import ImageCopies, image_ids, upright_size
+from centernet.data.image_files import PARSE_ERRORS, ImageCopies, SkippedImages, image_ids, upright_size
 from centernet.data.keypoints import KeypointTask, keypoint_class
 from centernet.data.sample import Sample
-from centernet.data.skipped_images import PARSE_ERRORS, SkippedImages
 from centernet.data.splits import ALL, disjoint, merge_splits
 from centernet.errors import ConfigError, SourceError
 
