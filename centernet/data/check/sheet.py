@@ -10,10 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from centernet.data.dataset_base import DatasetBase
 from centernet.data.sample import Sample
-from centernet.results.colors import Color
 from centernet.results.detections import Detections
 from centernet.results.draw import draw_detections
-from centernet.results.draw_labels import Label, Rectangle, draw_labels
+from centernet.results.draw_labels import Color, Label, Rectangle, draw_labels
 
 COLUMNS, GAP = 4, 6
 TILE = (400, 326)  # width and height in pixels, with the caption
