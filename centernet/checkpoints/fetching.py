@@ -25,15 +25,15 @@ from centernet.models import presets
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip", ".keras")
 _HANDLE = re.compile(r"https://(tfhub\.dev/|(www\.)?kaggle\.com/models/)[^/]")
 _CACHE_VARIABLE = "TFHUB_CACHE_DIR"
-_STALL_SECONDS = 60.0  # tensorflow_hub itself would wait for ever
+_STALL_SECONDS = 60.0  # tensorflow_hub has no timeout
 
 
 def fetch(source: str, wanted: str = "the name of a model") -> Path:
-    """A path on this machine for a path, an address or a handle; archives are downloaded and unpacked.
+    """The local path of a path, URL or handle; archives are downloaded and unpacked.
 
     Args:
-        source: The path, address or handle.
-        wanted: What else it might have been, for the message.
+        source: The path, URL or handle.
+        wanted: What else the source may be, for the error message.
 
     Returns:
         The path.
@@ -45,7 +45,7 @@ def fetch(source: str, wanted: str = "the name of a model") -> Path:
     if is_hub_handle(source):
         return resolve_handle(source)
     if urlsplit(source).scheme in ("http", "https"):
-        # Archives of different addresses may have one name.
+        # Archives of different URLs may have the same name.
         return fetch_archive(source, cache_dir() / "archives" / hashlib.sha256(source.encode()).hexdigest()[:12])
     path = Path(source).expanduser()
     if path.is_file() and path.name.endswith(ARCHIVES):
@@ -56,7 +56,7 @@ def fetch(source: str, wanted: str = "the name of a model") -> Path:
 
 
 def fetch_archive(url: str, folder: Path) -> Path:
-    """Where the archive of an address is unpacked, downloaded to `folder` unless it is there.
+    """The folder of an unpacked archive, which is downloaded to `folder` unless it is there.
 
     Raises:
         DownloadError: If it can't be fetched; offline, the message says which file is needed where.
@@ -98,7 +98,7 @@ def _unpacked(archive: Path, folder: Path | None = None) -> Path:
 
 
 def _is_place(folder: Path) -> bool:
-    """Whether a folder itself is a checkpoint's, rather than the wrapping of one."""
+    """Whether a folder is itself a checkpoint's, not just the top folder of an archive."""
     return saving.is_saved(folder) or checkpoint_prefix(folder) is not None
 
 
@@ -108,15 +108,15 @@ def _stem(name: str) -> str:
 
 
 def is_hub_handle(source: str) -> bool:
-    """Return whether a string is a TF-Hub or Kaggle model handle (an `https://` address of either)."""
+    """Whether a string is a TF-Hub or Kaggle model handle (an `https://` URL)."""
     return _HANDLE.match(source) is not None
 
 
 def resolve_handle(handle: str) -> Path:
-    """Return the local folder of a hub model, fetching it on first use.
+    """The local folder of a hub model, downloaded on first use.
 
-    The model is kept in `$TFHUB_CACHE_DIR`, or in `hub` of the cache folder if that is not set. A model that
-    is kept there already needs neither the network nor `tensorflow_hub`.
+    Models are cached in `$TFHUB_CACHE_DIR`, or in `hub` in the cache folder if that is not set. A cached model needs
+    neither the network nor `tensorflow_hub`.
 
     Args:
         handle: `https://tfhub.dev/...`, `https://www.kaggle.com/models/...`, or anything else that
@@ -159,7 +159,7 @@ def _resolve(handle: str) -> Path:
     try:
         with _hub_settings():
             found = os.fspath(tensorflow_hub.resolve(handle))
-    # The resolver, TensorFlow's file system and the archive reader each raise their own.
+    # The resolver, TensorFlow's file system and the archive reader raise different types.
     except Exception as error:
         raise DownloadError(
             f"tensorflow_hub could not resolve {handle}: {type(error).__name__}: {error}. Check that "
@@ -176,10 +176,9 @@ def _resolve(handle: str) -> Path:
 
 @contextmanager
 def _pkg_resources() -> Iterator[None]:
-    """Stand in for `pkg_resources`, which setuptools dropped, while tensorflow_hub 0.16 imports it.
+    """Stand in for `pkg_resources`, which new versions of setuptools lack, while tensorflow_hub 0.16 imports it.
 
-    It takes `parse_version` alone, to compare TensorFlow's version. The stand-in is gone afterwards, so that no other
-    library sees it.
+    tensorflow_hub uses only `parse_version`. The stand-in is removed afterwards, so that no other library sees it.
     """
     name = "pkg_resources"
     if name in sys.modules or importlib.util.find_spec(name) is not None:
@@ -198,7 +197,7 @@ def _pkg_resources() -> Iterator[None]:
 
 @contextmanager
 def _hub_settings() -> Iterator[None]:
-    """Give tensorflow_hub our cache folder and a time limit, and take both away again."""
+    """Set tensorflow_hub's cache folder and a timeout, and restore both."""
     before = os.environ.get(_CACHE_VARIABLE)
     limit = socket.getdefaulttimeout()
     os.environ[_CACHE_VARIABLE] = str(_hub_cache())

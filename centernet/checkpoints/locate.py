@@ -1,4 +1,4 @@
-"""Where the weights of a source are, and which model they belong to."""
+"""Locates the weights of a source, and the description of their model."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Located:
     """Weights on disk and the model that they belong to.
 
     Attributes:
-        config: The model; None where only weights were asked for and they don't say.
+        config: The model's description; None if only weights were requested and they don't include one.
         form: `"checkpoint"` (TensorFlow), `"pytorch"`, `"weights"` (a `.weights.h5`), or None without weights.
         path: Prefix of the checkpoint, or the file.
-        convert_to: Folder of the converted copy in the cache, if one is worth keeping (or is what was found).
+        convert_to: Folder in the cache for the converted copy, if one should be kept (or was used).
     """
 
     config: ModelConfig
@@ -46,7 +46,7 @@ class Located:
 
 
 def locate(source: str) -> Located:
-    """Find the weights of a path, an address or a handle, and tell which model they are.
+    """Locate the weights of a path, URL or handle, and the description of their model.
 
     Args:
         source: See `centernet.load`.
@@ -55,8 +55,8 @@ def locate(source: str) -> Located:
         The weights and the model's description.
 
     Raises:
-        ConfigError: If it is neither a path nor the name of a model, or no model is to be found there.
-        CheckpointError: If it is damaged, or a PyTorch file of a network that this library doesn't have.
+        ConfigError: If it is neither a path nor the name of a model, or contains no model.
+        CheckpointError: If it is damaged, or a PyTorch file of an unsupported network.
     """
     place = fetch(source)
     saved = _saved(place)
@@ -71,7 +71,7 @@ def locate(source: str) -> Located:
         shapes = PyTorchCheckpoint(place).shapes
         refuse_unloadable(shapes, place)
         raise ConfigError(
-            f"{place} is a PyTorch file ({recognize_pytorch(shapes)}), which doesn't say everything about its model. "
+            f"{place} is a PyTorch file ({recognize_pytorch(shapes)}), which doesn't describe its model completely. "
             f"Call centernet.load(model, weights={source!r})."
         )
     prefix = checkpoint_prefix(place)
@@ -88,7 +88,7 @@ def locate(source: str) -> Located:
 
 
 def locate_weights(source: str) -> Located:
-    """Find weights only; the `config` of the result is whatever is known, and may be wrong for them.
+    """Locate weights only; the `config` of the result may be None or that of another model.
 
     Raises:
         ConfigError: If there is no such file or model.
@@ -123,7 +123,7 @@ def locate_weights_file(source: str) -> Path:
         The file.
 
     Raises:
-        CheckpointError: If there is no such file, or it holds weights of another form.
+        CheckpointError: If there is no such file, or it holds weights in another format.
     """
     import h5py
 
@@ -142,11 +142,11 @@ def locate_weights_file(source: str) -> Path:
 
 
 def locate_published(config: ModelConfig, *, use_converted: bool = True) -> Located:
-    """The published weights of a model: shipped, already converted, in the cache, or downloaded.
+    """The published weights of a model: shipped, converted in the cache, or downloaded.
 
     Args:
         config: The model.
-        use_converted: Whether a converted copy in the cache will do.
+        use_converted: Whether to use a converted copy in the cache.
 
     Returns:
         The weights.
@@ -161,7 +161,7 @@ def locate_published(config: ModelConfig, *, use_converted: bool = True) -> Loca
         return Located(config, "weights", presets.configs_dir() / archive.bundled)
     if archive.page:
         raise DownloadError(
-            f"The published weights of {config.name} ({archive.file}) lie where only a browser gets at them; the "
+            f"The published weights of {config.name} ({archive.file}) can only be downloaded with a browser; the "
             f"authors link them at {archive.page}. Download the file and call centernet.load({config.name!r}, "
             "weights=its path), or give --weights PATH on the command line."
         )
@@ -184,7 +184,7 @@ def locate_published(config: ModelConfig, *, use_converted: bool = True) -> Loca
 
 
 def _is_converted(folder: Path, config: ModelConfig) -> bool:
-    """Whether a folder is the converted copy of a model as it is described now."""
+    """Whether a folder is a converted copy with the model's current description."""
     try:
         return saving.is_saved(folder) and saving.read_config(folder) == config
     except CenterNetError as error:
@@ -199,11 +199,11 @@ def _saved(place: Path) -> Located | None:
 
 
 def _describe(place: Path, prefix: Path) -> ModelConfig:
-    """Which model a checkpoint is: by its folder's name, a file beside it, or else its tensors."""
+    """The model of a checkpoint, from its folder's name, a file beside it, or else its tensors."""
     folders = prefix.absolute().parents[:3]
     names = presets.list_models().names
     for folder in (place, *folders):
-        # A model that was fine-tuned often keeps the folder it started in.
+        # Fine-tuned models often keep the folder of the published one.
         if folder.name in names and fits(prefix, presets.find_model(folder.name)):
             return presets.find_model(folder.name)
     for folder in folders:
@@ -217,7 +217,7 @@ def _describe(place: Path, prefix: Path) -> ModelConfig:
 
 
 def _verify(config: ModelConfig, folder: Path, prefix: Path) -> None:
-    """Compare the files that are about to be read with their known hashes."""
+    """Verify the SHA-256 of the files that will be read."""
     used = prefix.relative_to(folder).as_posix()
     for name, expected in config.archive.sha256.items():
         path = folder / name

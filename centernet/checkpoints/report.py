@@ -1,4 +1,4 @@
-"""What happened when weights were loaded."""
+"""The report of loading weights."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What was taken from a file, what was left in it and why, and what in the model is new.
+    """Tensors used from a file, tensors left over with the reason, and variables that keep new weights.
 
     Attributes:
         source: The file.
-        form: What kind of file it is.
-        taken: Names of the tensors that were taken.
-        left_over: Name of each tensor that was not taken → why.
-        new: Name of each variable of the model that the file didn't set → why.
-        notes: What else was done, in sentences.
+        form: Kind of the file.
+        taken: Names of the tensors used.
+        left_over: Name of each unused tensor → reason.
+        new: Name of each variable that the file doesn't set → reason.
+        notes: Other changes, as sentences.
     """
 
     source: str

@@ -338,7 +338,7 @@ class TestReading:
         small_detector(lively=False, **other).save_weights(tmp_path / "other.weights.h5")
         mine = small_detector()
         before = state(mine)
-        with pytest.raises(CheckpointError, match=r"belong to another model than small: they hold \d+ tensors"):
+        with pytest.raises(CheckpointError, match=r"belong to another model than small: they have \d+ tensors"):
             load_weights(mine, tmp_path / "other.weights.h5")
         assert same(state(mine), before)
 

@@ -1,7 +1,7 @@
-"""Experiment files of Model Garden's CenterNet: its YAML in, a preset of ours out.
+"""Converts experiment files (YAML) of Model Garden's CenterNet to model descriptions.
 
-A file may be complete (the `params.yaml` that its trainer writes beside the checkpoints) or hold only what
-differs from the defaults of its experiment `centernet_hourglass_coco`, which are therefore repeated here.
+A file may be complete (the `params.yaml` that the trainer writes beside the checkpoints) or contain only changes to the
+defaults of the experiment `centernet_hourglass_coco`, which are therefore repeated here.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ COCO_SLOTS = 90  # ids 1 to 90, of which 80 are categories
 
 
 def is_experiment(data: Any) -> bool:
-    """Whether the content of a YAML file is a Model Garden experiment (and no preset of ours).
+    """Whether the content of a YAML file is a Model Garden experiment.
 
     Args:
         data: The parsed file.
@@ -95,18 +95,18 @@ def is_experiment(data: Any) -> bool:
 
 
 def read_experiment(path: Path | str) -> dict[str, Any]:
-    """Turn an experiment file of Model Garden's CenterNet into a preset.
+    """Convert an experiment file of Model Garden's CenterNet to a model description.
 
     Args:
-        path: `params.yaml` of a training run, or a file that overrides some values.
+        path: `params.yaml` of a training run, or a file that overrides some defaults.
 
     Returns:
-        The preset, as a YAML of `configs/` has it; `classes` is `"coco90"` or the number of classes, since
-        the file has no names.
+        The description, as in a YAML of `configs/`; `classes` is `"coco90"` or the number of classes, since the file
+        has no names.
 
     Raises:
-        ConfigError: If it is no such file, has an unknown key in a part that matters here, or describes a
-            detector that this library can't compute.
+        ConfigError: If it is no such file, has an unknown key in a section that is read, or describes an unsupported
+            detector.
     """
     data = read_yaml(path)
     if not is_experiment(data):
@@ -144,8 +144,7 @@ def _section(values: Any, path: str, defaults: Section) -> dict[str, Any]:
     for key, expected in FIXED.get(path, {}).items():
         if not _same(merged[key], expected):
             raise ConfigError(
-                f"Expected {path}.{key} to be {expected!r}, the only value that can be computed here. "
-                f"Received: {merged[key]!r}"
+                f"Expected {path}.{key} to be {expected!r}, the only supported value. Received: {merged[key]!r}"
             )
     return merged
 
@@ -189,7 +188,7 @@ def _backbone(hourglass: Section) -> dict[str, Any]:
 
 
 def _check_levels(head: Any, stacks: int) -> None:
-    """Every stack needs its heads, in order: the last level is the one that is decoded."""
+    """Check that every stack has heads, in order: the last level is decoded."""
     every = [f"2_{stack}" for stack in range(stacks - 1)] + ["2"]
     levels = _section(head, "task.model.head", HEAD)["input_levels"]
     if not isinstance(levels, list | tuple) or list(levels) != every:

@@ -1,7 +1,6 @@
-"""CenterNet of the TensorFlow Model Garden (`official.projects.centernet`): the names in its checkpoints.
+"""Translates variable names of Model Garden's CenterNet (`official.projects.centernet`) to the Detection Zoo's.
 
-Its checkpoints hold the Hourglass detectors of the TF2 Detection Zoo under other names, so translating the
-names is all that loading them takes. Its experiment files are read by `centernet.checkpoints.model_garden.experiment`.
+Its checkpoints hold the same Hourglass detectors under other names. `experiment` reads its experiment files.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ __all__ = ["is_experiment", "leftover_reason", "looks_like_model_garden", "read_
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
-# A trainer saves `backbone/...` and `head/...`, `tf.train.Checkpoint(model=...)` saves `model/_backbone/...`,
+# The trainer saves `backbone/...` and `head/...`, `tf.train.Checkpoint(model=...)` saves `model/_backbone/...`,
 # `save_weights` saves `_backbone/...`.
 _BACKBONE = re.compile(r"(?:model/)?_?backbone/layer_with_weights-(\d+)/(.+)")
 _HEAD = re.compile(r"(?:model/)?_?head/layer_with_weights-(\d+)/conv([12])/(kernel|bias)")
@@ -70,15 +69,15 @@ def looks_like_model_garden(names: Iterable[str]) -> bool:
 def zoo_names(names: Iterable[str]) -> dict[str, str]:
     """Translate Model Garden's variable names to those in the training checkpoints of the TF2 Detection Zoo.
 
-    All names of a checkpoint have to be given at once: its heads are numbered through (three tasks times the
-    stacks that have heads), so what a number means depends on how many there are.
+    Needs all names of a checkpoint: heads are numbered consecutively (three tasks times the stacks that have heads), so
+    the meaning of a number depends on their count.
 
     Args:
         names: Names of the checkpoint's variables, with or without `/.ATTRIBUTES/VARIABLE_VALUE`.
 
     Returns:
-        The zoo's name (`model/...`, without that ending) of each given name that is a variable of the
-        detector. Others are left out; `leftover_reason` says what they are.
+        Given name → the zoo's name (`model/...`, without that ending), for variables of the detector; `leftover_reason`
+        explains the rest.
 
     Raises:
         CheckpointError: If the heads are not three for each stack, or two variables would get one name.
@@ -99,7 +98,7 @@ def zoo_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def leftover_reason(name: str) -> str | None:
-    """Why a variable of a Model Garden checkpoint is no part of the detector.
+    """Why a variable of a Model Garden checkpoint is not part of the detector.
 
     Args:
         name: Name of the variable, with or without `/.ATTRIBUTES/VARIABLE_VALUE`.
@@ -117,7 +116,7 @@ def _stacks(names: Collection[str]) -> int:
 
 
 def _levels(names: Collection[str]) -> int:
-    """How many stacks have heads."""
+    """The number of stacks that have heads."""
     layers = {int(match[1]) for match in map(_HEAD.fullmatch, names) if match}
     if layers != set(range(len(layers))) or len(layers) % len(_HEADS):
         raise CheckpointError(
@@ -147,12 +146,12 @@ def _backbone_name(key: str) -> str | None:
 
 
 def _hourglass_path(inside: str) -> tuple[str, str]:
-    """Where in the hourglass a residual block is, in the zoo's names, and what is left of the name."""
+    """The zoo's path of a residual block in the hourglass, and the rest of the name."""
     match = _HOURGLASS.fullmatch(inside)
     if match is None:
         return "", ""
     depth, blocks, index, rest = match[1].count("inner_hg/"), match[2], match[3], match[4]
-    if blocks == "blocks":  # the innermost level is nothing but residual blocks
+    if blocks == "blocks":  # the innermost level has only residual blocks
         depth, blocks = depth - 1, "inner_block"
     return "inner_block/0/" * depth + f"{blocks}/{index}", rest
 

@@ -31,12 +31,12 @@ LEGACY_START = b"\x80\x02\x8a\x0a" + LEGACY_MAGIC.to_bytes(10, "little") + b"."
 
 @dataclass(frozen=True)
 class Place:
-    """Where the numbers of a storage are.
+    """Place of a storage in the file.
 
     Attributes:
         start: First byte in the file.
-        bytes: Their length.
-        crc: Their CRC-32, if the file has one.
+        bytes: Length.
+        crc: CRC-32, if the file has one.
     """
 
     start: int
@@ -46,12 +46,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a container holds.
+    """The content of a container.
 
     Attributes:
-        form: Which container it is, in words.
-        root: What its pickle describes.
-        places: Key of each storage → where it is.
+        form: Kind of the container, in words.
+        root: The object that its pickle describes.
+        places: Key of each storage → place.
     """
 
     form: str
@@ -61,7 +61,7 @@ class Contents:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Within it, everything that a damaged or unreadable file can raise is a `CheckpointError`."""
+    """Turns all errors of damaged or unreadable files into `CheckpointError`."""
     try:
         yield
     except CheckpointError:
@@ -73,12 +73,12 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path, problem: str) -> CheckpointError:
-    """The error of a file whose parts don't fit together."""
+    """The error of an inconsistent file."""
     return CheckpointError(f"The PyTorch file {path} is damaged or truncated: {problem}. Download or copy it again.")
 
 
 def big_endian(path: Path) -> CheckpointError:
-    """The error of a file that isn't in little-endian byte order."""
+    """The error of a file in big-endian or unknown byte order."""
     return CheckpointError(
         f"Expected a PyTorch file in little-endian byte order. {path} doesn't say so; save it again on a "
         "little-endian machine."
@@ -91,13 +91,13 @@ def length(storage: Storage) -> int:
 
 
 def starts_as_pytorch(head: bytes) -> bool:
-    """Whether the first entry of a zip archive is a description of tensors, as torch.save writes it first.
+    """Whether the first entry of a zip archive is `data.pkl`, which torch.save writes first.
 
     Args:
         head: The first bytes of the file, 512 or so.
 
     Returns:
-        Whether it is; an archive that lost its end is known by this as well.
+        True also for a truncated archive.
     """
     if not head.startswith(ZIP_START) or len(head) < _LOCAL_HEADER.size:
         return False
@@ -120,7 +120,7 @@ def directory(path: Path) -> dict[str, zipfile.ZipInfo]:
 
 
 def read_zip(path: Path) -> Contents:
-    """Read the description in a zip archive, and where its storages are; see `read_contents`."""
+    """Read the description and the places of the storages of a zip archive; see `read_contents`."""
     entries = directory(path)
     descriptions = [name for name in entries if name.endswith(DESCRIPTION) and name.count("/") == 1]
     if len(descriptions) != 1:
@@ -145,7 +145,7 @@ def read_zip(path: Path) -> Contents:
 
 
 class _BoundedFile(FileIO):
-    """A file that gives no more than `MAX_DESCRIPTION` bytes at once, so that no directory of a zip is larger."""
+    """A file that reads at most `MAX_DESCRIPTION` bytes at once, which bounds the zip directory."""
 
     def read(self, size: int | None = -1) -> bytes:
         wanted = MAX_DESCRIPTION if size is None or size < 0 else min(size, MAX_DESCRIPTION)
@@ -167,7 +167,7 @@ def _entry_place(file: Any, path: Path, entry: zipfile.ZipInfo) -> Place:
     start = entry.header_offset + len(header) + name_length + extra_length
     if entry.compress_size != entry.file_size or start + entry.file_size > path.stat().st_size:
         raise damaged(path, f"entry {name} is not complete")
-    # PyTorch can be told to compute no CRC, and writes 0 then.
+    # PyTorch can be set to compute no CRC; it writes 0 then.
     return Place(start, entry.file_size, entry.CRC or None)
 
 
@@ -183,7 +183,7 @@ def _small_entry(file: Any, path: Path, entry: zipfile.ZipInfo) -> bytes:
 
 
 def is_pytorch_file(path: Path) -> bool:
-    """Whether a file is built as PyTorch's weight files are; its name doesn't matter.
+    """Whether a file has the structure of PyTorch's weight files, whatever its name.
 
     Args:
         path: Any path.
@@ -205,16 +205,16 @@ def is_pytorch_file(path: Path) -> bool:
 
 
 def read_contents(path: Path) -> Contents:
-    """Read what a PyTorch file describes, without its numbers.
+    """Read the description of a PyTorch file, without the values.
 
     Args:
         path: The file.
 
     Returns:
-        Its contents; each storage lies inside the file.
+        The contents; all storages are inside the file.
 
     Raises:
-        CheckpointError: If it is no such file, is damaged or truncated, or asks for anything but tensors.
+        CheckpointError: If it is no such file, is damaged or truncated, or contains anything but tensors.
     """
     with reading(path):
         if not path.is_file():

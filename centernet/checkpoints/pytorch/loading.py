@@ -1,4 +1,4 @@
-"""Setting a detector's weights from a PyTorch file of either reference implementation, strictly."""
+"""Sets a detector's weights from a PyTorch file of either reference implementation, strictly."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ BRANCHES = {"top_left": "tl", "bottom_right": "br", "center": "ct"}
 KINDS = {"": "heats", "_embedding": "tags", "_offset": "regrs"}
 __all__ = ["PyTorchCheckpoint", "is_pytorch_file"]
 STATE_DICT = "state_dict"
-PREFIX = "module."  # DataParallel and the like put it before every key
-# What state dicts hold that is no weight of the network, and what training saves beside them.
+PREFIX = "module."  # added to every key by DataParallel
+# Entries of state dicts that are not weights of the network, and other content of training files.
 BESIDE_THE_MODEL = (
     (re.compile(r"(^|\.)num_batches_tracked$"), "counter of batch normalization"),
     (re.compile(r"^(base\.)?fc\.(weight|bias)$"), "ImageNet classifier of the trunk"),
@@ -41,7 +41,7 @@ def load_pytorch(detector: Any, checkpoint: PyTorchCheckpoint) -> LoadReport:
         checkpoint: The file.
 
     Returns:
-        What was taken and what was left over.
+        The tensors used and left over.
 
     Raises:
         CheckpointError: If the file is damaged or belongs to another network. The detector is unchanged then.
@@ -56,7 +56,7 @@ def load_pytorch(detector: Any, checkpoint: PyTorchCheckpoint) -> LoadReport:
 
 
 def triplet_source(layer: str, path: str) -> Source:
-    """Where a variable of a triplet's pooling module or head is.
+    """The source of a variable of a triplet detector's pooling module or head.
 
     Args:
         layer: `{branch}_{stack}_pooling`, or a head such as `top_left_embedding_0` or `center_0_hidden`.
@@ -66,7 +66,7 @@ def triplet_source(layer: str, path: str) -> Source:
         Its source.
 
     Raises:
-        KeyError: If the reference has no such layer.
+        KeyError: If there is none.
     """
     *_, part, variable = path.split("/")
     if match := re.fullmatch(r"(top_left|bottom_right|center)_(\d+)_pooling", layer):
@@ -80,7 +80,7 @@ def triplet_source(layer: str, path: str) -> Source:
 
 
 def _wanted(detector: Any) -> Iterator[tuple[str, Source, Any]]:
-    """Every variable of the detector: our name, where it is in the file, the variable."""
+    """Every variable of the detector: its name here, its source in the file, the variable."""
     config = detector.config
     hourglass = config.backbone["name"].startswith("hourglass")
     try:

@@ -141,7 +141,7 @@ class _Machine:
             raise RefusedError(f"calls {name} in a way that torch.save doesn't")
 
     def build(self, _: None) -> None:
-        """Drop the state of an `OrderedDict`: the `_metadata` of a state dict is of no use here."""
+        """Drop the state of an `OrderedDict`: the `_metadata` of a state dict isn't needed."""
         target, _state = self.last(2)
         if not isinstance(target, OrderedRecord):
             raise RefusedError(f"sets the state of a {type(target).__name__}")

@@ -1,4 +1,4 @@
-"""Which network a PyTorch file holds, by the names and shapes of its tensors."""
+"""Recognizes the network of a PyTorch file by the names and shapes of its tensors."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ DEFORMABLE = f"it needs deformable convolution (DCNv2), which this library doesn
 
 @dataclass(frozen=True)
 class RecognizedPyTorch:
-    """What a file holds, as far as its names tell.
+    """The network of a file, as far as its tensors tell.
 
     Attributes:
         name: The network, in words.
         classes: Channels of its class heatmap, or None.
         keypoints: Channels of its keypoint heatmap, or None.
-        refusal: Why it can't be loaded, in words, or None.
+        refusal: Why it can't be loaded, or None.
     """
 
     name: str = UNKNOWN
@@ -43,21 +43,20 @@ class RecognizedPyTorch:
 
 
 def recognize_pytorch(shapes: Mapping[str, Shape]) -> str:
-    """Tell the network of a PyTorch file in words.
+    """Describe the network of a PyTorch file in words.
 
     Args:
         shapes: Key, without `module.` → shape.
 
     Returns:
-        For instance `Keypoint Triplets, hourglass52, 80 classes`; for a network that can't be loaded,
-        with the reason.
+        For instance `Keypoint Triplets, hourglass52, 80 classes`, with the reason if it can't be loaded.
     """
     found = describe_pytorch(shapes)
     return f"{found}: {found.refusal}" if found.refusal else str(found)
 
 
 def refuse_unloadable(shapes: Mapping[str, Shape], path: Path) -> None:
-    """Refuse a file whose network this library doesn't have.
+    """Refuse a file of an unsupported network.
 
     Args:
         shapes: Key, without `module.` → shape.
@@ -71,13 +70,13 @@ def refuse_unloadable(shapes: Mapping[str, Shape], path: Path) -> None:
 
 
 def describe_pytorch(shapes: Mapping[str, Shape]) -> RecognizedPyTorch:
-    """Tell the network of a PyTorch file.
+    """Recognize the network of a PyTorch file.
 
     Args:
         shapes: Key, without `module.` → shape.
 
     Returns:
-        What it is, and why it can't be loaded if it can't.
+        The network, and why it can't be loaded if so.
     """
     starts = {key.split(".", 1)[0] for key in shapes}
     deformable = any(".conv_offset_mask." in key for key in shapes)

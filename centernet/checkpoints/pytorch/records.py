@@ -1,4 +1,4 @@
-"""What a PyTorch file says of its tensors: inert records, made from what its pickle holds, and checked."""
+"""Tensors and storages that a PyTorch file describes, as checked, inert records."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ STORAGE_TYPES: Mapping[str, str] = {
 
 
 class RefusedError(ValueError):
-    """Something that state dicts don't hold; the message completes "The pickle in the file ..."."""
+    """Content that state dicts don't have; the message completes "The pickle in the file ..."."""
 
 
 @dataclass(frozen=True, slots=True)
 class Global:
-    """A name that a pickle asks for; never looked up."""
+    """A global name in a pickle; never looked up."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A run of numbers in the file that tensors are windows of.
+    """A contiguous array in the file that tensors are views of.
 
     Attributes:
         key: Its name in the file.
@@ -65,7 +65,7 @@ class StoredTensor:
     """A tensor as the file describes it; it lies inside its storage.
 
     Attributes:
-        storage: What it is a window of.
+        storage: The storage that it is a view of.
         offset: Its first element.
         shape: Its size along each axis.
         strides: Steps along each axis, in elements.
@@ -129,7 +129,7 @@ def tensor_of(arguments: Any) -> StoredTensor:
 
 
 def shown(text: str, length: int = 80) -> str:
-    """A text from a file as errors show it: escaped and cut."""
+    """A text from a file, escaped and cut for an error message."""
     return ascii(text if len(text) <= length else f"{text[:length]}...")[1:-1]
 
 

@@ -27,7 +27,7 @@ _WEIGHTS = "For the weights alone: detector.save_weights."
 _H5 = "For the weights alone: detector.save_weights, to a path ending in .weights.h5."
 _ZIP = "For one file: a path ending in .zip."
 _EXPORT = "For other programs (ONNX, TFLite, SavedModel): detector.export, or `centernet export`."
-# Endings that ask for something that is not written here → what to do instead; the first that fits counts.
+# Endings of other formats → what to do instead; the first match counts.
 ELSEWHERE: Mapping[str, str] = {
     ".weights.h5": _WEIGHTS,
     ".h5": _H5,
@@ -46,8 +46,7 @@ def save(
 ) -> None:
     """Save a detector; see `Detector.save`.
 
-    Everything is written beside the target and renamed, so that an existing saved model is replaced whole or
-    stays as it is.
+    Files are written beside the target and then renamed: an existing saved model is replaced completely or not at all.
     """
     if dtype not in PRECISIONS:
         raise ConfigError(f"Expected a dtype of {PRECISIONS} to save in. Received: {dtype!r}")
@@ -76,7 +75,7 @@ def _write(detector: Any, folder: Path, dtype: str) -> None:
 
 
 def write_config(detector: Any, path: Path) -> None:
-    """Write the description of a detector, with the versions that it was written by."""
+    """Write the description of a detector, with the versions of the library and of Keras."""
     versions = {"centernet": package_version(), "keras": importlib.metadata.version("keras")}
     description = {"format": FORMAT, "versions": versions, "model": detector.config.to_dict()}
     path.write_text(json.dumps(description, indent=1), encoding="utf-8")
@@ -91,11 +90,11 @@ def _packed(folder: Path) -> Path:
 
 
 def put_in_place(new: Mapping[Path, Path], aside: Path) -> None:
-    """Move files and folders to their targets; what is there is moved aside, and all of it back if one fails.
+    """Move files and folders to their targets; existing ones are moved aside, and restored if a move fails.
 
     Args:
-        new: Target → where it is now.
-        aside: A folder that is made for what is there.
+        new: Target → current place.
+        aside: A folder to create for existing files.
     """
     aside.mkdir()
     moved: list[tuple[Path, Path, Path]] = []
@@ -120,10 +119,10 @@ def is_saved(folder: Path) -> bool:
 
 
 def read_config(folder: Path, name: str = CONFIG) -> ModelConfig:
-    """The description in a saved folder, or beside an exported file.
+    """Read the description in a saved folder, or beside an exported file.
 
     Raises:
-        CheckpointError: If it is no such file, or of a later version of the library.
+        CheckpointError: If it is no description, or has a newer format.
     """
     path = folder / name
     try:
@@ -141,7 +140,7 @@ def read_config(folder: Path, name: str = CONFIG) -> ModelConfig:
 
 
 def _check_room(detector: Any, folder: Path) -> None:
-    """Fail early on a full disk, which HDF5 reports by the page."""
+    """Fail early on a full disk, whose HDF5 error is unreadable."""
     needed = sum(math.prod(variable.shape) * 4 for variable in detector.variables)
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -177,14 +176,14 @@ def _names_in_zip(path: Path) -> list[str] | None:
 
 
 def check_form(target: Path, dtype: str | None = None) -> None:
-    """Refuse a path whose ending asks for a form that a detector is not saved in.
+    """Refuse a path whose ending is that of another format.
 
     Args:
         target: A folder, or a path ending in `.zip` or `.keras`.
-        dtype: The precision that was asked for, or None.
+        dtype: The requested precision, or None.
 
     Raises:
-        ConfigError: If the ending is that of something else, or if the form has no precision of its own.
+        ConfigError: If it is, or if the format has no choice of precision.
     """
     name = target.name.lower()
     advice = next((advice for ending, advice in ELSEWHERE.items() if name.endswith(ending)), None)

@@ -1,7 +1,7 @@
-"""The weights of a saved detector: an HDF5 file with one tensor a variable, named by the variable's path.
+"""The weights of a saved detector: an HDF5 file with one tensor per variable, named by the variable's path.
 
-Files that `keras.Model.save_weights` wrote are read as well. They name tensors by the classes of layers and are found
-by walking through every attribute of every layer, which takes longer than reading them; so that isn't our own form.
+Files of `keras.Model.save_weights` are read as well. Keras names tensors by layer classes and matches them by walking
+through every attribute of every layer, which takes longer than reading them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from centernet.errors import CheckpointError
 MARK = "centernet_format"
 FORMAT = 1
 SEPARATOR = "."  # in place of "/", which would make a group of each layer
-OPTIMIZER = "optimizer"  # what Keras calls an optimizer's part of its files
-VARIABLES = "vars"  # and the tensors of a layer
+OPTIMIZER = "optimizer"  # Keras's group of the optimizer
+VARIABLES = "vars"  # Keras's group of a layer's tensors
 SHOWN = 4
 Tensor = tuple[str, tuple[int, ...]]  # name and shape
 ALIGNMENT = 64  # bytes, of tensors that TensorFlow takes without copying
-# What HDF5 and Keras raise for files that are damaged or another network's.
+# Raised by HDF5 and Keras for files that are damaged or of another network.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError)
 
 
@@ -36,7 +36,7 @@ def write_weights(detector: Any, path: Path, dtype: str = "float32") -> None:
     Args:
         detector: The detector.
         path: The file.
-        dtype: Precision; a tensor with values beyond its range keeps its own.
+        dtype: Precision; tensors with values beyond its range keep their own.
     """
     import keras
 
@@ -53,14 +53,14 @@ def write_weights(detector: Any, path: Path, dtype: str = "float32") -> None:
 
 
 class Place(NamedTuple):
-    """Where a tensor lies in a file: its first byte, or None if the values are here."""
+    """Place of a tensor in a file: its first byte, or None if the values are already read."""
 
     start: int | None
     values: np.ndarray  # or, with a start, an empty array of the type and shape
 
 
 def find_weights(path: Path) -> dict[str, Place] | None:
-    """Where all tensors of a file are.
+    """The place of each tensor in a file.
 
     Args:
         path: A `.weights.h5` file.
@@ -81,12 +81,12 @@ def find_weights(path: Path) -> dict[str, Place] | None:
 
 
 def read_weights(path: Path, places: dict[str, Place] | None) -> dict[str, Any] | None:
-    """Read the tensors that were found in a file, as the backend has them.
+    """Read the tensors at their places in a file, as tensors of the backend.
 
-    HDF5 plays no part and reading leaves Python to others, so that a network can be built meanwhile in another thread.
+    Reads without HDF5 and without holding Python's lock, so that another thread can build the network meanwhile.
 
     Raises:
-        CheckpointError: If the file is shorter than it was.
+        CheckpointError: If the file has become shorter.
     """
     if places is None:
         return None
@@ -95,12 +95,12 @@ def read_weights(path: Path, places: dict[str, Place] | None) -> dict[str, Any] 
 
 
 def load_weights(detector: Any, path: Path, tensors: dict[str, Any] | None = None) -> None:
-    """Set the weights from a `.weights.h5` file of either form, every one of them.
+    """Set all weights from a `.weights.h5` file of this library or of Keras.
 
     Args:
         detector: The detector.
         path: The file.
-        tensors: What `read_weights` gave, if the file was read already; it is emptied.
+        tensors: Result of `read_weights`, if the file was read already; it is emptied.
 
     Raises:
         CheckpointError: If the file is damaged or belongs to another network. The detector is unchanged then.
@@ -127,7 +127,7 @@ def _place(name: str, dataset: Any) -> Place:
 
 
 def _aligned(dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray:
-    """An array without values that a backend can take as it is; memory is only used when it is filled."""
+    """An uninitialized array, aligned so that TensorFlow can use it without copying."""
     size = dtype.itemsize * math.prod(shape)
     room = np.empty(size + ALIGNMENT, np.uint8)
     first = -room.ctypes.data % ALIGNMENT
@@ -148,7 +148,7 @@ def _read(file: IO[bytes], path: Path, start: int | None, values: np.ndarray) ->
 
 
 def _tensor(values: np.ndarray) -> Any:
-    """The values as the backend has them: not copied, where it can do without."""
+    """The values as a tensor of the backend, without copying where possible."""
     import keras
 
     takes = keras.backend.backend() == "tensorflow" and values.dtype.isnative and values.ctypes.data % ALIGNMENT == 0
@@ -172,17 +172,17 @@ def _converted(values: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _load_keras(detector: Any, path: Path) -> None:
-    """Load a file of Keras's form; Keras itself ignores what it holds beside the wanted."""
+    """Load a file of Keras's form. Keras itself would ignore surplus tensors."""
     import keras
 
     try:
         found = _keras_tensors(path)
         wanted = [(variable.path.split("/")[-2], tuple(variable.shape)) for variable in detector.variables]
-        # Layers may be called otherwise: Keras goes by their classes and their order.
+        # Layer names may differ: Keras matches layers by class and order.
         if Counter(shape for _, shape in found) != Counter(shape for _, shape in wanted):
             _compare(detector, path, *(_numbered(tensors) for tensors in (found, wanted)))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras warns of each part that is missing, and then fails
+            warnings.simplefilter("ignore")  # Keras warns about each missing part, and then fails
             keras.Model.load_weights(detector, path)
     except CheckpointError:
         raise
@@ -192,7 +192,7 @@ def _load_keras(detector: Any, path: Path) -> None:
 
 
 def _keras_tensors(path: Path) -> list[Tensor]:
-    """The layer and shape of each tensor in a file of Keras's form, which numbers the tensors of a layer."""
+    """Layer name and shape of each tensor in a file of Keras's form."""
     found: list[Tensor] = []
 
     def note(name: str, item: Any) -> None:
@@ -206,7 +206,7 @@ def _keras_tensors(path: Path) -> list[Tensor]:
 
 
 def _numbered(tensors: Iterable[Tensor]) -> set[Tensor]:
-    """The same, with a number after the layer from its second tensor of one shape on."""
+    """Number repeated tensors of one layer and shape: `name`, `name #2` and so on."""
     seen: Counter[Tensor] = Counter()
     numbered = set()
     for layer, shape in tensors:
@@ -219,7 +219,7 @@ def _numbered(tensors: Iterable[Tensor]) -> set[Tensor]:
 def _compare(detector: Any, path: Path, found: set[Tensor], wanted: set[Tensor]) -> None:
     if found != wanted:
         raise CheckpointError(
-            f"The weights {path} belong to another model than {detector.config.name}: they hold {len(found)} tensors, "
+            f"The weights {path} belong to another model than {detector.config.name}: they have {len(found)} tensors, "
             f"expected {len(wanted)}. Only in the file: {_some(found - wanted)}; only in the model: "
             f"{_some(wanted - found)}. Load them with the description they were saved with."
         )
@@ -238,4 +238,4 @@ def _damaged(path: Path, error: Exception) -> CheckpointError:
             f"{path.stat().st_size} bytes of another kind. Get it again."
         )
     reason = str(error).partition("List of objects")[0].strip()
-    return CheckpointError(f"The weights {path} are damaged or don't fit. What reading them says: {reason}")
+    return CheckpointError(f"The weights {path} are damaged or don't fit. The error of reading them: {reason}")

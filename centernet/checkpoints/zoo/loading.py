@@ -1,4 +1,4 @@
-"""Setting a detector's weights from a checkpoint, strictly: everything is used, everything is set."""
+"""Sets a detector's weights from a checkpoint, strictly: every tensor is used, every variable is set."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def load_checkpoint(detector: Any, checkpoint: TensorFlowCheckpoint) -> LoadRepo
         checkpoint: The checkpoint.
 
     Returns:
-        What was taken and what was left over.
+        The tensors used and left over.
 
     Raises:
-        CheckpointError: If the file is damaged, or belongs to another architecture or number of classes, if a
-            variable would stay unset or a tensor of the model unused. The detector is unchanged then.
+        CheckpointError: If the file is damaged, belongs to another architecture or number of classes, leaves a variable
+            unset or has an unknown tensor. The detector is unchanged then.
     """
     if detector.config.family != FAMILY:
         raise CheckpointError(
@@ -42,7 +42,7 @@ def load_checkpoint(detector: Any, checkpoint: TensorFlowCheckpoint) -> LoadRepo
     wanted = list(_wanted(detector, checkpoint.keypoint_task() or DEFAULT_TASK))
     keys = _matching_keys(detector, checkpoint, wanted)
     left_over = _left_over(detector, checkpoint, set(keys))
-    # All are read before the first is set: a damaged file must not leave a mixture.
+    # Read all before setting the first: a damaged file must not leave a mixture.
     values = [_numbers(checkpoint, key) for key in keys]
     for _, _, variable in reversed(wanted):
         variable.assign(values.pop())
@@ -50,7 +50,7 @@ def load_checkpoint(detector: Any, checkpoint: TensorFlowCheckpoint) -> LoadRepo
 
 
 def _numbers(checkpoint: TensorFlowCheckpoint, key: str) -> Any:
-    """A tensor that is no text."""
+    """A tensor of numbers; text is an error."""
     value = checkpoint.read(key)
     if isinstance(value, np.ndarray) and value.dtype.kind in "OSU":
         raise CheckpointError(f"Expected numbers in {key} of {checkpoint.prefix}. Received: {value.dtype}.")
@@ -58,7 +58,7 @@ def _numbers(checkpoint: TensorFlowCheckpoint, key: str) -> Any:
 
 
 def _wanted(detector: Any, task: str) -> Iterator[tuple[str, tuple[str, ...], Any]]:
-    """Every variable of the detector: our name, its path in the checkpoint, the variable."""
+    """Every variable of the detector: its name here, its path in the checkpoint, the variable."""
     backbone = detector.backbone
     paths = layer_paths(detector.config.backbone["name"], backbone)
     heads = [layer for layer in detector.layers if layer is not backbone and layer.weights]
@@ -73,7 +73,7 @@ def _wanted(detector: Any, task: str) -> Iterator[tuple[str, tuple[str, ...], An
 
 
 def _matching_keys(detector: Any, checkpoint: TensorFlowCheckpoint, wanted: list[Any]) -> list[str]:
-    """The key of each wanted variable; if one is missing or has another shape, the error names it."""
+    """The key of each variable; the error names those that are missing or have another shape."""
     found_keys = [checkpoint.key(path) for _, path, _ in wanted]
     keys = [key for key in found_keys if key is not None]
     missing = [name for (name, _, _), key in zip(wanted, found_keys, strict=True) if key is None]
@@ -105,7 +105,7 @@ def _mismatch(
 
 
 def _left_over(detector: Any, checkpoint: TensorFlowCheckpoint, used: set[str]) -> dict[str, str]:
-    """Why each tensor of the file that was not taken was left; one without a reason is an error."""
+    """Each unused tensor of the file → reason; one without a reason is an error."""
     unused = {}
     for layer, path in layer_paths(detector.config.backbone["name"], detector.backbone).items():
         for leaf in ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"):

@@ -1,8 +1,7 @@
-"""The names of the TensorFlow 2 Detection Zoo's variables, for each of our layers.
+"""Maps the layers of this library to variables of the TensorFlow 2 Detection Zoo.
 
-One table an architecture: a layer of ours on one side, the path of its object in the checkpoint on the other.
-The trunks of keras.applications are numbered there in the order of their layers' depth, so a projection
-shortcut comes late in its block.
+One table per architecture: layer name → path of its object in the checkpoint. The trunks of keras.applications are
+numbered by layer depth there, so a projection shortcut comes late in its block.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ HEAD_NAMES: Mapping[str, str] = {
 }
 DEFAULT_TASK = "human_pose"
 
-# Layers of the trunk that published files hold, but whose output the network doesn't use.
+# Layers of the trunk that published files contain but the network doesn't use.
 UNUSED_LAYERS: Mapping[str, str] = {
     "post_bn": "normalization behind the trunk's output, not part of the network",
     "imagenet_fc": "ImageNet classifier of the trunk",
@@ -46,7 +45,7 @@ _BRANCHES = {"skip": "encoder_block1", "down": "encoder_block2", "up": "decoder_
 
 
 def layer_paths(backbone_name: str, backbone: Any) -> dict[str, Path]:
-    """Where each layer of a backbone, and each layer that it lacks, is in a checkpoint of the zoo.
+    """The path in a zoo checkpoint of each layer of a backbone, and of layers that only the checkpoint has.
 
     Args:
         backbone_name: Key of `centernet.backbones.BACKBONES`.
@@ -67,7 +66,7 @@ def layer_paths(backbone_name: str, backbone: Any) -> dict[str, Path]:
 
 
 def head_paths(layer_name: str, task: str) -> Path:
-    """Where a head's layer (`{head}_{stack}_hidden` or `{head}_{stack}`) is in a checkpoint of the zoo.
+    """The path in a zoo checkpoint of a head's layer (`{head}_{stack}_hidden` or `{head}_{stack}`).
 
     Args:
         layer_name: Our layer.

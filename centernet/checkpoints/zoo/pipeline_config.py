@@ -1,4 +1,4 @@
-"""The `pipeline.config` of the Detection API: what it says of a CenterNet."""
+"""Reads the description of a CenterNet from a `pipeline.config` of the Detection API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CANDIDATES: Mapping[str, tuple[str, Callable[[str], float]]] = {
     "box_scale": ("box_scale", float),
     "search_scale": ("candidate_search_scale", float),
 }
-# Values that change what is decoded and that ours has no setting for.
+# Values that change decoding and have no setting here.
 FIXED: Mapping[str, str] = {"peak_max_pool_kernel_size": "3", "candidate_ranking_mode": "min_distance"}
 
 
@@ -43,7 +43,7 @@ def read_pipeline_config(path: Path) -> dict[str, Any]:
         Keys of `ModelConfig`. Class names are not in the file: they are `class_0` and so on.
 
     Raises:
-        ConfigError: If it can't be read, or describes something else than a CenterNet that we have.
+        ConfigError: If it can't be read, or describes no CenterNet of this library.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -111,11 +111,11 @@ def _preprocessing(net: Message, extractor: Message, path: Path) -> dict[str, An
 
 
 def _candidates(task: Message, path: Path) -> dict[str, float]:
-    """Settings of the decoder that are in the file; the others keep their defaults, which are the same."""
+    """Settings of the decoder in the file; the defaults of the others are the same here."""
     for key, value in FIXED.items():
         if task.get(key, value) != value:
             raise ConfigError(
-                f"Expected {key} of {path} to be {value}, which alone can be computed here. Received: {task[key]!r}"
+                f"Expected {key} of {path} to be {value}, the only supported value. Received: {task[key]!r}"
             )
     found = {name: key for name, key in CANDIDATES.items() if key[0] in task}
     return {name: _number(task, key, kind, path, 0) for name, (key, kind) in found.items()}

@@ -146,19 +146,19 @@ def _hourglass(checkpoint: TensorFlowCheckpoint) -> dict[str, Any]:
 def infer_config(prefix: Path, given: dict[str, Any] | None = None) -> ModelConfig:
     """Describe the model of a checkpoint.
 
-    Network, heads and their channels are read off the tensors. What tensors don't tell is taken from `given`,
-    or else assumed: an input of 512×512, 100 detections, the latest decoding rules, and COCO's names where the
-    numbers are COCO's.
+    Network, heads and their channels follow from the tensors. The rest is taken from `given`, or else assumed: an
+    input of 512×512, 100 detections, the latest decoding rules, and COCO's names where the number of classes is
+    COCO's.
 
     Args:
         prefix: Path of the checkpoint without `.index`.
-        given: What a file beside it says (keys of `ModelConfig`).
+        given: Keys of `ModelConfig` from a file beside the checkpoint.
 
     Returns:
         The description.
 
     Raises:
-        CheckpointError: If the checkpoint holds no CenterNet that we have.
+        CheckpointError: If the checkpoint holds no known CenterNet.
     """
     checkpoint = TensorFlowCheckpoint(prefix)
     found = recognize(checkpoint)
@@ -179,15 +179,15 @@ def infer_config(prefix: Path, given: dict[str, Any] | None = None) -> ModelConf
     }
     if given is None:
         logger.warning(
-            "%s has no description beside it: taken for %s, input %d×%d. Pass the name or YAML of the model, "
-            "with weights=%r, if that is not so.",
+            "%s has no description beside it. Assumed: %s, input %d×%d. If that is wrong, pass the name or YAML of "
+            "the model, with weights=%r.",
             prefix, found, *preprocessing.size, str(prefix),
         )  # fmt: skip
     return presets.complete(data, str(prefix))
 
 
 def fits(prefix: Path, config: ModelConfig) -> bool:
-    """Whether a checkpoint looks like the model of a description: the same network, as many classes and keypoints."""
+    """Whether a checkpoint has the network, number of classes and number of keypoints of a description."""
     if config.family != FAMILY:
         return False
     found = recognize(TensorFlowCheckpoint(prefix))
@@ -197,7 +197,7 @@ def fits(prefix: Path, config: ModelConfig) -> bool:
 
 
 def _classes(found: Recognized) -> dict[str, Any]:
-    """Names of classes and keypoints, which are no part of a checkpoint: COCO's, or placeholders."""
+    """Names of classes and keypoints, which a checkpoint lacks: COCO's, or placeholders."""
     persons = found.keypoints == COCO_KEYPOINTS and found.classes in (1, COCO_SLOTS)
     if found.classes == COCO_SLOTS:
         classes: Any = "coco90"

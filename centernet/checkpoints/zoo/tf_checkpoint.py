@@ -1,4 +1,4 @@
-"""Reading TensorFlow checkpoints: the names they hold, by the paths of their objects, and their tensors."""
+"""Reads TensorFlow checkpoints: keys by object path, and tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from centernet.errors import CheckpointError
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-# What training checkpoints hold beside the model, and what exported ones hold beside its variables.
+# Entries of training and exported checkpoints that are not part of the model.
 BESIDE_THE_MODEL = (
     (re.compile(r"/\.OPTIMIZER_SLOT/"), "optimizer slot"),
     (re.compile(r"^(model/)?_?optimizer/"), "optimizer state"),
@@ -36,7 +36,7 @@ class TensorFlowCheckpoint:
     Attributes:
         prefix: Path without `.index` or `.data-...`.
         shapes: Key in the file → shape.
-        form: What kind of checkpoint it is, in words.
+        form: Kind of the checkpoint, in words.
     """
 
     def __init__(self, prefix: Path) -> None:
@@ -73,10 +73,10 @@ class TensorFlowCheckpoint:
                 self.form = SAVED_MODEL
 
     def key(self, path: tuple[str, ...]) -> str | None:
-        """The key of a variable, from the path of objects that leads to it.
+        """The key of a variable, by its path of objects.
 
-        Keys of SavedModels are no guide (`_model/_feature_extractor/variables/17`), so the file's object graph
-        is followed where there is one.
+        Keys of SavedModels don't tell (`_model/_feature_extractor/variables/17`), so the file's object graph is used if
+        there is one.
 
         Args:
             path: For instance `("model", "_feature_extractor", ..., "kernel")`.
@@ -93,9 +93,9 @@ class TensorFlowCheckpoint:
         return found
 
     def read_all(self) -> Self:
-        """Read the tensors of the model, which `read` then gives (once each); returns the checkpoint.
+        """Read all tensors of the model, for `read` to return (once each); returns the checkpoint.
 
-        TensorFlow reads them without holding up other threads, and variables can take them without a copy.
+        TensorFlow reads them without holding Python's lock, and variables take them without a copy.
         """
         import tensorflow as tf
 
@@ -110,7 +110,7 @@ class TensorFlowCheckpoint:
         return self
 
     def read(self, key: str) -> Any:
-        """The tensor of a key, as an array or as TensorFlow has it; a damaged one is a `CheckpointError`."""
+        """The tensor of a key, as an array or TensorFlow tensor; a damaged one is a `CheckpointError`."""
         import keras
 
         if key in self._tensors:
@@ -120,12 +120,12 @@ class TensorFlowCheckpoint:
             return self._reader.get_tensor(key)
 
     def keypoint_task(self) -> str | None:
-        """Name of the keypoint task whose heads the checkpoint holds."""
+        """Name of the checkpoint's keypoint task, or None."""
         pattern = re.compile(r"_prediction_head_dict/([^/]+)\.Skeypoint\.Sheatmap/")
         return next((match[1] for match in map(pattern.search, self.shapes) if match), None)
 
     def beside_the_model(self, key: str) -> str | None:
-        """Why a key is no variable of the model, or None if it should be one."""
+        """Why a key is not a variable of the model, or None if it should be one."""
         if self._translated:
             return model_garden.leftover_reason(key)
         return next((why for pattern, why in BESIDE_THE_MODEL if pattern.search(key)), None)
@@ -157,7 +157,7 @@ class TensorFlowCheckpoint:
 
 
 def _without_patterns(prefix: Path) -> tuple[tempfile.TemporaryDirectory[str] | None, Path]:
-    """A prefix without `[`, `*` and `?`, which TensorFlow takes for a pattern: of links that live with the folder."""
+    """A prefix without `[`, `*` and `?`, which TensorFlow takes for a pattern: links in a temporary folder."""
     if glob.escape(str(prefix)) == str(prefix):
         return None, prefix
     folder = tempfile.TemporaryDirectory()
@@ -169,10 +169,10 @@ def _without_patterns(prefix: Path) -> tuple[tempfile.TemporaryDirectory[str] | 
 
 
 def check_files(prefix: Path) -> None:
-    """Check that a checkpoint's files are there and not empty.
+    """Check that a checkpoint's files exist and are not empty.
 
     Raises:
-        CheckpointError: If not; the message names the files that were looked for.
+        CheckpointError: If not; the message names the expected files.
     """
     index = Path(f"{prefix}.index")
     shard = re.compile(re.escape(prefix.name) + r"\.data-\d+-of-(\d+)")
