@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from centernet.checkpoints.locate import Located, describe, find, locate_published, locate_weights
-from centernet.checkpoints.pytorch.loading import PyTorchCheckpoint, load_pytorch
+from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint
+from centernet.checkpoints.pytorch.loading import load_pytorch
 from centernet.checkpoints.report import LoadReport
 from centernet.checkpoints.saved.weights_file import find_weights, load_weights, read_weights
 from centernet.checkpoints.zoo.loading import load_checkpoint, transfer

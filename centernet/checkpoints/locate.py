@@ -10,7 +10,7 @@ from typing import Literal
 
 from centernet.checkpoints.fetching import checkpoint_prefix, fetch, fetch_archive
 from centernet.checkpoints.model_garden.experiment import is_experiment, read_experiment
-from centernet.checkpoints.pytorch.loading import PyTorchCheckpoint, is_pytorch_file
+from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint, is_pytorch_file
 from centernet.checkpoints.pytorch.recognize import recognize_pytorch, refuse_unloadable
 from centernet.checkpoints.saved import saving
 from centernet.checkpoints.zoo.pipeline_config import read_pipeline_config

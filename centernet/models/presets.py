@@ -20,7 +20,7 @@ class ModelList(tuple[ModelConfig, ...]):
     """Descriptions that print as a table."""
 
     def __repr__(self) -> str:
-        """One line a model: name, network, task, input size, published figures."""
+        """One line per model: name, network, task, input size, published figures."""
         rows = [COLUMNS, *(_row(model) for model in self)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
         return "\n".join(

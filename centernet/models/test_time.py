@@ -1,4 +1,4 @@
-"""Test-time augmentation: several passes over an image, and what joins their detections."""
+"""Test-time augmentation: several passes over an image, merged by soft-NMS."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class TestTime:
     """The passes over one image.
 
     Attributes:
-        flip: Whether each scale is looked at mirrored, too.
-        scales: What the size of the image that a plain `detect` sees is multiplied by, one scale after the other.
-        suppression: How boxes of the passes that overlap lose score (soft-NMS).
-        vote: Whether a box also moves to the mean of those that lose score to it, with the suppression's
-            `voting_exponent` or, if that is None, the reference's 10. None: if the suppression has an exponent, and
-            as published: Keypoint Triplets with several scales do, Objects as Points don't.
+        flip: Whether each scale has a mirrored pass as well.
+        scales: Factors of the image size of a plain `detect`, one scale per pass.
+        suppression: Soft-NMS of overlapping boxes.
+        vote: Whether boxes are averaged with the boxes that they suppress (box voting), with the suppression's
+            `voting_exponent` or, if that is None, the reference's 10. None: if the suppression has an exponent, and as
+            published: Keypoint Triplets with several scales vote, Objects as Points don't.
     """
 
-    __test__ = False  # not a test, whatever its name
+    __test__ = False  # not a test, despite its name
 
     flip: bool = False
     scales: tuple[float, ...] = (1.0,)
@@ -44,17 +44,17 @@ class TestTime:
             raise ConfigError(f"Expected at least one scale, all above 0. Received: scales={self.scales}")
 
     def joining(self, *, vote: bool) -> SuppressionSettings:
-        """The suppression with the votes that are to be; `vote` is what the published model does."""
+        """The suppression with or without voting; `vote` is the choice of the published model."""
         exponent = self.suppression.voting_exponent
         wanted = vote or exponent is not None if self.vote is None else self.vote
         return replace(self.suppression, voting_exponent=(exponent or VOTING_EXPONENT) if wanted else None)
 
 
 def check_canvas(scale: float, canvas: tuple[int, int]) -> None:
-    """Refuse an input that would take hours and fill the memory.
+    """Refuse an input that would take hours and too much memory.
 
     Args:
-        scale: Of the pass.
+        scale: Scale of the pass.
         canvas: Height and width of the network's input in pixels.
 
     Raises:

@@ -1,9 +1,9 @@
 """Running maxima along one axis, as in corner pooling (Law and Deng 2018, section 3.4).
 
-A sweep takes one line of an array after the other, and each result depends on the one before. Which form of it
-runs depends on who executes the operations; all give the same values:
+A sweep processes one line of an array after the other; each result depends on the one before. Three forms, for
+different executors, give the same values:
 
-* compiled by XLA (JAX; the gradient on TensorFlow, and the forward pass where it is asked for): a loop that
+* compiled by XLA (JAX; the gradient on TensorFlow, and optionally the forward pass): a loop that
   writes into one array.
 * one operation after the other (PyTorch, the forward pass on TensorFlow): a loop over lines written out while the
   graph is made. Slices, maxima and a concatenation are what every export format knows.

@@ -80,7 +80,7 @@ class TrainingModel(keras.Model):
             batch_statistics: See `TrainingSettings`.
         """
         # No autocast: boxes in half precision would be off by pixels.
-        super().__init__(name="learner", dtype=detector.dtype_policy, autocast=False)
+        super().__init__(name="training_model", dtype=detector.dtype_policy, autocast=False)
         config = detector.config
         options: dict[str, Any] = {
             "output_size": config.preprocessing.size,

@@ -28,11 +28,11 @@ def main(family: str = "triplets", batch_size: str = "1") -> None:
     detector = make("hourglass52", scenes.class_names, image_size=size)
     settings = TrainingSettings(batch_size=int(batch_size))
     batches = Batches(scenes, size, settings.batch_size)
-    learner = make_training_model(detector, settings, len(batches))
+    training_model = make_training_model(detector, settings, len(batches))
     seconds = []
     for step in range(STEPS):
         start = time.perf_counter()
-        learner.train_on_batch(batches[step])
+        training_model.train_on_batch(batches[step])
         seconds.append(time.perf_counter() - start)
         print(f"step {step + 1}: {seconds[-1]:.1f} s, {resident():.2f} GB", flush=True)
     print(f"{family} {size[0]}×{size[1]}, batch {batch_size}: {resident():.2f} GB, {before:.2f} of them before")

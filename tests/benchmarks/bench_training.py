@@ -54,10 +54,10 @@ def main(repeats: int = 5) -> None:
         heads = PointHeadSettings(256, 3, separable=True)
         backbone = {"name": "mobilenetv2_fpn", "separable": True}
         detector = PointDetector(backbone, data.class_names, image_size=(320, 320), heads=heads)
-        learner = make_training_model(detector, settings, len(batches))
-        learner.run_eagerly = eagerly
-        learner.train_on_batch(batch)
-        sides[name] = lambda learner=learner: learner.train_on_batch(batch)
+        training_model = make_training_model(detector, settings, len(batches))
+        training_model.run_eagerly = eagerly
+        training_model.train_on_batch(batch)
+        sides[name] = lambda training_model=training_model: training_model.train_on_batch(batch)
     medians = interleave(sides, repeats)
     print_table(f"One step, {BATCH} images", medians, "eager")
     step = medians["as fit does"] / 1e3

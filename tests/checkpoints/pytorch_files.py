@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pytorch_writer import Pickler, Raw, Stored, legacy, zipped
 
-from centernet.checkpoints.pytorch.loading import PyTorchCheckpoint
+from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint
 from centernet.errors import CheckpointError
 
 FOLDER = Path(__file__).parents[1] / "goldens" / "pytorch"

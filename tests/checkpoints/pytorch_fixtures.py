@@ -3,7 +3,7 @@
 import pytest
 from pytorch_files import contents
 
-from centernet.checkpoints.pytorch.loading import PyTorchCheckpoint
+from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint
 from centernet.errors import CheckpointError
 
 

@@ -11,7 +11,8 @@ from small_triplets import small_triplets
 
 import centernet
 from centernet.checkpoints.pytorch import loading as module
-from centernet.checkpoints.pytorch.loading import PyTorchCheckpoint, triplet_source
+from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint
+from centernet.checkpoints.pytorch.loading import triplet_source
 from centernet.checkpoints.pytorch.names import VARIABLES, head_source, layer_source
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import CheckpointError, DownloadError

@@ -107,10 +107,10 @@ def test_a_training_is_restored_with_its_optimizer_and_position(training):
         stored = [file[str(number)] for number in range(len(file.files))]
     detector = old_forms.points(keypoints=None, seed=9)
     fields = {name: value for name, value in old_forms.TRAINING.items() if name != "verbose"}
-    learner = make_training_model(detector, TrainingSettings(epochs=1, **fields), 2)
-    assert restore_state(learner, training) == Position(1)
-    assert int(learner.optimizer.iterations) == 2
-    restored = [np.asarray(variable) for variable in [*learner.variables, *learner.optimizer.variables]]
+    training_model = make_training_model(detector, TrainingSettings(epochs=1, **fields), 2)
+    assert restore_state(training_model, training) == Position(1)
+    assert int(training_model.optimizer.iterations) == 2
+    restored = [np.asarray(variable) for variable in [*training_model.variables, *training_model.optimizer.variables]]
     assert all(np.array_equal(a, b) for a, b in zip(restored, stored, strict=True))
 
 

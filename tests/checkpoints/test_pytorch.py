@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from pytorch_files import CONTAINERS, FOLDER, WEIGHTS, contents, read_or_refuse, same
 from pytorch_writer import State, Stored, Tensor, legacy, tensor, zipped
 
-from centernet.checkpoints.pytorch.loading import PyTorchCheckpoint
+from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint
 from centernet.errors import CheckpointError
 
 pytest_plugins = ["pytorch_fixtures"]

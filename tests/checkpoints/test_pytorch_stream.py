@@ -8,7 +8,7 @@ import pytorch_writer as writer
 from pytorch_files import CONTAINERS, WEIGHTS, stored
 from pytorch_writer import Stored, Tensor, legacy, plain, tensor, zipped
 
-from centernet.checkpoints.pytorch.loading import PyTorchCheckpoint, is_pytorch_file
+from centernet.checkpoints.pytorch.checkpoint import PyTorchCheckpoint, is_pytorch_file
 from centernet.errors import CheckpointError
 
 pytest_plugins = ["pytorch_fixtures"]

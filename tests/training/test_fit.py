@@ -123,12 +123,12 @@ def test_averaged_weights_are_evaluated_in_half_precision_too():
     keras.config.set_dtype_policy("mixed_float16")
     try:
         found = detector()
-        learner = make_training_model(found, TrainingSettings(ema=0.5), 10)
-        assert hasattr(learner.optimizer, "inner_optimizer")
+        training_model = make_training_model(found, TrainingSettings(ema=0.5), 10)
+        assert hasattr(training_model.optimizer, "inner_optimizer")
         own = state(found)
-        averages = learner.optimizer.inner_optimizer._model_variables_moving_average
+        averages = training_model.optimizer.inner_optimizer._model_variables_moving_average
         averages[0].assign(averages[0] + 1)
-        with averaged_weights(learner):
+        with averaged_weights(training_model):
             assert not same(own, state(found))
         assert same(own, state(found))
     finally:

@@ -1,4 +1,4 @@
-"""What every backbone shares: its input, its weights, and its entry in the table."""
+"""Shared by the backbones: checks of arguments, weights, conversion of user models."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from keras import initializers, ops
 from centernet.errors import ConfigError
 from centernet.ops.constants import STRIDE
 
-# What Keras's layers are initialized with when nothing else is said.
+# Default initializers of Keras's layers.
 DEFAULT_INITIALIZERS = {
     "glorot_uniform": initializers.GlorotUniform,
     "zeros": initializers.Zeros,
     "ones": initializers.Ones,
 }
-PROBE = 256  # side of the input that a network is looked at with
+PROBE = 256  # side of a test input that reveals the stride of a network
 InputShape = tuple[int | None, int | None, int]
 IMAGENET = "imagenet"
 
 
 @keras.saving.register_keras_serializable(package="centernet")
 class Backbone(keras.Model):
-    """A functional model that returns a list of one map a stack, for a single stack as well."""
+    """A functional model that returns a list with one map per stack, also for a single stack."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> list[Any]:
         """Run the network; Keras itself would return a list of one as its element."""
@@ -35,7 +35,7 @@ class Backbone(keras.Model):
 
 
 def check_arguments(input_shape: InputShape, weights: str | None, *, stride: int, imagenet: bool = True) -> None:
-    """Check what a backbone is asked for, before it is built.
+    """Check the arguments of a backbone.
 
     Args:
         input_shape: `(height, width, 3)`; None for a size that varies.
@@ -61,7 +61,7 @@ def check_arguments(input_shape: InputShape, weights: str | None, *, stride: int
 
 
 def finish(model: keras.Model, weights: str | None, *, stride: int) -> keras.Model:
-    """Load a file of weights, if one is named, and note the stride.
+    """Load a file of weights, if one is given, and set the stride.
 
     Args:
         model: The backbone.
@@ -78,10 +78,10 @@ def finish(model: keras.Model, weights: str | None, *, stride: int) -> keras.Mod
 
 
 def as_backbone(model: keras.Model) -> keras.Model:
-    """A functional model of your own as a backbone; one of ours stays as it is.
+    """Convert a user's functional model to a backbone; backbones of this library are returned unchanged.
 
     Args:
-        model: From images `(batch, height, width, 3)` to one map of stride 4, or a list of one a stack. It must be
+        model: From images `(batch, height, width, 3)` to one map of stride 4, or a list with one per stack. It must be
             built for inputs of any size, `(None, None, 3)`. Models that it contains are not looked into: where one of
             them has the smallest map, set `input_multiple` yourself.
 
@@ -114,7 +114,7 @@ def as_backbone(model: keras.Model) -> keras.Model:
 
 @contextmanager
 def without_initialization() -> Iterator[None]:
-    """Within it, new variables are zeros, and those of one shape share their memory until they are set.
+    """Create variables as zeros; those of one shape share memory until they are set.
 
     For models whose weights are loaded next: drawing 190 million random values takes seconds, and so does touching
     the memory for them.
@@ -124,7 +124,7 @@ def without_initialization() -> Iterator[None]:
 
 
 def _shared_zeros(kind: type) -> type:
-    """An initializer that gives zeros, and describes itself as the one it replaces when a layer is saved or copied."""
+    """An initializer that returns zeros but has the config of the one it replaces, for saving and copying layers."""
     zeros: dict[Any, Any] = {}
 
     def call(self: Any, shape: Any, dtype: Any = None, **options: Any) -> Any:

@@ -116,7 +116,7 @@ def _level(x: Any, filters: list[int], blocks: list[int], prefix: str, level: in
 
 
 def _merge(x: Any, y: Any, filters: int, prefix: str, norm: dict[str, Any]) -> Any:
-    """What the next stack sees: the input and the output of this one, each through a 1×1 convolution."""
+    """The next stack's input: the input and the output of this one, each through a 1×1 convolution."""
     x = normalize(padded_conv(x, filters, 1, name=f"{prefix}_in_conv"), f"{prefix}_in", **norm, relu=False)
     y = normalize(padded_conv(y, filters, 1, name=f"{prefix}_out_conv"), f"{prefix}_out", **norm, relu=False)
     x = layers.ReLU(name=f"{prefix}_relu")(layers.Add(name=f"{prefix}_add")([x, y]))

@@ -72,7 +72,7 @@ def _file(network: str, input_shape: InputShape, alpha: float) -> tuple[str, str
 
 
 def _fetch(folder: str, name: str, md5: str | None) -> Path:
-    """The file on this machine, downloaded unless it is there."""
+    """The local file, downloaded unless it exists."""
     cache = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
     url, target = f"{URL}/{folder}/{name}", cache / "models" / name
     by_hand = f"Fetch {url} on a computer with a network and put it at {target}"

@@ -39,7 +39,7 @@ class Centers(NamedTuple):
 def decode_pairs(
     maps: Mapping[str, Any], settings: TripletDecoderSettings, *, exact: bool = False
 ) -> tuple[Pairs, Centers]:
-    """Corners that belong together, and centers, before they meet.
+    """Pairs of corners, and centers, before they are matched.
 
     Two corners belong together when they are of one class, their embeddings are alike and the top-left one is
     not right of or below the other.

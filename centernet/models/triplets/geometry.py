@@ -17,15 +17,15 @@ from centernet.ops.constants import STRIDE
 from centernet.ops.preprocessing import Preprocessing
 from centernet.ops.resize import resize_like_opencv
 
-MARGIN = 5  # pixels of the canvas that a box may reach beyond the image; a constant of the reference
-NO_PAIR = -1.0  # score of two corners that don't belong together, or have no center
+MARGIN = 5  # pixels of the canvas by which a box may exceed the image; a constant of the reference
+NO_PAIR = -1.0  # score of corners that are no pair, or have no center
 
 
 class Frame(NamedTuple):
-    """How output cells lie in an image; each field is `x y` in its last axis and broadcasts with positions.
+    """Mapping of output cells to an image; each field has `x y` in its last axis and broadcasts with positions.
 
-    `ratio`: cells to a pixel of the canvas (not 1/4: 128 cells are 511 pixels). `offset`: where the image starts on
-    the canvas, in pixels. `size`: its width and height there. `scale`: pixels there to a pixel of the image.
+    `ratio`: cells per pixel of the canvas (not 1/4: 128 cells are 511 pixels). `offset`: position of the image on the
+    canvas, in pixels. `size`: its width and height there. `scale`: pixels of the canvas per pixel of the image.
     """
 
     ratio: Any
@@ -34,7 +34,7 @@ class Frame(NamedTuple):
     scale: Any
 
     def on_canvas(self, points: Any) -> Any:
-        """Positions in cells `(..., 2)` → pixels of the canvas, from where the image starts."""
+        """Positions in cells `(..., 2)` → pixels of the canvas, relative to the image's origin."""
         return points / self.ratio - self.offset
 
     def in_image(self, points: Any) -> Any:
@@ -48,11 +48,11 @@ def boxes_in_image(boxes: Any, scores: Any, frame: Frame, xp: Any) -> tuple[Any,
     Args:
         boxes: `(..., n, 4)` as `x0 y0 x1 y1` in output cells.
         scores: `(..., n)`.
-        frame: Where the cells lie.
+        frame: Mapping of the cells to the image.
         xp: Namespace of the arrays.
 
     Returns:
-        Boxes likewise, and the scores: `NO_PAIR` for boxes that are too far outside.
+        Boxes, and scores: `NO_PAIR` for boxes that are too far outside.
     """
     start, end = frame.on_canvas(boxes[..., :2]), frame.on_canvas(boxes[..., 2:])
     near = xp.all(xp.logical_and(start > -MARGIN, end < frame.size + MARGIN), axis=-1)
@@ -61,7 +61,7 @@ def boxes_in_image(boxes: Any, scores: Any, frame: Frame, xp: Any) -> tuple[Any,
 
 
 def are_large(boxes: Any, large_area: float) -> Any:
-    """Which boxes `(..., 4)` have more than `large_area` square pixels."""
+    """Boxes `(..., 4)` of more than `large_area` square pixels, bool `(...)`."""
     return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]) > large_area
 
 
@@ -94,7 +94,7 @@ def triplet_scores(
         centers: Points `(..., m, 2)` as `x y` in the same pixels, scores and class ids `(..., m)`; m is not 0.
         large_area: See `central_regions`.
         xp: Namespace of the arrays.
-        first: Take the first of several centers, as the reference, and not the best.
+        first: Use the first of several centers, as the reference, instead of the best.
 
     Returns:
         Mean of the three keypoints' scores, or `NO_PAIR` where there is no triplet, `(..., n)`.
@@ -102,7 +102,7 @@ def triplet_scores(
     points, center_scores, center_ids = centers
     regions = central_regions(boxes, large_area, xp)
     meets = class_ids[..., None] == center_ids[..., None, :]
-    for axis in (0, 1):  # a trailing axis of two would make comparing several times slower
+    for axis in (0, 1):  # a trailing axis of length 2 would be several times slower
         position = points[..., None, :, axis]
         inside = xp.logical_and(position > regions[..., axis, None], position < regions[..., 2 + axis, None])
         meets = xp.logical_and(meets, inside)
@@ -115,15 +115,15 @@ def triplet_scores(
 
 @dataclass(frozen=True)
 class Canvas:
-    """Where an image lies on the network's input; pairs are height, width, in pixels.
+    """Position of an image on the network's input; pairs are height, width, in pixels.
 
     Attributes:
-        scale: What the size of the image that a plain `detect` sees is multiplied by.
+        scale: Factor of the image size of a plain `detect`.
         image_size: Size of the original image.
         new_size: Size of the scaled image.
         size: Size of the canvas.
         border: Rows above and columns left of the image.
-        factor: Pixels of the canvas to one of the original image, along both axes.
+        factor: Pixels of the canvas per pixel of the original image, along both axes.
     """
 
     scale: float
@@ -140,7 +140,7 @@ class Canvas:
 
     @property
     def frame(self) -> Frame:
-        """What output cells are in the image; float32 arrays `(2,)`."""
+        """Mapping of output cells to the image; float32 arrays `(2,)`."""
         ratio = np.divide(self.output_size, self.size)
         pairs = (ratio, self.border, self.new_size, self.factor)
         return Frame(*(np.array(pair[::-1], np.float32) for pair in pairs))
@@ -149,14 +149,14 @@ class Canvas:
 def fit_canvas(preprocessing: Preprocessing, image_size: tuple[int, int], scale: float = 1.0) -> Canvas:
     """The canvas of a pass.
 
-    With `fit="original"` the image itself is scaled and its canvas follows; positions are divided by the scale asked
-    for, as in the reference, and not by the one that rounding made. With `fit="canvas"` the canvas was scaled (see
-    `Preprocessing.scaled`), and the image is fitted to it.
+    With `fit="original"` the image is scaled and the canvas follows; positions are divided by the nominal scale, as in
+    the reference, not by the rounded one. With `fit="canvas"` the canvas was scaled (see `Preprocessing.scaled`), and the
+    image is fitted to it.
 
     Args:
-        preprocessing: That of the pass.
+        preprocessing: Preprocessing of the pass.
         image_size: Height and width in pixels.
-        scale: What both are multiplied by with `fit="original"` (rounded down, but to no less than 1).
+        scale: Factor of both with `fit="original"` (rounded down, at least 1 pixel).
 
     Returns:
         The canvas.
@@ -179,19 +179,18 @@ def fit_canvas(preprocessing: Preprocessing, image_size: tuple[int, int], scale:
 
 
 def scale_image(image: np.ndarray, canvas: Canvas, *, exact: bool = False) -> np.ndarray:
-    """The image of a pass, as the preprocessing with `fit="original"` takes it.
+    """The scaled image of a pass, for preprocessing with `fit="original"`.
 
-    Where a side is 128 m - 1 already, the reference loses the last row (column), because it copies half a canvas to
-    either side of the image's middle, and half of 127 is 63. The border is then 0, lost or not, so cutting the row off
-    leaves everything where it is.
+    If a side is already 128 m - 1, the reference loses the last row (column): it copies half a canvas to either side of
+    the image's center, and half of 127 is 63. The border is 0 in both cases, so dropping the row moves nothing.
 
     Args:
         image: uint8 `(height, width, channels)`.
         canvas: From `fit_canvas` of its size.
-        exact: Lose what the reference loses.
+        exact: Drop the row (column) that the reference loses.
 
     Returns:
-        uint8 `(*canvas.new_size, channels)`, or what is left of it.
+        uint8 `(*canvas.new_size, channels)`, possibly without a row or column.
     """
     scaled = resize_like_opencv(image, canvas.new_size)
     rows, columns = (side - (exact and side == full) for side, full in zip(canvas.new_size, canvas.size, strict=True))

@@ -107,7 +107,7 @@ def keypoint_rows(maps: Mapping[str, Any], settings: TripletDecoderSettings, *, 
 
 
 class Pass(NamedTuple):
-    """What the decoder made of one pass over an image, in output cells.
+    """Pairs and centers of one pass over an image, in output cells.
 
     `pairs` float32 `(n, 8)`: `x0 y0 x1 y1`, score (-1: no pair), scores of the two corners, class. `centers` float32
     `(m, 4)`: `x y`, class, score, best first. `mirrored`: whether the canvas was mirrored (the image with its

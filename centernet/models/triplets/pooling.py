@@ -1,7 +1,7 @@
 """Corner pooling and center pooling (Law and Deng 2018, section 3.4; Duan 2019, section 3.3).
 
-The directional pools travel over a whole feature map. The three modules put convolutions around them; what the
-checkpoints of the reference call their parts is in `REFERENCE_NAMES`.
+The directional pools take a maximum along a whole feature map. The three modules add convolutions;
+`REFERENCE_NAMES` has the names of their parts in checkpoints of the reference.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROWS, COLUMNS = 1, 2  # axes of (batch, height, width, channels)
 CORNERS = ("top_left", "bottom_right")
 AFTER_BRANCHES = ("merge", "vertical_joint", "horizontal_joint")  # convolutions that read `inner_filters` channels
 
-# Part of a module → what the reference calls it; `_conv` is a convolution, `_bn` a batch normalization.
+# Part of a module → its name in the reference; `_conv` is a convolution, `_bn` a batch normalization.
 REFERENCE_NAMES = {
     "vertical_conv": "p1_conv1.conv",
     "vertical_bn": "p1_conv1.bn",
@@ -63,34 +63,34 @@ class DirectionalPool(layers.Layer):
 
 @keras.saving.register_keras_serializable("centernet")
 class TopPool(DirectionalPool):
-    """Maximum of each pixel and all below it: what an object's top edge has below it (travels upwards)."""
+    """Maximum of each pixel and all below it, for the top edge of an object."""
 
     axis, reverse = ROWS, True
 
 
 @keras.saving.register_keras_serializable("centernet")
 class BottomPool(DirectionalPool):
-    """Maximum of each pixel and all above it (travels downwards)."""
+    """Maximum of each pixel and all above it, for the bottom edge of an object."""
 
     axis, reverse = ROWS, False
 
 
 @keras.saving.register_keras_serializable("centernet")
 class LeftPool(DirectionalPool):
-    """Maximum of each pixel and all to the right of it (travels to the left)."""
+    """Maximum of each pixel and all to the right of it, for the left edge of an object."""
 
     axis, reverse = COLUMNS, True
 
 
 @keras.saving.register_keras_serializable("centernet")
 class RightPool(DirectionalPool):
-    """Maximum of each pixel and all to the left of it (travels to the right)."""
+    """Maximum of each pixel and all to the left of it, for the right edge of an object."""
 
     axis, reverse = COLUMNS, False
 
 
 class PoolingModule(layers.Layer):
-    """What the modules share: two pooled branches, merged, with a shortcut around them.
+    """Base of the pooling modules: two pooled branches, merged, with a shortcut.
 
     Args:
         filters: Channels of the output.

@@ -22,14 +22,14 @@ from centernet.training.augmentation.sampling import CHANNELS, resample
 from centernet.training.augmentation.windows import RandomNumbers, Windows, choose, draw_mosaics, draw_windows
 from centernet.training.settings import AugmentationSettings
 
-SHARE = (0.4, 0.6)  # of a canvas in its mixture; about what YOLOX draws
+SHARE = (0.4, 0.6)  # weight of a canvas in its mixture, about that of YOLOX
 
 
 class Augmentation:
-    """Changes photos and their objects at random, each in its own way, and brings them to the network's size.
+    """Augments images and their objects, each with its own random numbers, and resizes them to the network's input.
 
-    Pure `keras.ops` without state. Each pixel is resampled once, from the photo as it was loaded. Without changes
-    (`AugmentationSettings()`) it gives what `Preprocessing` makes of the same photo before it normalizes.
+    Pure `keras.ops` without state. Each pixel is resampled once, from the loaded image. Without changes
+    (`AugmentationSettings()`) the result equals that of `Preprocessing` before normalization.
 
     Example:
         ```python
@@ -49,13 +49,13 @@ class Augmentation:
         """Make an augmentation.
 
         Args:
-            settings: How photos are changed.
+            settings: The changes and their ranges.
             output_size: Height and width of the network's input.
-            flip: Of the `KeypointTask`: index of the keypoint that each becomes in a mirrored photo.
-            sampling: Of the `Preprocessing`.
+            flip: `KeypointTask.flip`: index of the keypoint that each one becomes in a mirrored image.
+            sampling: `Preprocessing.sampling`.
 
         Raises:
-            ConfigError: If `flip` is no permutation, or a canvas that is to be transposed no square.
+            ConfigError: If `flip` is not a permutation, or a canvas to transpose is not square.
         """
         if settings.transpose > 0 and len(set(output_size)) > 1:
             raise ConfigError(f"Expected a square canvas to transpose. Received: {tuple(output_size)} and transpose.")
@@ -67,34 +67,34 @@ class Augmentation:
         self._sampling = sampling
 
     def __call__(self, batch: Mapping[str, Any], seed: Any) -> dict[str, Any]:
-        """Change a batch.
+        """Augment a batch.
 
-        Boxes are clipped to what is seen of the photo; `AugmentationSettings.cut_objects` says which stay. An image
-        whose mosaic or mixture had more objects than there are slots in the batch stays without.
+        Boxes are clipped to the visible part of the image; `AugmentationSettings.cut_objects` decides which remain. A
+        mosaic or mixture with more objects than the batch has slots is not used.
 
         Args:
             batch: `images` uint8 `(batch, height, width, 3)`, RGB, padded at the bottom and right; `sizes` int32
                 `(batch, 2)`, height and width of the photos; `boxes` float32 `(batch, n, 4)`, `x0 y0 x1 y1` in pixels;
-                `class_ids` int32 `(batch, n)`, -1 for no object; `ignore` bool `(batch, n)`; and, if there are any,
-                `keypoints` float32 `(batch, n, k, 3)`, `x y visibility`. Others are left as they are.
+                `class_ids` int32 `(batch, n)`, -1 for no object; `ignore` bool `(batch, n)`; optionally `keypoints`
+                float32 `(batch, n, k, 3)`, `x y visibility`. Further entries are returned unchanged.
             seed: A `keras.random.SeedGenerator`, an int, or a pair of ints such as a seed and a step. The same seed
                 gives the same result on the same backend.
 
         Returns:
-            The same names: `images` float32 `(batch, *output_size, 3)` from 0 to 255, 0 outside the photos; `sizes`
-            of the part of them that is no padding at the bottom and right; objects in pixels of these images.
+            The same names: `images` float32 `(batch, *output_size, 3)` from 0 to 255, 0 outside the images; `sizes`
+            without the padding at the bottom and right; objects in pixels of these images.
 
         Raises:
-            ConfigError: If photos with keypoints are to be mirrored, and `flip` doesn't fit them.
+            ConfigError: If images with keypoints can be mirrored but `flip` has another number of keypoints.
         """
         self._check_keypoints(batch)
-        draws = RandomNumbers(ops.shape(batch["sizes"])[0], seed)
-        windows = draw_windows(self.settings, draws, batch["sizes"], self.output_size)
-        # Drawn before what may be off, so that it draws the same whether or not that is.
-        colors, mixture, turned = draws(4), draws(3), draws()
+        numbers = RandomNumbers(ops.shape(batch["sizes"])[0], seed)
+        windows = draw_windows(self.settings, numbers, batch["sizes"], self.output_size)
+        # Drawn before optional changes, so that enabling those doesn't alter these numbers.
+        colors, mixture, turned = numbers(4), numbers(3), numbers()
         objects = self._place(batch, windows)
         if self.settings.mosaic > 0:
-            windows, objects = self._mosaics(batch, draws, windows, objects)
+            windows, objects = self._mosaics(batch, numbers, windows, objects)
         pixels, inside = resample(batch["images"], windows, self.output_size, self._sampling)
         pixels = change_colors(self.settings, colors, pixels, inside)
         sizes = seen_sizes(windows, self.output_size)
@@ -109,12 +109,12 @@ class Augmentation:
         return place_objects(batch, windows, self._flip, self.settings.cut_objects)
 
     def _mosaics(
-        self, batch: Mapping[str, Any], draws: RandomNumbers, plain: Windows, objects: dict[str, Any]
+        self, batch: Mapping[str, Any], numbers: RandomNumbers, plain: Windows, objects: dict[str, Any]
     ) -> tuple[Windows, dict[str, Any]]:
-        """Mosaics where they are drawn and their objects have room; else what is given."""
+        """Use mosaics for randomly chosen canvases, if their objects fit into the slots."""
         slots = batch["class_ids"].shape[1]
-        wanted = draws() < self.settings.mosaic
-        mosaics = draw_mosaics(self.settings, draws, batch["sizes"], self.output_size)
+        wanted = numbers() < self.settings.mosaic
+        mosaics = draw_mosaics(self.settings, numbers, batch["sizes"], self.output_size)
         placed = self._place(batch, mosaics)
         use = wanted & (count_objects(placed) <= slots)
         return choose(use, mosaics, plain), choose_objects(use, first_objects(placed, slots), objects)
@@ -134,17 +134,17 @@ class Augmentation:
 def mix(
     probability: float, numbers: Any, pixels: Any, sizes: Any, objects: dict[str, Any]
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """Mix canvases with others of the batch, where there is room for the objects of both.
+    """Blend canvases with others of the batch (mixup), if the objects of both fit into the slots.
 
     Args:
-        probability: That a canvas is mixed.
-        numbers: Three random numbers for each, `(batch, 3)`.
+        probability: Probability of mixing a canvas.
+        numbers: Random numbers `(batch, 3)`.
         pixels: float32 `(batch, ...)`.
         sizes: int32 `(batch, 2)`.
         objects: See `place_objects`, `(batch, n, ...)`.
 
     Returns:
-        The same three, changed.
+        The last three, mixed.
     """
     wanted, which, share = (numbers[:, column] for column in range(3))
     slots = objects["class_ids"].shape[1]
@@ -158,7 +158,7 @@ def mix(
 
 
 def _partners(numbers: Any) -> tuple[Any, Any]:
-    """Another canvas of the batch for each, and whether there is one."""
+    """Index of another canvas for each canvas, and whether there is one."""
     batch = ops.shape(numbers)[0]
     others = ops.cast(batch - 1, "float32")
     step = 1 + ops.cast(numbers * others, "int32")

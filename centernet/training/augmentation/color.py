@@ -1,4 +1,4 @@
-"""Colors of photos, changed at random."""
+"""Color augmentation."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ SEXTANTS = 6.0  # of the color circle
 
 
 def change_colors(settings: AugmentationSettings, numbers: Any, pixels: Any, inside: Any) -> Any:
-    """Turn hues, then scale the saturation, the contrast, and add to the brightness, as the reference does.
+    """Rotate the hue, scale saturation and contrast, and shift the brightness, in the order of the reference.
 
-    (It clips after each step; here values are clipped once, at the end.)
+    (The reference clips after each step, this function once at the end.)
 
     Args:
-        settings: How photos are changed.
-        numbers: Four random numbers for each canvas, `(batch, 4)`.
-        pixels: RGB from 0 to 255, float32 `(batch, height, width * 3)`, 0 outside the photos.
-        inside: 1 in the photos and 0 outside, of the same shape.
+        settings: The changes and their ranges.
+        numbers: Random numbers `(batch, 4)`.
+        pixels: RGB from 0 to 255, float32 `(batch, height, width * 3)`, 0 outside the images.
+        inside: 1 inside the images and 0 outside, same shape.
 
     Returns:
-        Pixels of the same form.
+        Pixels, same shape.
     """
     ranges = (
         (-settings.hue, settings.hue),
@@ -44,12 +44,12 @@ def change_colors(settings: AugmentationSettings, numbers: Any, pixels: Any, ins
 
 
 def turn_colors(pixels: Any, hue: Any, saturation: Any) -> Any:
-    """Turn the hue and scale the saturation of colors as HSV has them; grey and black stay as they are.
+    """Rotate the hue and scale the saturation (HSV); gray and black don't change.
 
     Args:
         pixels: RGB of any range, float32 `(batch, height, width * 3)`.
-        hue: What is added to the hue, as a part of a full turn, `(batch, 1, 1)`.
-        saturation: Factor of the saturation, which stays below 1, `(batch, 1, 1)`.
+        hue: Rotation of the hue, relative to a full turn, `(batch, 1, 1)`.
+        saturation: Factor of the saturation, whose result is at most 1, `(batch, 1, 1)`.
     """
     shape = ops.shape(pixels)
     red, green, blue = ops.unstack(ops.reshape(pixels, (-1, shape[1], shape[2] // 3, 3)), 3, axis=-1)
@@ -64,14 +64,14 @@ def turn_colors(pixels: Any, hue: Any, saturation: Any) -> Any:
     sextant = sextant + hue * SEXTANTS
     sextant = sextant - SEXTANTS * ops.floor(sextant * (1 / SEXTANTS))
     chroma = ops.minimum(chroma * saturation, value)
-    # Each channel is the value in two sextants, less the chroma in the two opposite, and between them linear.
+    # Each channel equals the value in two sextants, value minus chroma in the opposite two, linear in between.
     missing = (2 - ops.abs(sextant - 3), ops.abs(sextant - 2) - 1, ops.abs(sextant - 4) - 1)
     channels = [value - chroma * ops.clip(part, 0.0, 1.0) for part in missing]
     return ops.reshape(ops.stack(channels, axis=-1), shape)
 
 
 def _means(pixels: Any, inside: Any) -> Any:
-    """Mean of each channel over the photos of a canvas, `(batch, 1, width * 3)`."""
+    """Mean of each channel over the images of a canvas, `(batch, 1, width * 3)`."""
     width = pixels.shape[2] // 3
     sums, counts = (ops.sum(ops.reshape(ops.sum(x, axis=1), (-1, width, 3)), axis=1) for x in (pixels, inside))
     return ops.tile(sums / ops.maximum(counts, 1.0), (1, width))[:, None]

@@ -1,4 +1,4 @@
-"""Boxes and keypoints as a canvas shows them."""
+"""Boxes and keypoints in augmented images."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from keras import ops
 
 from centernet.training.augmentation.windows import Windows
 
-NAMES = ("boxes", "class_ids", "ignore", "keypoints")  # what a batch says of objects; the last is optional
+NAMES = ("boxes", "class_ids", "ignore", "keypoints")  # the last is optional
 NONE = -1  # class id of a slot without object
 YX = [1, 0]
 
 
 class _Frame(NamedTuple):
-    """Windows for points, all float32 `(batch, parts, 1, 2)`, x and y.
+    """Windows in a form for points, all float32 `(batch, parts, 1, 2)`, `x y`.
 
-    A point of the photo lies at `factor * point + shift` of the canvas; the photo is seen from `low` to `high`.
+    A point of the image is at `factor * point + shift` on the canvas; the image is visible from `low` to `high`.
     """
 
     factor: Any
@@ -28,21 +28,21 @@ class _Frame(NamedTuple):
 
 
 def place_objects(batch: Mapping[str, Any], windows: Windows, flip: Sequence[int], cut_objects: str) -> dict[str, Any]:
-    """The objects of all parts of a canvas, in pixels of the canvas, clipped to what is seen of their photo.
+    """The objects of all parts of a canvas, in pixels of the canvas, clipped to the visible part of their image.
 
-    An object stays if its center is seen; `cut_objects` says what becomes of another that is seen in part. An ignored
-    one (a crowd) stays if it is seen in part.
+    Objects with a visible center remain; `cut_objects` decides on other objects that are partly visible. Ignored
+    objects (crowds) remain if they are partly visible.
 
     Args:
-        batch: Objects of the loaded photos: `boxes` `(batch, n, 4)`, `class_ids` and `ignore` `(batch, n)`, and
-            `keypoints` `(batch, n, k, 3)` if there are any.
-        windows: What each canvas shows.
-        flip: Index of the keypoint that each becomes in a mirrored photo; empty if none is mirrored.
+        batch: Objects of the loaded images: `boxes` `(batch, n, 4)`, `class_ids` and `ignore` `(batch, n)`, optionally
+            `keypoints` `(batch, n, k, 3)`.
+        windows: The windows.
+        flip: Index of the keypoint that each one becomes in a mirrored image; empty without mirroring.
         cut_objects: See `AugmentationSettings`.
 
     Returns:
-        The same names with `parts * n` objects each. Those that are gone have class id -1 and zeros; keypoints that
-        are not seen have visibility 0 and zeros.
+        The same names with `parts * n` objects. Removed objects have class id -1 and zeros; invisible keypoints have
+        visibility 0 and zeros.
     """
     objects = {name: ops.take(batch[name], windows.sources, axis=0) for name in NAMES if name in batch}
     frame = _frame(windows)
@@ -69,20 +69,20 @@ def place_objects(batch: Mapping[str, Any], windows: Windows, flip: Sequence[int
 
 
 def seen_sizes(windows: Windows, canvas: tuple[int, int]) -> Any:
-    """Height and width of the top left part of canvases beyond which there is nothing, int32 `(batch, 2)`."""
+    """Height and width of canvases without the padding at the bottom and right, int32 `(batch, 2)`."""
     photo = (windows.sizes - windows.starts) / windows.ratios
-    # A pixel is of the photo if its center is.
+    # A pixel belongs to the image if its center does.
     ends = ops.where(windows.high > windows.low, ops.ceil(ops.minimum(photo, windows.high) - 0.5), 0.0)
     whole = ops.convert_to_tensor(canvas, dtype="float32")
     return ops.cast(ops.minimum(ops.maximum(ops.max(ends, axis=1), 1.0), whole), "int32")
 
 
 def first_objects(objects: Mapping[str, Any], slots: int) -> dict[str, Any]:
-    """Those objects of a batch that are there, in their order, in the given number of slots.
+    """The existing objects of a batch, in their order, in a given number of slots.
 
     Args:
         objects: See `place_objects`, `(batch, n, ...)`.
-        slots: How many an image has room for; those that come after are lost.
+        slots: Objects per image; surplus objects are dropped.
     """
     there = objects["class_ids"] != NONE
     order = ops.arange(there.shape[1], dtype="int32")
@@ -105,7 +105,7 @@ def choose_objects(use: Any, ours: Mapping[str, Any], others: Mapping[str, Any])
 
 
 def count_objects(objects: Mapping[str, Any]) -> Any:
-    """How many objects each image has, int32 `(batch,)`."""
+    """Number of objects of each image, int32 `(batch,)`."""
     return ops.sum(ops.cast(objects["class_ids"] != NONE, "int32"), axis=1)
 
 
@@ -129,10 +129,10 @@ def _to_canvas(points: Any, frame: _Frame) -> Any:
 
 
 def _keypoints(keypoints: Any, frame: _Frame, flip: Sequence[int]) -> Any:
-    """Keypoints `(batch, parts, n, k, 3)` on the canvas, with zeros for those that are not seen."""
+    """Keypoints `(batch, parts, n, k, 3)` on the canvas, with zeros for invisible ones."""
     frame = _Frame(*(value[:, :, None] for value in frame))
     if flip:
-        # Mirrored along both axes is turned by half a circle, where left stays left.
+        # Mirroring along both axes is a rotation by 180°, which doesn't swap left and right.
         odd = ops.prod(frame.factor, axis=-1, keepdims=True) < 0
         keypoints = ops.where(odd, ops.take(keypoints, np.argsort(flip), axis=3), keypoints)
     places, visibility = _to_canvas(keypoints[..., :2], frame), keypoints[..., 2:]
@@ -143,17 +143,17 @@ def _keypoints(keypoints: Any, frame: _Frame, flip: Sequence[int]) -> Any:
 def transpose(
     use: Any, images: Any, sizes: Any, objects: dict[str, Any], flip: Sequence[int]
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """Exchange rows and columns of some canvases, as a mirror on the diagonal does.
+    """Exchange rows and columns of some canvases.
 
     Args:
-        use: Of which, bool `(batch,)`.
+        use: Canvases to transpose, bool `(batch,)`.
         images: float32 `(batch, side, side, 3)`.
         sizes: int32 `(batch, 2)`.
         objects: See `place_objects`.
-        flip: Index of the keypoint that each becomes in a mirrored photo; empty if there is none.
+        flip: Index of the keypoint that each one becomes in a mirrored image; empty without keypoints.
 
     Returns:
-        The same three, changed.
+        The last three, mixed.
     """
     turned = dict(objects, boxes=ops.take(objects["boxes"], [*YX, 3, 2], axis=-1))
     if "keypoints" in objects:

@@ -1,23 +1,21 @@
-"""Bilinear resampling of images to a canvas, and the random numbers of augmentation."""
+"""Bilinear resampling of images to a canvas, once per pixel."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import keras
 from keras import ops
 
 from centernet.ops.resize import Sampling
 from centernet.training.augmentation.windows import Windows
 
 CHANNELS = 3
-COLUMNS = 48  # numbers for each photo, more than are asked for
 
 
 class _Taps(NamedTuple):
-    """Where along one axis a part's pixels are read: two rows or columns with their weights, `(batch, parts, n)`.
+    """The two rows (or columns) of the source pixels along one axis, and their weights, `(batch, parts, n)`.
 
-    Beyond the photo both weights are 0.
+    Outside the image both weights are 0.
     """
 
     before: Any
@@ -27,17 +25,16 @@ class _Taps(NamedTuple):
 
 
 def resample(images: Any, windows: Windows, canvas: tuple[int, int], sampling: Sampling) -> tuple[Any, Any]:
-    """What windows show.
+    """Resample the images in windows.
 
     Args:
         images: uint8 `(batch, height, width, 3)`.
-        windows: What each canvas shows.
+        windows: The windows.
         canvas: Height and width of the result.
-        sampling: Which point of a pixel is sampled, see `centernet.ops.resize.sample_positions`.
+        sampling: See `centernet.ops.resize.sample_positions`.
 
     Returns:
-        float32 `(batch, height, width * 3)` with values 0–255, and of the same shape where there is a photo, 1, and
-        where there is none, 0.
+        float32 `(batch, height, width * 3)` with values 0–255; and, same shape, 1 inside the images and 0 outside.
     """
     height, width = ops.shape(images)[1:3]
     pixels = ops.reshape(images, (-1, CHANNELS))
@@ -62,7 +59,7 @@ def _taps(windows: Windows, axis: int, length: int, sampling: Sampling) -> _Taps
     target = ops.cast(ops.arange(length), "float32")
     center = (target + 0.5) * ratio + start
     inside = ops.cast((center >= 0) & (center < size), "float32")
-    # As `sample_positions` has it, to the last bit: at a large gradient it would be seen.
+    # Exactly as in `sample_positions`: at a large gradient a rounding difference would show.
     position = target * ratio + start if sampling == "legacy" else (target + 0.5) * ratio + (start - 0.5)
     last = size - 1
     position = ops.maximum(position, 0.0)
@@ -79,7 +76,7 @@ def _three(values: Any) -> Any:
 
 
 def _by_row(values: Any, windows: Windows, canvas: tuple[int, int], channels: int) -> Any:
-    """What a canvas's rows have, over its pixels, from `(batch, parts, height)`."""
+    """Values of a canvas's rows `(batch, parts, height)`, broadcast over its pixels."""
     if values.shape[1] == 1:
         return values[:, 0, :, None]
     above, left_of = _sides(windows, canvas, channels)
@@ -88,7 +85,7 @@ def _by_row(values: Any, windows: Windows, canvas: tuple[int, int], channels: in
 
 
 def _by_column(values: Any, windows: Windows, canvas: tuple[int, int], channels: int) -> Any:
-    """What a canvas's columns have, over its pixels, from `(batch, parts, width * channels)`."""
+    """Values of a canvas's columns `(batch, parts, width * channels)`, broadcast over its pixels."""
     if values.shape[1] == 1:
         return values[:, 0, None]
     above, left_of = _sides(windows, canvas, channels)
@@ -97,19 +94,8 @@ def _by_column(values: Any, windows: Windows, canvas: tuple[int, int], channels:
 
 
 def _sides(windows: Windows, canvas: tuple[int, int], channels: int) -> tuple[Any, Any]:
-    """Which rows are above the cut, `(batch, 1, height)`, and values left of it, `(batch, 1, width * channels)`."""
+    """Rows above the cut, `(batch, 1, height)`, and values left of it, `(batch, 1, width * channels)`, bool."""
     cut = windows.high[:, 0, :, None, None]
     above = ops.cast(ops.arange(canvas[0]), "float32") < cut[:, 0]
     left_of = ops.cast(ops.repeat(ops.arange(canvas[1]), channels), "float32") < cut[:, 1]
     return above, left_of
-
-
-class _Pair(keras.random.SeedGenerator):
-    """A generator without state: it always gives the pair that it was made of."""
-
-    def __init__(self, pair: Any) -> None:
-        self._pair = pair
-
-    def next(self, ordered: bool = True) -> Any:
-        dtype = "uint32" if keras.backend.backend() == "jax" else "int64"  # what each backend's generator takes
-        return ops.stack([ops.cast(self._pair[index], dtype) for index in (0, 1)])

@@ -12,25 +12,25 @@ from centernet.ops.resize import fitted_sizes
 from centernet.training.settings import AugmentationSettings
 
 PARTS = 4  # of a mosaic
-CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # part → whether it lies below and to the right of the cut
-CUT = (0.25, 0.75)  # where on the canvas the parts of a mosaic meet, as in YOLOv4's (Bochkovskiy 2020)
-COLUMNS = 48  # numbers for each photo, more than are asked for
+CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # part → whether it is below and to the right of the cut
+CUT = (0.25, 0.75)  # range of the cut, relative to the canvas, as in YOLOv4 (Bochkovskiy 2020)
+COLUMNS = 48  # random numbers per image, more than are needed
 
 
 class Windows(NamedTuple):
-    """What each canvas shows. It has one part, or four that meet in a point.
+    """The part of an image that each canvas shows; in a mosaic, four parts that meet in a point.
 
-    The last axis, where it is 2 long, is y and x. Lengths in a photo are pixels of the batch that was loaded, with
-    pixel edges: a photo begins at 0 and ends at its size.
+    A last axis of length 2 is `y x`. Positions in an image are pixels of the loaded batch, with pixel edges: an image
+    extends from 0 to its size.
 
     Attributes:
-        sources: Index of the part's photo in the batch, int32 `(batch, parts)`.
-        sizes: Height and width of that photo, float32 `(batch, parts, 2)`.
-        mirrored: Whether it is mirrored along each axis first, bool `(batch, parts, 2)`.
-        starts: Where in the mirrored photo the canvas begins, float32 `(batch, parts, 2)`.
-        ratios: How many pixels of the photo one of the canvas is, float32 `(batch, parts, 2)`.
-        low: Where on the canvas the part begins, float32 `(batch, parts, 2)`, whole pixels.
-        high: Where it ends, likewise; a part may be empty.
+        sources: Index of the part's image in the batch, int32 `(batch, parts)`.
+        sizes: Height and width of that image, float32 `(batch, parts, 2)`.
+        mirrored: Whether it is first mirrored along each axis, bool `(batch, parts, 2)`.
+        starts: Position of the canvas's origin in the mirrored image, float32 `(batch, parts, 2)`.
+        ratios: Pixels of the image per pixel of the canvas, float32 `(batch, parts, 2)`.
+        low: Start of the part on the canvas, float32 `(batch, parts, 2)`, whole pixels.
+        high: End of the part, likewise; a part may be empty.
     """
 
     sources: Any
@@ -42,19 +42,21 @@ class Windows(NamedTuple):
     high: Any
 
 
-def draw_windows(settings: AugmentationSettings, draws: RandomNumbers, sizes: Any, canvas: tuple[int, int]) -> Windows:
-    """One window for each photo.
+def draw_windows(
+    settings: AugmentationSettings, numbers: RandomNumbers, sizes: Any, canvas: tuple[int, int]
+) -> Windows:
+    """A random window for each image.
 
     Args:
-        settings: How photos are changed.
-        draws: Random numbers; five are taken.
-        sizes: Height and width of each photo, int32 `(batch, 2)`.
+        settings: The changes and their ranges.
+        numbers: Random numbers; uses five.
+        sizes: Height and width of each image, int32 `(batch, 2)`.
         canvas: Height and width of the canvas.
 
     Returns:
-        The windows; without changes the whole photo, fitted to the canvas as a detector does.
+        The windows; without changes the whole image, fitted to the canvas as in detection.
     """
-    scale, places, mirrored = _zoom(settings, draws(1, 1)), draws(1, 2), _mirrored(settings, draws(1, 2))
+    scale, places, mirrored = _zoom(settings, numbers(1, 1)), numbers(1, 2), _mirrored(settings, numbers(1, 2))
     ratios, sizes = (values[:, None] for values in (_fitted_ratios(sizes, canvas), ops.cast(sizes, "float32")))
     starts = ops.zeros_like(ratios)
     if settings.moves:
@@ -66,37 +68,43 @@ def draw_windows(settings: AugmentationSettings, draws: RandomNumbers, sizes: An
     return Windows(sources, sizes, mirrored, starts, ratios, ops.zeros_like(ratios), high)
 
 
-def draw_mosaics(settings: AugmentationSettings, draws: RandomNumbers, sizes: Any, canvas: tuple[int, int]) -> Windows:
-    """Four windows for each canvas: of its own photo, and of three that are drawn from the batch.
+def draw_mosaics(
+    settings: AugmentationSettings, numbers: RandomNumbers, sizes: Any, canvas: tuple[int, int]
+) -> Windows:
+    """Four windows for each canvas: of its own image, and of three random images of the batch.
 
-    Each lies anywhere in its photo; where it is larger than the photo, the photo lies anywhere in it.
+    Each has a random position in its image, or, if it is larger than the image, the image in it.
 
     Args:
-        settings: How photos are changed.
-        draws: Random numbers; 25 are taken.
-        sizes: Height and width of each photo, int32 `(batch, 2)`.
+        settings: The changes and their ranges.
+        numbers: Random numbers; uses 25.
+        sizes: Height and width of each image, int32 `(batch, 2)`.
         canvas: Height and width of the canvas.
     """
-    scale, places, mirrored = _zoom(settings, draws(PARTS, 1)), draws(PARTS, 2), _mirrored(settings, draws(PARTS, 2))
-    sources = _sources(draws(PARTS - 1))
+    scale, places, mirrored = (
+        _zoom(settings, numbers(PARTS, 1)),
+        numbers(PARTS, 2),
+        _mirrored(settings, numbers(PARTS, 2)),
+    )
+    sources = _sources(numbers(PARTS - 1))
     ratios, sizes = (
         ops.take(values, sources, axis=0) for values in (_fitted_ratios(sizes, canvas), ops.cast(sizes, "float32"))
     )
     ratios = ratios * scale
     whole, beyond = _floats(canvas), _floats(CORNERS)
-    cuts = ops.floor(whole * (CUT[0] + (CUT[1] - CUT[0]) * draws(1, 2)))
+    cuts = ops.floor(whole * (CUT[0] + (CUT[1] - CUT[0]) * numbers(1, 2)))
     low, high = cuts * beyond, cuts + (whole - cuts) * beyond
     starts = places * (sizes - (high - low) * ratios) - low * ratios
     return Windows(sources, sizes, mirrored, starts, ratios, low, high)
 
 
 def choose(use: Any, mosaics: Windows, plain: Windows) -> Windows:
-    """Mosaics for some canvases, and windows of one part for the others, whose parts but the first are empty.
+    """Mosaics for some canvases, and one part (plus three empty ones) for the rest.
 
     Args:
-        use: Which are mosaics, bool `(batch,)`.
-        mosaics: Four parts for each canvas.
-        plain: One part for each.
+        use: Canvases with a mosaic, bool `(batch,)`.
+        mosaics: Four parts per canvas.
+        plain: One part per canvas.
     """
     plain = plain._replace(high=plain.high * _floats([[1], [0], [0], [0]]))
 
@@ -120,22 +128,22 @@ def _mirrored(settings: AugmentationSettings, numbers: Any) -> Any:
 
 
 def _fitted_ratios(sizes: Any, canvas: tuple[int, int]) -> Any:
-    """Pixels of a photo for one of the canvas that holds all of it, as `Preprocessing` fits it."""
+    """Pixels of an image per pixel of the canvas that contains all of it, as `Preprocessing` fits it."""
     return ops.cast(sizes, "float32") / ops.cast(fitted_sizes(sizes, canvas), "float32")
 
 
 def _sources(numbers: Any) -> Any:
-    """The photo itself, and one of the batch for each number."""
+    """Index of the image itself, and of one image of the batch per number."""
     batch = ops.shape(numbers)[0]
     own = ops.arange(batch, dtype="int32")[:, None]
     return ops.concatenate([own, ops.cast(numbers * ops.cast(batch, "float32"), "int32")], axis=1)
 
 
 class RandomNumbers:
-    """Numbers from 0 to 1 (without 1), evenly distributed, handed out in order.
+    """Uniform random numbers in [0, 1), returned in order.
 
-    All come from one call of the generator, each photo has its own, and they are asked for whether or not a change is
-    on: so turning one on leaves the others as they were.
+    All come from one call of the generator; each image has its own. Callers take them whether or not a change is
+    enabled, so that enabling one doesn't alter the others.
     """
 
     def __init__(self, batch: Any, seed: Any) -> None:
@@ -143,8 +151,8 @@ class RandomNumbers:
 
         Args:
             batch: Number of photos.
-            seed: A `keras.random.SeedGenerator`, which moves on by one, an int, or a pair of ints, such as a seed
-                and a step, or a tensor of them.
+            seed: A `keras.random.SeedGenerator`, which advances by one; an int; or a pair (or tensor) of ints, such
+                as a seed and a step.
         """
         generator = seed if isinstance(seed, int | keras.random.SeedGenerator) else _Pair(seed)
         self._table = keras.random.uniform((batch, COLUMNS), seed=generator, dtype="float32")
@@ -157,7 +165,7 @@ class RandomNumbers:
 
 
 class _Pair(keras.random.SeedGenerator):
-    """A generator without state: it always gives the pair that it was made of."""
+    """A generator without state, which always returns the same pair."""
 
     def __init__(self, pair: Any) -> None:
         self._pair = pair
