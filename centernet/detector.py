@@ -399,19 +399,7 @@ class TripletDetector(Detector):
     from head name (see `centernet.models.triplets.heads`) to a list over stacks of `(batch, height / 4, width / 4,
     channels)`; offsets are in output cells, x before y.
 
-    Args:
-        backbone: Name of a backbone, a mapping of `name` and its arguments, or the `ModelConfig` of the
-            whole model (then nothing else is given).
-        classes: Names of the classes, or their number.
-        image_size: Height and width of the network's input; None for the preprocessing's.
-        heads: Shape of the pooling modules and heads.
-        preprocessing: Resizing and normalization of images; by default what the backbone's trunk expects, at 512×512.
-        decoder: Counts and thresholds of decoding.
-        name: Name of the model.
-
-    Attributes:
-        target_settings: Training targets (`TargetSettings`); may be set.
-        loss_weights: Weights of the parts of the loss; may be set.
+    Args and attributes are those of `PointDetector`, without keypoints; `heads` also shapes the pooling modules.
     """
 
     def __init__(

@@ -88,29 +88,25 @@ class Family(Protocol):
         ...
 
     def losses(
-        self,
-        config: ModelConfig,
-        maps: Mapping[str, Any],
-        objects: Mapping[str, Any],
-        input_size: tuple[int, int],
-        targets: Any,
-        weights: Any,
-        device_sum: DeviceSum,
+        self, maps: Mapping[str, Any], targets: Mapping[str, Any], weights: Any, device_sum: DeviceSum
     ) -> dict[str, Any]:
-        """Total loss and its parts by name, see `Network.training_losses`.
+        """Total loss and its parts by name from the maps of all stacks; see `Network.training_losses`."""
+        ...
+
+    def targets(self, config: ModelConfig, objects: Mapping[str, Any], settings: Any, **sizes: Any) -> dict[str, Any]:
+        """Training targets.
 
         Args:
             config: The description of the model.
-            maps: Output of the network in training.
-            objects: See `Detector.compute_loss`.
-            input_size: Height and width of the network's input in pixels.
-            targets: Target settings of the family.
-            weights: Loss weights of the family.
-            device_sum: See `centernet.ops.losses`.
+            objects: See `Detector.compute_loss`; may have `image_sizes`.
+            settings: Target settings of the family.
+            **sizes: `input_size`, `output_size` and `num_classes` of the target functions.
         """
         ...
 
-    def detect_passes(self, detector: Compiles, image: np.ndarray, test_time: TestTime, exact: bool) -> Arrays:
+    def detect_passes(
+        self, detector: Compiles, image: np.ndarray, test_time: TestTime, *, exact: bool = False
+    ) -> Arrays:
         """Detections of one image from several passes; see `Network.infer_passes`."""
         ...
 

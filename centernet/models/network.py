@@ -123,8 +123,10 @@ class Network(keras.Model):
         Returns:
             Scalars, float32: `loss`, the total, and its parts by name, always the same ones.
         """
-        settings = self.target_settings, self.loss_weights
-        return self.family.losses(self.config, maps, y, input_size, *settings, device_sum)
+        _, rows, columns, classes = maps[self.family.center_heatmap][0].shape
+        sizes = {"input_size": input_size, "output_size": (rows, columns), "num_classes": classes}
+        targets = self.family.targets(self.config, y, self.target_settings, **sizes)
+        return self.family.losses(maps, targets, self.loss_weights, device_sum)
 
     def infer(self, images: Sequence[np.ndarray], *, exact: bool = False) -> Arrays:
         """Arrays of `decode` for images of any sizes, from the compiled model; `Detector` implements it."""
@@ -141,7 +143,7 @@ class Network(keras.Model):
         Returns:
             As `infer` for the one image, without the batch axis, best first.
         """
-        return self.family.detect_passes(self, image, test_time, exact)
+        return self.family.detect_passes(self, image, test_time, exact=exact)
 
     def compiled_form(self, form: Any, step: Callable[..., Any], signature: Signature) -> Callable[..., Any]:
         """A compiled function that uses the network with its present weights; `Detector` implements it.

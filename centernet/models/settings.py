@@ -206,11 +206,11 @@ class DecodeRules:
             (`centernet.ops.constants.PEAK_TOLERANCE`).
     """
 
-    clamp_sizes: bool
-    clip_search_boxes: bool
-    drop_keypoints_outside: bool
-    mask_beyond_image: bool
-    ignore_search_radius: bool
+    clamp_sizes: bool = False
+    clip_search_boxes: bool = False
+    drop_keypoints_outside: bool = False
+    mask_beyond_image: bool = False
+    ignore_search_radius: bool = False
     near_peaks: bool = True
 
     @property
@@ -220,33 +220,8 @@ class DecodeRules:
 
 
 RULES: Mapping[str, DecodeRules] = {
-    "2019-04": DecodeRules(
-        clamp_sizes=False,
-        clip_search_boxes=False,
-        drop_keypoints_outside=False,
-        mask_beyond_image=False,
-        ignore_search_radius=False,
-        near_peaks=False,
-    ),
-    "2020-07": DecodeRules(
-        clamp_sizes=False,
-        clip_search_boxes=False,
-        drop_keypoints_outside=True,
-        mask_beyond_image=False,
-        ignore_search_radius=True,
-    ),
-    "2021-02": DecodeRules(
-        clamp_sizes=True,
-        clip_search_boxes=False,
-        drop_keypoints_outside=True,
-        mask_beyond_image=False,
-        ignore_search_radius=False,
-    ),
-    "2021-07": DecodeRules(
-        clamp_sizes=True,
-        clip_search_boxes=True,
-        drop_keypoints_outside=False,
-        mask_beyond_image=True,
-        ignore_search_radius=False,
-    ),
+    "2019-04": DecodeRules(near_peaks=False),
+    "2020-07": DecodeRules(drop_keypoints_outside=True, ignore_search_radius=True),
+    "2021-02": DecodeRules(clamp_sizes=True, drop_keypoints_outside=True),
+    "2021-07": DecodeRules(clamp_sizes=True, clip_search_boxes=True, mask_beyond_image=True),
 }

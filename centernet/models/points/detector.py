@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from centernet.models.config import ModelConfig
-from centernet.models.family import Arrays, Compiles, check_input
+from centernet.models.family import check_input
 from centernet.models.heads import apply_heads
 from centernet.models.points.decode import decode
 from centernet.models.points.heads import point_heads
@@ -17,8 +16,6 @@ from centernet.models.points.losses import LossWeights, point_losses
 from centernet.models.points.passes import detect_passes
 from centernet.models.points.targets import point_targets
 from centernet.models.settings import PointTargetSettings
-from centernet.models.test_time import TestTime
-from centernet.ops.losses import DeviceSum
 from centernet.ops.preprocessing import Placement
 
 
@@ -28,6 +25,8 @@ class Points:
     center_heatmap = "heatmap"
     target_settings = PointTargetSettings
     loss_weights = LossWeights
+    losses = staticmethod(point_losses)
+    detect_passes = staticmethod(detect_passes)
 
     def heads(self, features: Sequence[Any], config: ModelConfig) -> dict[str, list[Any]]:
         """See `Family.heads`."""
@@ -59,34 +58,19 @@ class Points:
             found["keypoints"] = found["keypoints"] * scale[:, :, None]
         return found
 
-    def losses(
-        self,
-        config: ModelConfig,
-        maps: Mapping[str, Any],
-        objects: Mapping[str, Any],
-        input_size: tuple[int, int],
-        targets: PointTargetSettings,
-        weights: LossWeights,
-        device_sum: DeviceSum,
+    def targets(
+        self, config: ModelConfig, objects: Mapping[str, Any], settings: PointTargetSettings, **sizes: Any
     ) -> dict[str, Any]:
-        """See `Family.losses`: one part per head. `objects` may have `image_sizes`, see `point_targets`."""
-        _, rows, columns, classes = maps["heatmap"][0].shape
+        """See `Family.targets`."""
         task = config.keypoints
-        expected = point_targets(
+        return point_targets(
             objects["boxes"],
             objects["class_ids"],
             objects.get("ignore"),
-            input_size=input_size,
-            output_size=(rows, columns),
-            num_classes=classes,
             image_sizes=objects.get("image_sizes"),
             keypoints=objects.get("keypoints") if task else None,
             keypoint_class=config.keypoint_class,
             deviations=task.deviations if task else (),
-            settings=targets,
+            settings=settings,
+            **sizes,
         )
-        return point_losses(maps, expected, weights, device_sum)
-
-    def detect_passes(self, detector: Compiles, image: np.ndarray, test_time: TestTime, exact: bool) -> Arrays:
-        """See `Family.detect_passes`."""
-        return detect_passes(detector, image, test_time, exact=exact)

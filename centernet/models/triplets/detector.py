@@ -9,16 +9,14 @@ import numpy as np
 from keras import ops
 
 from centernet.models.config import ModelConfig
-from centernet.models.family import Arrays, Compiles, check_input
+from centernet.models.family import check_input
 from centernet.models.settings import TripletTargetSettings
-from centernet.models.test_time import TestTime
 from centernet.models.triplets.decode import decode_pairs, join_centers
 from centernet.models.triplets.geometry import Frame, boxes_in_image
 from centernet.models.triplets.heads import triplet_heads
 from centernet.models.triplets.losses import LossWeights, triplet_losses
 from centernet.models.triplets.passes import detect_passes
 from centernet.models.triplets.targets import triplet_targets
-from centernet.ops.losses import DeviceSum
 from centernet.ops.preprocessing import Placement
 
 
@@ -28,6 +26,8 @@ class Triplets:
     center_heatmap = "center"
     target_settings = TripletTargetSettings
     loss_weights = LossWeights
+    losses = staticmethod(triplet_losses)
+    detect_passes = staticmethod(detect_passes)
 
     def heads(self, features: Sequence[Any], config: ModelConfig) -> dict[str, list[Any]]:
         """See `Family.heads`."""
@@ -61,29 +61,9 @@ class Triplets:
         boxes, scores, class_ids = join_centers(pairs, centers, config.decoder)
         return {"boxes": boxes, "scores": scores, "class_ids": class_ids}
 
-    def losses(
-        self,
-        config: ModelConfig,
-        maps: Mapping[str, Any],
-        objects: Mapping[str, Any],
-        input_size: tuple[int, int],
-        targets: TripletTargetSettings,
-        weights: LossWeights,
-        device_sum: DeviceSum,
+    def targets(
+        self, config: ModelConfig, objects: Mapping[str, Any], settings: TripletTargetSettings, **sizes: Any
     ) -> dict[str, Any]:
-        """See `Family.losses`: `focal`, `pull`, `push` and `offset`."""
-        _, rows, columns, classes = maps["center"][0].shape
-        expected = triplet_targets(
-            objects["boxes"],
-            objects["class_ids"],
-            objects.get("ignore"),
-            input_size=input_size,
-            output_size=(rows, columns),
-            num_classes=classes,
-            settings=targets,
-        )
-        return triplet_losses(maps, expected, weights, device_sum)
-
-    def detect_passes(self, detector: Compiles, image: np.ndarray, test_time: TestTime, exact: bool) -> Arrays:
-        """See `Family.detect_passes`."""
-        return detect_passes(detector, image, test_time, exact=exact)
+        """See `Family.targets`."""
+        boxes, class_ids, ignore = objects["boxes"], objects["class_ids"], objects.get("ignore")
+        return triplet_targets(boxes, class_ids, ignore, settings=settings, **sizes)

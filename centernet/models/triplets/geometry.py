@@ -150,8 +150,8 @@ def fit_canvas(preprocessing: Preprocessing, image_size: tuple[int, int], scale:
     """The canvas of a pass.
 
     With `fit="original"` the image is scaled and the canvas follows; positions are divided by the nominal scale, as in
-    the reference, not by the rounded one. With `fit="canvas"` the canvas was scaled (see `Preprocessing.scaled`), and the
-    image is fitted to it.
+    the reference, not by the rounded one. With `fit="canvas"` the canvas was scaled (see `Preprocessing.scaled`), and
+    the image is fitted to it.
 
     Args:
         preprocessing: Preprocessing of the pass.
