@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, overload
 
 import keras
 import numpy as np
@@ -39,6 +39,7 @@ from centernet.ops.preprocessing import Preprocessing
 from centernet.training.checks import check_batch
 from centernet.training.fit import fit
 from centernet.training.replicas import replica_share, sum_over_replicas
+from centernet.training.settings import TrainingOptions, TrainingSettings
 from centernet.training.training_model import LossParts
 
 
@@ -182,18 +183,31 @@ class Detector(Network):
             "tools of its runtime."
         )
 
-    def fit(self, x: Any = None, y: Any = None, *arguments: Any, **options: Any) -> Any:
+    @overload
+    def fit(
+        self,
+        x: Dataset,
+        validation_data: Dataset | None = None,
+        settings: TrainingSettings | None = None,
+        *,
+        out: Path | str | None = None,
+        resume: bool = False,
+        callbacks: Sequence[keras.callbacks.Callback] | keras.callbacks.Callback = (),
+        verbose: str | int = "auto",
+        **changes: Unpack[TrainingOptions],
+    ) -> keras.callbacks.History: ...
+    @overload
+    def fit(self, x: Any = None, y: Any = None, *arguments: Any, **options: Any) -> keras.callbacks.History: ...
+    def fit(self, x: Any = None, *arguments: Any, **options: Any) -> keras.callbacks.History:
         """Train on a dataset, or on preprocessed arrays.
 
             detector.fit(train, validation_data=validation, epochs=30, out="runs/mine")
 
         Args:
-            x: A `centernet.data.Dataset`, or preprocessed images; see `compute_loss` for these and for `y`.
-            y: Objects, if `x` isn't a dataset.
-            *arguments: See `keras.Model.fit`.
-            **options: With a dataset, the arguments of `centernet.training.fit.fit`: `validation_data`, `settings` or
-                single fields of `TrainingSettings` such as `epochs`, `out`, `resume`, `callbacks`. Otherwise those of
-                `keras.Model.fit`.
+            x: A `centernet.data.Dataset`, or preprocessed images; see `compute_loss` for these and their objects `y`.
+            *arguments: With a dataset, `validation_data` and `settings`; otherwise those of `keras.Model.fit`.
+            **options: With a dataset, `out`, `resume`, `callbacks`, `verbose` and the fields of `TrainingSettings`; see
+                `centernet.training.fit.fit`. Otherwise those of `keras.Model.fit`.
 
         Returns:
             Keras's history.
@@ -203,17 +217,18 @@ class Detector(Network):
             TrainingError: If the loss is NaN or infinite.
         """
         if isinstance(x, Dataset):
-            return fit(self, x, *(() if y is None else (y,)), *arguments, **options)
+            return fit(self, x, *arguments, **options)
         _check_arrays(x)
         if not self.compiled:
             raise ConfigError("Expected a compiled detector to train on arrays: detector.compile('adam') before fit.")
         # Before Keras takes over the weights: on JAX, an exception inside fit doesn't give them back.
+        y = arguments[0] if arguments else options.get("y")
         if y is not None:
             check_batch(self.config, x, y, options.get("sample_weight"), self.loss)
         if isinstance(validation := options.get("validation_data"), tuple):
             check_batch(self.config, *validation)
         self.config = self.config.with_own_weights()
-        return super().fit(x, y, *arguments, **options)
+        return super().fit(x, *arguments, **options)
 
     def evaluate(self, x: Any = None, *arguments: Any, **options: Any) -> Any:
         """COCO's average precision and recall on a `Dataset`.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import h5py
+import keras
 import numpy as np
 import pytest
-from small import same, small_detector, state
+from small import TINY, same, small_detector, state
 
 from centernet.checkpoints.saved.weights_file import find_weights, load_weights, read_weights, write_weights
 from centernet.errors import CheckpointError
+from centernet.loading import load
+from centernet.models.backbones import BACKBONES
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +126,30 @@ def test_text_for_numbers_is_damage(detector, tmp_path):
         file["stem_bn.gamma"] = "text"
     with pytest.raises(CheckpointError, match=r"stem_bn\.gamma holds"):
         load_weights(detector, tmp_path / "a.weights.h5")
+
+
+def unnamed_backbone():
+    """A network whose layers have Keras's automatic names, which go on counting each time it is built."""
+    x = inputs = keras.Input((None, None, 3))
+    for filters in (8, 8):
+        x = keras.layers.Conv2D(filters, 3, 2, padding="same")(x)
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    return keras.Model(inputs, x)
+
+
+def test_automatic_layer_names_are_matched_by_their_order(monkeypatch, tmp_path):
+    monkeypatch.setitem(BACKBONES, "unnamed", unnamed_backbone)
+    first = small_detector(backbone="unnamed")
+    first.save(tmp_path / "model")
+    second = load(tmp_path / "model")
+    names = [[v.path for v in one.backbone.variables] for one in (first, second)]
+    assert names[0] != names[1]
+    assert same(state(second), state(first))
+
+
+def test_names_that_only_look_automatic_are_not_matched_by_another_kind(monkeypatch, tmp_path):
+    monkeypatch.setitem(BACKBONES, "unnamed", unnamed_backbone)
+    write_weights(small_detector(backbone="unnamed"), tmp_path / "a.weights.h5")
+    other = small_detector(backbone=TINY)
+    with pytest.raises(CheckpointError, match="belong to another model"):
+        load_weights(other, tmp_path / "a.weights.h5")

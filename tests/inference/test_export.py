@@ -12,13 +12,14 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from exported import Form, each_form
+from exported import FORMS, Form, each_form
 from small import picture, small_detector
 from small_triplets import small_triplets
 
 from centernet import load
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError, MissingExtraError, WriteError
+from centernet.inference.exporting import FORMATS
 from centernet.models.config import ModelConfig
 from centernet.ops.preprocessing import Preprocessing
 
@@ -43,6 +44,10 @@ def equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None
     np.testing.assert_array_equal(found["class_ids"][kept], expected["class_ids"][kept])
     for name in expected.keys() - {"scores", "class_ids"}:
         np.testing.assert_allclose(found[name][kept], expected[name][kept], atol=1e-4)
+
+
+def test_every_format_of_the_table_is_tested_here() -> None:
+    assert {(form.name, form.suffix) for form in FORMS} == {(form.name, form.suffix) for form in FORMATS.values()}
 
 
 @on_tensorflow

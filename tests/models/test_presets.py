@@ -13,6 +13,8 @@ from centernet.checkpoints.locate import read_model
 from centernet.errors import ConfigError
 from centernet.files.environment import cache_dir
 from centernet.models import presets
+from centernet.models.backbones import BACKBONES
+from centernet.models.config import ModelConfig
 
 PARAMS = Path(__file__).parents[1] / "goldens" / "model_garden" / "params.yaml"
 PUBLISHED = {  # as the tables of the zoo have it: box AP, keypoint AP on COCO val2017
@@ -48,6 +50,14 @@ def small(**changes):
 def test_the_eleven_published_models_are_there_with_their_figures():
     found = {m.name: (m.published.box_ap, m.published.keypoint_ap) for m in list_models()}
     assert {name: found.get(name) for name in PUBLISHED} == PUBLISHED
+
+
+@pytest.mark.parametrize("model", list_models(), ids=lambda m: m.name)
+def test_every_model_of_the_table_can_be_described_and_found(model):
+    assert ModelConfig.from_dict(model.to_dict()) == model
+    assert presets.find_model(model.name) == model
+    assert model.backbone["name"] in BACKBONES
+    assert not model.archive.bundled or (presets.configs_dir() / model.archive.bundled).is_file()
 
 
 @pytest.mark.parametrize("model", [m for m in list_models() if m.name in PUBLISHED], ids=lambda m: m.name)

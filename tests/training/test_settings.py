@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from centernet.errors import ConfigError
-from centernet.training.settings import AugmentationSettings, TrainingSettings
+from centernet.training.settings import AugmentationSettings, TrainingOptions, TrainingSettings
 
 
 def test_augmentation_may_be_a_mapping():
@@ -29,3 +31,7 @@ def test_augmentation_may_be_a_mapping():
 def test_values_that_cannot_be(options, message):
     with pytest.raises(ConfigError, match=message):
         TrainingSettings(**options)
+
+
+def test_the_typed_options_of_fit_are_the_fields_of_the_settings():
+    assert list(TrainingOptions.__annotations__) == [field.name for field in dataclasses.fields(TrainingSettings)]

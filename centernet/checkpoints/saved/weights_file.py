@@ -7,9 +7,10 @@ through every attribute of every layer, which takes longer than reading them.
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -110,6 +111,7 @@ def load_weights(detector: Any, path: Path, tensors: dict[str, Any] | None = Non
         _load_keras(detector, path)
         return
     variables = _by_name(detector)
+    tensors = _matched_names(detector, tensors, variables)
     wanted = {name: tuple(variable.shape) for name, variable in variables.items()}
     _compare(detector, path, {(name, tuple(value.shape)) for name, value in tensors.items()}, set(wanted.items()))
     for name, variable in variables.items():
@@ -163,6 +165,33 @@ def _by_name(detector: Any) -> dict[str, Any]:
     variables = {variable.path.replace("/", SEPARATOR): variable for variable in detector.variables}
     assert len(variables) == len(detector.variables), "two variables have one path"
     return variables
+
+
+def _matched_names(detector: Any, tensors: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The tensors under the names of the variables, if only the numbers in Keras's automatic layer names differ.
+
+    Keras numbers unnamed layers of a class (`conv2d`, `conv2d_1`) by their order in the process, so a network that is
+    built twice has other numbers the second time.
+    """
+    if tensors.keys() == variables.keys():
+        return tensors
+    words = r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])"  # Conv2DTranspose is conv2d_transpose
+    kinds = sorted({re.sub(words, "_", type(layer).__name__).lower() for layer in detector._flatten_layers()})
+    automatic = re.compile(f"({'|'.join(kinds)})(?:_([0-9]+))?")
+    ours, theirs = _ranked(variables, automatic), _ranked(tensors, automatic)
+    return {ours[name]: tensors[theirs[name]] for name in ours} if ours.keys() == theirs.keys() else tensors
+
+
+def _ranked(names: Iterable[str], automatic: re.Pattern[str]) -> dict[str, str]:
+    """Name with the rank of each automatic layer name in place of its number → name."""
+    split = {name: name.split(SEPARATOR) for name in names}
+    matches = {part: match for parts in split.values() for part in parts if (match := automatic.fullmatch(part))}
+    ranks: Counter[str] = Counter()
+    ranked = {}
+    for part, match in sorted(matches.items(), key=lambda item: int(item[1][2] or 0)):
+        ranked[part] = f"{match[1]} {ranks[match[1]]}"
+        ranks[match[1]] += 1
+    return {SEPARATOR.join(ranked.get(part, part) for part in parts): name for name, parts in split.items()}
 
 
 def _converted(values: np.ndarray, dtype: str) -> np.ndarray:
