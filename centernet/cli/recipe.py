@@ -31,6 +31,7 @@ class DataSettings:
     train: str | None = None
     validation: str | None = None
     classes: tuple[str, ...] | None = None  # in the detector's order; None for the dataset's own
+    voc_origin: int = 0
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -41,9 +42,10 @@ class DataSettings:
     def load(self) -> tuple[Dataset, Dataset]:
         """Read the training and the validation split."""
         if self.train is None or self.validation is None:
-            return load(self.path, self.format, classes=self.classes)
+            return load(self.path, self.format, classes=self.classes, voc_origin=self.voc_origin)
         train, validation = (
-            load(self.path, self.format, split, classes=self.classes) for split in (self.train, self.validation)
+            load(self.path, self.format, split, classes=self.classes, voc_origin=self.voc_origin)
+            for split in (self.train, self.validation)
         )
         return train, validation
 

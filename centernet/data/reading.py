@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 from centernet.data.classes import REPORTED_BY_CHECK, with_classes
 from centernet.data.dataset import Dataset
 from centernet.data.formats import FORMATS
 from centernet.data.formats.yolo.data_yaml import flaw_of
-from centernet.data.splits import ALL, NAMES, check_compatible, find_split, train_and_validation
+from centernet.data.splits import ALL, NAMES, check_compatible, find_split, split_in, train_and_validation
 from centernet.errors import ConfigError
+from centernet.files.archive import extract
+from centernet.files.environment import cache_dir
 from centernet.files.formatting import missing_file
 
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+MAX_BYTES, MAX_FILES = 64 << 30, 1_000_000  # of an archive of photos
 VALIDATION_PART = 0.2
 SEED = 0
 _MAX_COUNTED = 10_000  # files of a folder that an error message counts
@@ -26,11 +32,21 @@ logger = logging.getLogger("centernet")
 
 @overload
 def load(
-    path: str | os.PathLike[str], format: str = "auto", split: None = None, *, classes: Sequence[str] | None = None
+    path: str | os.PathLike[str],
+    format: str = "auto",
+    split: None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    voc_origin: int = 0,
 ) -> tuple[Dataset, Dataset]: ...
 @overload
 def load(
-    path: str | os.PathLike[str], format: str = "auto", split: str = ..., *, classes: Sequence[str] | None = None
+    path: str | os.PathLike[str],
+    format: str = "auto",
+    split: str = ...,
+    *,
+    classes: Sequence[str] | None = None,
+    voc_origin: int = 0,
 ) -> Dataset: ...
 def load(
     path: str | os.PathLike[str],
@@ -38,6 +54,7 @@ def load(
     split: str | None = None,
     *,
     classes: Sequence[str] | None = None,
+    voc_origin: int = 0,
 ) -> Dataset | tuple[Dataset, Dataset]:
     """Read a dataset.
 
@@ -45,13 +62,16 @@ def load(
     annotations can't be read are left out with a warning. Images are not opened, except the headers of YOLO's.
 
     Args:
-        path: A folder, or the file that describes the dataset (a COCO JSON, a data.yaml, a CSV, a record).
+        path: A folder; a `.zip` or `.tar.gz` of one, which is unpacked once to the cache; or the file that describes
+            the dataset (a COCO JSON, a data.yaml, a CSV, a record).
         format: A key of `FORMATS`, or `"auto"`, which logs the recognized one.
         split: A split of the dataset (`val`, `valid` and `validation` are synonyms), or `"all"` for everything. None
             gives two datasets: train, and the first of val, valid, validation and test. Without such a pair, a random
             fifth of all images is for validation, always the same one.
         classes: Class names in the order of their ids. By default the order of the dataset; formats without an order
             (VOC, CSV) sort the names.
+        voc_origin: 1 if the XML of Pascal VOC counts pixels from 1, as VOC's own does: left and top edges are then at
+            `xmin − 1` and `ymin − 1`. `dataset.check()` tells when a dataset looks like it.
 
     Returns:
         The dataset of `split`, or `(train, validation)`.
@@ -65,7 +85,12 @@ def load(
         raise ConfigError(f"Expected a dataset. {place}: {missing_file(place)}")
     if format not in ("auto", *FORMATS):
         raise ConfigError(f"Expected a format of {['auto', *FORMATS]}. Received: format={format!r}")
-    datasets = _read(place, _format_of(place) if format == "auto" else format, split)
+    if place.is_file() and place.name.lower().endswith(ARCHIVES):
+        place = _unpacked(place)
+    key = _format_of(place) if format == "auto" else format
+    if voc_origin not in (0, 1) or (voc_origin and key != "voc"):
+        raise ConfigError(f"Expected voc_origin=0, or 1 for Pascal VOC. Received: {voc_origin!r} for format={key!r}")
+    datasets = _read(place, key, split, {"origin": voc_origin} if voc_origin else {})
     if classes is not None:
         datasets = [with_classes(dataset, classes) for dataset in datasets]
     check_compatible(datasets)
@@ -74,26 +99,72 @@ def load(
     return datasets[0] if split is not None else (datasets[0], datasets[1])
 
 
+def _unpacked(archive: Path) -> Path:
+    """The folder of an archive, which is unpacked once to the cache; its only folder if it has no files beside it."""
+    state = archive.stat()
+    key = hashlib.sha256(f"{archive.resolve()}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:12]
+    folder = cache_dir() / "datasets" / f"{archive.name.split('.')[0]}-{key}"
+    extract(archive, folder, max_bytes=MAX_BYTES, max_members=MAX_FILES)
+    inner = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
+    return inner[0] if len(inner) == 1 and inner[0].is_dir() and not split_in(inner[0].name) else folder
+
+
 def _format_of(path: Path) -> str:
     matches = _recognized(path)
     if not matches:
-        looked = "; ".join(f"{key}: {entry.looks_for}" for key, entry in FORMATS.items())
         flaw = f" {text}" if (text := flaw_of(path)) else ""
-        raise ConfigError(f"{path} is no dataset of a known format.{flaw} Looked for {looked}. Found: {_content(path)}")
-    more = f"; format={' or '.join(map(repr, matches[1:]))} would fit, too" if len(matches) > 1 else ""
-    logger.info("%s is %s (format=%r)%s.", path, FORMATS[matches[0]].title, matches[0], more)
-    return matches[0]
+        raise ConfigError(f"{path} is no dataset of a known format.{flaw} {_nearest(path)} Found: {_content(path)}")
+    best = matches[0] if len(matches) == 1 else _best_reading(path, matches)
+    more = [key for key in matches if key != best]
+    others = f"; format={' or '.join(map(repr, more))} would fit, too" if more else ""
+    logger.info("%s is %s (format=%r)%s.", path, FORMATS[best].title, best, others)
+    return best
 
 
 def _recognized(path: Path) -> list[str]:
     return [key for key, entry in FORMATS.items() if entry.module.recognize(path)]
 
 
+def _best_reading(path: Path, matches: Sequence[str]) -> str:
+    """Of several formats, the one that reads most objects; equal readings count as one.
+
+    Raises:
+        ConfigError: If the best two read as many objects, but differ.
+    """
+    readings: dict[str, tuple[int, int, tuple[str, ...]]] = {}
+    for key in matches:
+        try:
+            whole = FORMATS[key].module.read(path, [ALL])[0]
+        except ConfigError:
+            continue
+        readings[key] = (sum(len(sample.boxes) for sample in whole), len(whole), whole.class_names)
+    if not readings:
+        return matches[0]  # whose error says why
+    best = max(readings, key=lambda key: readings[key][0])
+    rivals = [key for key in readings if readings[key][0] == readings[best][0] and readings[key] != readings[best]]
+    if rivals:
+        shown = "; ".join(
+            f"format={key!r} reads {images} images, {objects} objects, classes {', '.join(classes[:5])}"
+            for key, (objects, images, classes) in readings.items()
+            if key in (best, *rivals)
+        )
+        raise ConfigError(f"{path} can be read in several ways: {shown}. Give the format that is meant.")
+    return best
+
+
+def _nearest(path: Path) -> str:
+    """What the formats lack whose files are there; all formats if none are."""
+    inside = path if path.is_dir() else path.parent
+    near = [key for key, entry in FORMATS.items() if next(inside.rglob(entry.trace), None) is not None][:2]
+    if not near:
+        return f"Known are {', '.join(entry.title for entry in FORMATS.values())}; format={next(iter(FORMATS))!r} …"
+    return "Nearest: " + "; ".join(f"{FORMATS[key].title} lacks {FORMATS[key].looks_for}" for key in near) + "."
+
+
 def _content(path: Path) -> str:
     """The content of a path, for error messages."""
     if path.is_file():
-        unpack = ": unpack it and give the folder" if path.suffix in (".zip", ".gz", ".tgz", ".tar") else ""
-        return f"a file of {path.stat().st_size:,} bytes, {path.name}{unpack}"
+        return f"a file of {path.stat().st_size:,} bytes, {path.name}"
     if not path.is_dir():
         return "nothing"
     with os.scandir(path) as entries:
@@ -104,19 +175,20 @@ def _content(path: Path) -> str:
     return ", ".join([*folders[:8], *files]) or "an empty folder"
 
 
-def _read(path: Path, key: str, split: str | None) -> list[Dataset]:
+def _read(path: Path, key: str, split: str | None, options: Mapping[str, Any]) -> list[Dataset]:
     entry, module = FORMATS[key], FORMATS[key].module
+    read: Any = partial(module.read, **options)
     if not module.recognize(path):
         flaw = flaw_of(path) if key == "yolo" else ""
         raise ConfigError(f"Expected {entry.title} ({entry.looks_for}) at {path}. {flaw or f'Found: {_content(path)}'}")
     order = {name: place for place, name in enumerate(NAMES)}
     splits = sorted(entry.splits(path), key=lambda name: (order.get(name, len(order)), name))
     if split is not None:
-        return module.read(path, [find_split(split, splits, str(path))])
+        return read(path, [find_split(split, splits, str(path))])
     if pair := train_and_validation(splits):
         logger.info("%s: training on %s, validation on %s, of its splits %s.", path, *pair, ", ".join(splits))
-        return module.read(path, pair)
-    return _random_split(module.read(path, [ALL])[0], path, splits)
+        return read(path, pair)
+    return _random_split(read(path, [ALL])[0], path, splits)
 
 
 def _random_split(whole: Dataset, path: Path, splits: Sequence[str]) -> list[Dataset]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def write(
     Args:
         dataset: One dataset, datasets by split, or `(train, validation)` from `load`.
         path: A new or empty folder. It appears when everything is written, or not at all.
-        format: A key of `FORMATS`.
+        format: `coco`, `yolo`, `voc`, `tfrecord` or `csv`; the other keys of `FORMATS` are only read.
 
     Returns:
         The folder.
@@ -37,8 +37,9 @@ def write(
         ConfigError: If the dataset is of another type or has no images, the folder is not empty or can't be written,
             the format or a split is unknown, splits have different classes, or an object has an unknown class.
     """
-    if format not in FORMATS:
-        raise ConfigError(f"Expected a format of {list(FORMATS)}. Received: format={format!r}")
+    writers = {key: entry.write for key, entry in FORMATS.items() if entry.write}
+    if format not in writers:
+        raise ConfigError(f"Expected a format of {list(writers)} to write. Received: format={format!r}")
     parts = _parts(dataset)
     for name, part in parts.items():
         _check_classes(part)
@@ -49,18 +50,18 @@ def write(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"Expected a new or empty folder. {target} has something in it; nothing is overwritten.")
     try:
-        _write(parts, target, format)
+        _write(parts, target, writers[format])
     except OSError as error:
         raise ConfigError(f"{target} can't be written: {error.strerror or error}. Nothing was left there.") from error
     return target
 
 
-def _write(parts: Mapping[str, Dataset], target: Path, format: str) -> None:
+def _write(parts: Mapping[str, Dataset], target: Path, write: Callable[..., None]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".writing.") as temporary:
         folder = Path(temporary) / target.name
         folder.mkdir()
-        FORMATS[format].module.write(parts, folder)
+        write(parts, folder)
         if target.exists():
             target.rmdir()
         os.replace(folder, target)

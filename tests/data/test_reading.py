@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +15,7 @@ import pytest
 from centernet.data import Dataset, Sample, load, write
 from centernet.data.check.report import collected_warnings
 from centernet.data.formats import FORMATS
-from centernet.errors import ConfigError
+from centernet.errors import ArchiveError, ConfigError
 
 
 def sample(image_id, class_id=0):
@@ -46,13 +48,50 @@ class TestFormats:
         (tmp_path / "notes.docx").touch()
         (tmp_path / "photos").mkdir()
         (tmp_path / "config.json").write_text('{"a": 1}')
-        with pytest.raises(ConfigError, match=r"Looked for coco: .*; yolo: .*Found: photos/, 1 \.") as error:
+        with pytest.raises(
+            ConfigError, match=r"Nearest: COCO JSON lacks a \.json with images.*Found: photos/, 1 \."
+        ) as error:
             load(tmp_path)
-        assert all(entry.looks_for in str(error.value) for entry in FORMATS.values())
+        assert [entry.looks_for in str(error.value) for entry in FORMATS.values()].count(True) == 2
 
-    def test_an_archive_is_to_be_unpacked(self, tmp_path):
+    def test_nothing_is_there(self, tmp_path):
+        with pytest.raises(ConfigError, match=r"Known are COCO JSON, .*Found: an empty folder"):
+            load(tmp_path)
+
+    def test_readings_that_differ_are_shown(self, dataset, tmp_path):
+        path = write(dataset, tmp_path / "data", "voc")
+        renamed = dataclasses.replace(dataset, class_names=("feline", "canine"))
+        write(renamed, tmp_path / "other", "csv").joinpath("annotations.csv").rename(path / "all.csv")
+        with pytest.raises(
+            ConfigError, match=r"format='voc' reads 10 images, 10 objects, classes cat, dog; format='csv'"
+        ):
+            load(path)
+
+    def test_the_reading_with_most_objects_wins(self, dataset, tmp_path, caplog):
+        caplog.set_level(logging.INFO, "centernet")
+        path = write(dataset[:4], tmp_path / "data", "voc")
+        write(dataset, tmp_path / "other", "csv").joinpath("annotations.csv").rename(path / "all.csv")
+        assert load(path, split="all").format == "csv"
+        assert "format='voc' would fit, too" in caplog.text
+
+    @pytest.mark.parametrize("kind", ["zip", "gztar"])
+    @pytest.mark.parametrize("wrapped", [True, False])
+    def test_an_archive_is_unpacked_once(self, dataset, tmp_path, monkeypatch, kind, wrapped):
+        monkeypatch.setenv("CENTERNET_HOME", str(tmp_path / "cache"))
+        folder = write(dataset, tmp_path / "data" / "bccd", "voc")
+        base = {"base_dir": "bccd"} if wrapped else {}
+        root = folder.parent if wrapped else folder
+        archive = shutil.make_archive(str(tmp_path / "export"), kind, root, **base)
+        assert len(load(archive, split="all")) == 10
+        (unpacked,) = (tmp_path / "cache" / "datasets").iterdir()
+        before = unpacked.stat().st_mtime_ns
+        assert len(load(archive, split="all")) == 10
+        assert unpacked.stat().st_mtime_ns == before
+
+    def test_a_damaged_archive_is_refused(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("CENTERNET_HOME", str(tmp_path / "cache"))
         (tmp_path / "bccd.zip").write_bytes(b"PK")
-        with pytest.raises(ConfigError, match=r"bccd\.zip: unpack it and give the folder"):
+        with pytest.raises(ArchiveError, match=r"bccd\.zip"):
             load(tmp_path / "bccd.zip")
 
     def test_a_missing_path_has_the_nearest(self, tmp_path):
@@ -66,8 +105,8 @@ class TestFormats:
             load(path, "coco")
 
     def test_a_format_that_there_is_not(self, tmp_path):
-        with pytest.raises(ConfigError, match=r"Expected a format of \['auto', 'coco'.*format='kitti'"):
-            load(tmp_path, "kitti")
+        with pytest.raises(ConfigError, match=r"Expected a format of \['auto', 'coco'.*format='pascal'"):
+            load(tmp_path, "pascal")
 
     def test_the_user_is_found_at_home(self, dataset, tmp_path, monkeypatch):
         monkeypatch.setenv("HOME", str(tmp_path))

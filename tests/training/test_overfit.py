@@ -34,7 +34,7 @@ def test_what_is_wrong_with_the_photos_is_said(monkeypatch: pytest.MonkeyPatch) 
     bad = dataclasses.replace(good, samples=tuple(beyond))
     with pytest.raises(TrainingError, match=r"can't overfit 4 images .*: AP 0.000 after 2 epochs.*outside"):
         overfit(small_detector(CLASSES, lively=False), bad, 4, SETTINGS, verbose=0)
-    with pytest.raises(TrainingError, match=r"Nothing is wrong with these photos as such"):
+    with pytest.raises(TrainingError, match=r"The check of these images shows no problem"):
         overfit(small_detector(CLASSES, lively=False), good, 4, SETTINGS, verbose=0)
 
 

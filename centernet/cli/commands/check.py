@@ -47,6 +47,7 @@ def check(
         Path | None, Argument(metavar="RECIPE", help="Recipe with input size, classes and augmentation.")
     ] = None,
     format: arguments.Format = "auto",
+    voc_origin: arguments.VocOrigin = 0,
     split: Annotated[str, Option(help="Dataset split, or all.")] = "all",
     size: Annotated[
         str | None,
@@ -73,7 +74,8 @@ def check(
     arguments.ensure_writable_file(out, "--out")
     arguments.ensure_writable_file(json_file, "--json")
     with collected_warnings() as warnings:
-        dataset = load(data, format, split, classes=plan.data.classes if plan else None)
+        classes, origin = (plan.data.classes, voc_origin or plan.data.voc_origin) if plan else (None, voc_origin)
+        dataset = load(data, format, split, classes=classes, voc_origin=origin)
     _ensure_not_in(dataset, out)
     with console.progress("Checking", len(dataset)) as advance:
         report = check_dataset(dataset, input_size=input_size, images=images, progress=advance)

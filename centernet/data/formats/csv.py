@@ -1,7 +1,8 @@
 """CSV: one row per object.
 
 The header names the columns: image file, `width` and `height` (optional), class, and the box in pixels. `COLUMNS` and
-`BOXES` list the accepted names; further columns are ignored. A row with an image but neither class nor box is an image
+`BOXES` list the accepted names; further columns are ignored. Instead of four columns there may be one, `bbox`, with
+`[x, y, width, height]`. A row with an image but neither class nor box is an image
 without objects. Columns are separated by `,`, `;` or tabs. Without a header, the six columns image, x0, y0, x1, y1,
 class are expected.
 
@@ -60,6 +61,8 @@ BOXES = (
 )
 WRITTEN = ("image", "width", "height", "class", *CORNERS, "ignore", "area")
 _HEADLESS = ("image", *CORNERS, "class")
+_BBOX = ("bbox", "box", "bounding_box")  # [x, y, width, height] in one column
+_BRACKETS = re.compile(r"\s*[\[(]([^\])]*)[\])]\s*")
 _TRUE = ("1", "true", "yes")
 _MAX_HEADER = 1 << 16
 _NUMBER = re.compile(r"\s*[-+]?[\d.]+(?:e[-+]?\d+)?\s*", re.IGNORECASE)
@@ -99,7 +102,8 @@ def _candidates(path: Path) -> list[Path]:
 def _layout(file: Path) -> _Layout | None:
     """The layout of a CSV; None if it has no boxes."""
     first = re.split("[\r\n]", head_of(file, _MAX_HEADER).decode("utf-8-sig", errors="replace"), maxsplit=1)[0]
-    delimiter = max(",;\t", key=first.count)
+    in_one_column = (mark for mark in ",;\t" if any(map(_corners, next(csv.reader([first], delimiter=mark), []))))
+    delimiter = next(in_one_column, max(",;\t", key=first.count))
     cells = next(csv.reader([first], delimiter=delimiter), [])
     header = [cell.strip().lower().replace(" ", "_") for cell in cells]
     if corners := next((names for names in BOXES if set(names) <= set(header)), None):
@@ -108,6 +112,20 @@ def _layout(file: Path) -> _Layout | None:
         columns = {header.index(name): key for key, name in named.items() if name is not None}
         known = [columns.get(place, f"column {place}") for place in range(len(header))]
         return _Layout(known, delimiter, True) if {"image", "class"} <= set(known) else None
+    if box := next((name for name in _BBOX if name in header), None):
+        named = {key: next((name for name in names if name in header), None) for key, names in COLUMNS.items()}
+        columns = {header.index(name): key for key, name in named.items() if name is not None}
+        columns[header.index(box)] = "bbox"
+        known = [columns.get(place, f"column {place}") for place in range(len(header))]
+        return _Layout(known, delimiter, True) if "image" in known else None
+    if len(cells) >= 2 and (boxes := [place for place, cell in enumerate(cells) if _corners(cell)]):
+        # Without a header: the image first, the class in the next column that is neither a number nor the box.
+        known = [f"column {place}" for place in range(len(cells))]
+        known[0], known[boxes[0]] = "image", "bbox"
+        texts = [place for place in range(1, len(cells)) if place != boxes[0] and not _NUMBER.fullmatch(cells[place])]
+        if texts:
+            known[texts[0]] = "class"
+        return _Layout(known, delimiter, False)
     headless = len(cells) == len(_HEADLESS) and (not any(cells[1:]) or all(map(_NUMBER.fullmatch, cells[1:5])))
     return _Layout(_HEADLESS, delimiter, False) if headless else None
 
@@ -131,16 +149,29 @@ def parts(path: Path) -> dict[str, list[Row]]:
 def _rows(file: Path) -> Iterator[Row]:
     layout = _layout(file)
     assert layout
-    empty = dict.fromkeys((*COLUMNS, *CORNERS), "")
+    empty = dict.fromkeys((*COLUMNS, *CORNERS, "bbox"), "")
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines, layout.columns, "surplus", "", delimiter=layout.delimiter)
             for row in islice(reader, int(layout.header), None):
                 if any(row.values()):
                     cells = {key: text.strip() for key, text in row.items() if key in empty}
+                    if corners := _corners(cells.get("bbox", "")):
+                        cells |= dict(zip(CORNERS, corners, strict=True))
+                        cells["class"] = cells.get("class") or ("object" if "class" not in layout.columns else "")
                     yield {**empty, **cells, "source": file, "line": reader.line_num}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"Expected a CSV in UTF-8. {file} can't be read as one: {error}") from error
+
+
+def _corners(cell: str) -> tuple[str, ...] | None:
+    """The corners, as text, of a box `[x, y, width, height]`; None if it is none."""
+    match = _BRACKETS.fullmatch(cell)
+    numbers = re.split(r"[\s,;]+", match[1].strip()) if match else []
+    if len(numbers) != 4 or not all(map(_NUMBER.fullmatch, numbers)):
+        return None
+    x, y, width, height = map(float, numbers)
+    return tuple(map(repr, (x, y, x + width, y + height)))
 
 
 def _images(rows: Sequence[Row]) -> list[NamedImage]:

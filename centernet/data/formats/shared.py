@@ -147,7 +147,7 @@ def read_named(
     splits: Sequence[str],
     name: str,
     format: str,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] = (),
 ) -> list[Dataset]:
     """Read some splits in a format with class names; see `FormatModule.read`.
 
@@ -156,12 +156,11 @@ def read_named(
         splits: The splits to read.
         name: Name of the dataset.
         format: Key of the format.
-        classes: Names of the classes; by default those of all objects in `parts`, sorted.
+        classes: Names of the classes; those of further objects in `parts` follow, sorted.
     """
     outcomes = {image: _outcome(image) for image in dict.fromkeys(itertools.chain(*parts.values()))}
-    if classes is None:
-        annotations = (outcome for outcome in outcomes.values() if isinstance(outcome, NamedSample))
-        classes = sorted({name for annotation in annotations for name in annotation.names})
+    annotations = (outcome for outcome in outcomes.values() if isinstance(outcome, NamedSample))
+    classes = [*classes, *sorted({name for annotation in annotations for name in annotation.names} - set(classes))]
     datasets = []
     for split in splits:
         images, where = parts[split], f"{name} ({split})"

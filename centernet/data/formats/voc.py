@@ -5,10 +5,13 @@ case-insensitive, and `images/` is as good as `JPEGImages/`. Without an `Annotat
 photos are read, with subfolders `train/`, `valid/` and `test/` as splits. Classes are the names in all files of the
 dataset, sorted. Difficult objects are `ignore`. defusedxml reads the files: entities and document types are refused.
 
-**Coordinates are not shifted**: `xmin ymin xmax ymax` become `x0 y0 x1 y1` unchanged, and are written unchanged. VOC's
-own files count pixels from 1 and include the last one, which would make the edges `xmin − 1, ymin − 1, xmax, ymax`; the
-Detection API and current annotation tools don't, nor did the published trainings that results are compared to. Boxes of
-VOC's own files are therefore one pixel smaller at the left and top.
+XML files anywhere below the folder are the last resort: splits are in folder names (`images/train/`, the layout of the
+Detection API's tutorial), photos are looked for by name below the dataset. A label map (`*.pbtxt`) sets the order of
+classes.
+
+**Coordinates are not shifted** unless asked: `xmin ymin xmax ymax` become `x0 y0 x1 y1` unchanged, and are written
+unchanged, as in the Detection API and current annotation tools. VOC's own files count pixels from 1 and include the
+last one, and some tools add 1 to `xmin` and `ymin`: for both, `origin=1` gives `xmin − 1, ymin − 1, xmax, ymax`.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import parse
 
 from centernet.data.dataset import Dataset
+from centernet.data.formats.annotated import Photos
+from centernet.data.formats.label_map import read_label_map
 from centernet.data.formats.shared import (
     CORNERS,
     NamedImage,
@@ -50,25 +55,40 @@ from centernet.files.formatting import shortest_number
 ANNOTATIONS = "annotations"
 PHOTOS = ("jpegimages", "images")
 _HEAD = 2048
+_ROOT = re.compile(rb"<annotation[\s>]")
 _LIST_OF_ONE_CLASS = re.compile(rf".+_({'|'.join(NAMES)})")  # aeroplane_train.txt beside train.txt
 
 
 def recognize(path: Path) -> bool:
     """Whether a path is a folder with VOC's XML, or with several such datasets, which reading refuses."""
     try:
-        return any(b"<annotation" in head_of(file, _HEAD) for file in parts(path)[ALL][:3])
+        return any(_ROOT.search(head_of(file, _HEAD)) for file in parts(path)[ALL][:3])
     except ConfigError:
         return True
 
 
-def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
+def read(path: Path, splits: Sequence[str], origin: int = 0) -> list[Dataset]:
     """Read some splits; see `FormatModule.read`. All files are parsed, since any may have a further class."""
-    files, photos = parts(path), cache(lambda folder: PhotosByStem(_photo_folders(folder, path)))
-    image = cache(lambda file: NamedImage(os.path.relpath(file, path), file.name, partial(_parsed, file, photos)))
-    return read_named({part: [*map(image, files[part])] for part in (ALL, *splits)}, splits, path.name, "voc")
+    files, near, below = parts(path), cache(lambda folder: PhotosByStem(_photo_folders(folder, path))), Photos(path)
+
+    def photo(file: Path, name: str) -> Path:
+        found = near(file.parent).photo(file.stem, name)
+        return found if found.is_file() else below.find(name or f"{file.stem}.jpg", found.parent)
+
+    image = cache(
+        lambda file: NamedImage(os.path.relpath(file, path), file.name, partial(_parsed, file, photo, origin))
+    )
+    named = {part: [*map(image, files[part])] for part in (ALL, *splits)}
+    return read_named(named, splits, path.name, "voc", _mapped_classes(path))
 
 
-def _parsed(file: Path, photos: Callable[[Path], PhotosByStem]) -> NamedSample:
+def _mapped_classes(path: Path) -> list[str]:
+    """Names of a label map below the folder, in the order of their ids; none without one."""
+    maps = files_below(path, ".pbtxt")
+    return list(read_label_map(maps[0]).names.values()) if len(maps) == 1 else []
+
+
+def _parsed(file: Path, photo_of: Callable[[Path, str], Path], origin: int) -> NamedSample:
     try:
         root = parse(file, forbid_dtd=True).getroot()
     except DefusedXmlException as error:
@@ -80,8 +100,11 @@ def _parsed(file: Path, photos: Callable[[Path], PhotosByStem]) -> NamedSample:
     photo = _text(root, "filename", "").replace("\\", "/").rsplit("/", 1)[-1]
     return NamedSample(
         [_text(item, "name") for item in objects],
-        source=photos(file.parent).photo(file.stem, photo),
-        boxes=np.asarray([[float(_text(item, f"bndbox/{side}")) for side in CORNERS] for item in objects]),
+        source=photo_of(file, photo),
+        boxes=np.asarray([[float(_text(item, f"bndbox/{side}")) for side in CORNERS] for item in objects]).reshape(
+            -1, 4
+        )
+        - (origin, origin, 0, 0),
         ignore=np.asarray([_text(item, "difficult", "0").lower() in ("1", "true") for item in objects], bool),
         size=(round(float(height)), round(float(width))) if width and height else None,
     )
@@ -114,7 +137,9 @@ def parts(path: Path) -> dict[str, list[Path]]:
         inner = _annotations(folder)
         if files := files_in(folder, ".xml") or (files_below(inner, ".xml") if inner else []):
             by_split[str(split_in(folder.name))] = files
-    return {**by_split, ALL: [*files_in(root, ".xml"), *itertools.chain(*by_split.values())]}
+    beside = [*files_in(root, ".xml"), *itertools.chain(*by_split.values())]
+    files = [] if beside else [file for file in files_below(root, ".xml") if _ROOT.search(head_of(file, _HEAD))]
+    return {**(by_split or _by_folder(files, root)), ALL: beside or files}
 
 
 def _root(path: Path) -> Path:
@@ -154,8 +179,8 @@ def _by_folder(files: Sequence[Path], annotations: Path) -> dict[str, list[Path]
     """The files in subfolders named after splits."""
     parts: dict[str, list[Path]] = defaultdict(list)
     for file in files:
-        folder, *inner = file.relative_to(annotations).parts
-        if inner and (split := split_in(folder)):
+        folders = file.relative_to(annotations).parts[:-1]
+        if split := next((split for folder in folders if (split := split_in(folder))), None):
             parts[split].append(file)
     return parts
 

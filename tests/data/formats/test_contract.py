@@ -18,6 +18,7 @@ from centernet.data.formats import FORMATS
 from centernet.data.keypoints import keypoint_task
 from centernet.errors import ConfigError
 
+WRITTEN = [key for key, entry in FORMATS.items() if entry.write]  # the others: test_tools.py
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -43,7 +44,7 @@ def there_and_back(dataset, key):
         return dataclasses.replace(found, samples=tuple(read))
 
 
-@pytest.mark.parametrize("key", FORMATS)
+@pytest.mark.parametrize("key", WRITTEN)
 class TestContract:
     @quick
     @given(drawn=st.data())

@@ -127,7 +127,7 @@ def test_other_encodings_are_refused(put):
 
 @pytest.mark.parametrize("text", ["", "a,b,c\n1,2,3", "filename,class\na.jpg,cat"])
 def test_other_tables_are_not_recognized(put, text):
-    with pytest.raises(ConfigError, match=r"csv: a \.csv with columns image, class, xmin"):
+    with pytest.raises(ConfigError, match=r"CSV lacks a \.csv with columns image, class, xmin"):
         load(put(text))
 
 

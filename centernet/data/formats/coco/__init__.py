@@ -21,6 +21,7 @@ from typing import Any
 
 from centernet.data.dataset import Dataset
 from centernet.data.formats.coco.reading import read_file
+from centernet.data.formats.json_tools import contains
 from centernet.data.formats.shared import category_ids, files_by_split, head_of, parts_of, split_folders
 from centernet.data.image_files import ImageCopies
 from centernet.data.keypoints import SIGMA_SCALE, KeypointTask
@@ -31,8 +32,7 @@ from centernet.files.formatting import shortest_number
 
 PREFERRED = "instances"
 NOT_DETECTION = ("captions", "panoptic", "stuff", "image_info")
-_HEAD = 1 << 16  # bytes in which one of the keys appears
-_KEYS = (b'"images"', b'"annotations"', b'"categories"')
+_KEYS = ("images", "annotations", "categories")
 logger = logging.getLogger("centernet")
 
 
@@ -60,16 +60,17 @@ def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
 
 def _candidates(path: Path) -> list[Path]:
     if path.is_file():
-        return [path] if path.suffix == ".json" and _has_keys(path) else []
+        # A file that is named must only look like it: its error says what is missing.
+        return [path] if path.suffix == ".json" and (_has_keys(path, _KEYS[:1]) or _has_keys(path, _KEYS[1:2])) else []
     files = [
         file for folder in (path, path / "annotations", *split_folders(path)) for file in sorted(folder.glob("*.json"))
     ]
     return [file for file in files if not file.name.startswith(NOT_DETECTION) and _has_keys(file)]
 
 
-def _has_keys(path: Path) -> bool:
-    head = head_of(path, _HEAD)
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{" and any(key in head for key in _KEYS)
+def _has_keys(path: Path, keys: Sequence[str] = _KEYS) -> bool:
+    head = head_of(path, 16).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return head[:1] == b"{" and contains(path, keys)
 
 
 def _preferred_first(files: Sequence[Path], path: Path) -> list[Path]:

@@ -15,14 +15,17 @@ import numpy as np
 
 from centernet.data.classes import UNKNOWN, class_names
 from centernet.data.dataset import Dataset
+from centernet.data.formats.annotated import Photos, box_of_keypoints, log_widened
 from centernet.data.formats.coco.boxes import box_of
 from centernet.data.formats.shared import photos_near, read_samples
 from centernet.data.image_files import PARSE_ERRORS, photo_at
 from centernet.data.keypoints import SIGMA_SCALE, KeypointTask, keypoint_task
 from centernet.data.sample import Sample
+from centernet.data.splits import ALL, split_in
 from centernet.errors import ConfigError
 
 Row = Mapping[str, Any]
+FIRST = 20  # photos whose absence from the usual folders starts a search below the dataset
 logger = logging.getLogger("centernet")
 
 
@@ -46,6 +49,13 @@ def read_file(path: Path, where: str) -> Dataset:
     rows = _rows_by_image(content, path)
     files = [_file_name(image) for image in content["images"] if isinstance(image, Mapping)]
     folder = photos_near(path, path.stem.split("_")[-1], files)
+    photo_of = partial(photo_at, folder)
+    if files and not any(photo_at(folder, name).is_file() for name in files[:FIRST]):
+        photos = Photos(path.parent.parent if path.parent.name.casefold() == "annotations" else path.parent)
+        found = photos.find(files[0], path.parent, split_in(path.stem) or ALL)
+        if found.is_file():
+            logger.info("%s: its photos are in %s.", path, found.parent)
+            photo_of = partial(photos.find, beside=found.parent, split=split_in(path.stem) or ALL)
     known: set[str] = set()
 
     def read(image: Row) -> Sample:
@@ -54,12 +64,14 @@ def read_file(path: Path, where: str) -> Dataset:
             raise ConfigError(f"id {identity} is used by an earlier image")
         if not _file_name(image):
             raise ConfigError("no file_name")
-        sample = _sample(image, rows.get(identity, ()), photo_at(folder, _file_name(image)), class_ids, categories)
+        sample = _sample(image, rows.get(identity, ()), photo_of(_file_name(image)), class_ids, categories)
         known.add(identity)
         return sample
 
     images = enumerate(content["images"])
     samples = read_samples(str(path), ((_label(image, number), partial(read, image)) for number, image in images))
+    log_widened(str(path), sum(not any(row.get("bbox") or ()) and bool(row.get("keypoints")) and not
+                               row.get("segmentation") for own in rows.values() for row in own))  # fmt: skip
     boxless = sum(len(rows.get(str(sample.image_id), ())) - len(sample.boxes) for sample in samples)
     if boxless:
         logger.warning("%s: left out %d annotations, which have neither bbox nor segmentation.", path, boxless)
@@ -105,7 +117,7 @@ def _label(image: Any, number: int) -> str:
 def _sample(
     image: Row, annotations: Sequence[Row], photo: Path, class_ids: Mapping[Any, int], categories: Categories
 ) -> Sample:
-    objects = [(row, box) for row in annotations if (box := box_of(row)) is not None]
+    objects = [(row, box) for row in annotations if (box := _box(row)) is not None]
     rows = [row for row, _ in objects]
     boxes = np.asarray([box for _, box in objects], np.float64).reshape(-1, 4)
     areas = [
@@ -122,6 +134,17 @@ def _sample(
         areas=np.asarray(areas, np.float32),
         size=(int(image["height"]), int(image["width"])) if image.get("height") and image.get("width") else None,
     )
+
+
+def _box(row: Row) -> list[float] | None:
+    """The box of an annotation: x, y, width, height; without one, or with four zeros, that of its keypoints."""
+    box = box_of(row)
+    if (box is None or not any(box)) and row.get("keypoints"):
+        around = box_of_keypoints(row["keypoints"])
+        if around:
+            x0, y0, x1, y1 = around
+            return [x0, y0, x1 - x0, y1 - y0]
+    return box
 
 
 def _is_set(row: Row, flag: str) -> bool:

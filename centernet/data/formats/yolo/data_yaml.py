@@ -1,4 +1,8 @@
-"""The `data.yaml` of a YOLO dataset: finding it, its content, and what is wrong with an incomplete one."""
+"""The `data.yaml` of a YOLO dataset, or the files that replace it: content, and flaws of an incomplete one.
+
+Without train or val in the YAML, and with `classes.txt` (Label Studio) or Darknet's `obj.names` (CVAT) instead of one,
+the photos are those in `images/`, `train/images/` and so on, or in `obj_train_data/`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import yaml
 from centernet.data.classes import class_names
 from centernet.data.image_files import images_below
 from centernet.data.keypoints import KeypointTask, keypoint_task, unnamed_keypoints
-from centernet.data.splits import NAMES
+from centernet.data.splits import ALL, NAMES, split_in
 from centernet.errors import ConfigError
 from centernet.files.yaml_files import read_yaml
 from centernet.images.sources import is_image
@@ -36,7 +40,7 @@ class DataYaml:
             raise ConfigError(f"Expected a data.yaml with names, and with train or val, in {path}. None has them.")
         self.file, content = found
         self.name = path.name if path.is_dir() else self.file.parent.name
-        self.places = {split: content[split] for split in NAMES if content.get(split)}
+        self.places = {split: content[split] for split in (*NAMES, ALL) if content.get(split)}
         self.classes = _class_names(content["names"], self.file)
         self.kpt_shape = _kpt_shape(content.get("kpt_shape"), self.file)
         self._flip, names = content.get("flip_idx"), content.get("kpt_names") or {}
@@ -74,6 +78,8 @@ class DataYaml:
             for line in map(str.strip, _lines(path)):
                 if is_image(Path(line).name):
                     listed = Path(line.replace("\\", "/"))
+                    if listed.parts[:1] == ("data",) and not (self._root / listed).exists():  # written by CVAT
+                        listed = listed.relative_to("data")
                     # Lists have paths relative to their own folder, with "./", or to the root.
                     yield path.parent / listed if (path.parent / listed).is_file() else self._root / listed
         else:
@@ -110,9 +116,46 @@ def _class_names(names: Any, file: Path) -> tuple[str, ...]:
 
 
 def find_yaml(path: Path) -> tuple[Path, Mapping[str, Any]] | None:
-    """The YAML with names and splits at a path or in a folder, and its content; `data.yaml` is preferred."""
-    contents = ((file, _content(file)) for file in _files(path))
-    return next((pair for pair in contents if isinstance(pair[1], Mapping) and _is_complete(pair[1])), None)
+    """The YAML with names and splits at a path or in a folder, and its content; `data.yaml` is preferred.
+
+    A YAML with names only, `classes.txt` and `*.names` get the splits from the folders beside them.
+    """
+    contents = [(file, content) for file in _files(path) if isinstance(content := _content(file), Mapping)]
+    complete = next((pair for pair in contents if _is_complete(pair[1])), None)
+    if complete:
+        return complete
+    named = [(file, dict(content)) for file, content in contents if "names" in content]
+    folder = path if path.is_dir() else path.parent
+    lists = [path] if path.is_file() else [*folder.glob("classes.txt"), *sorted(folder.glob("*.names"))]
+    named += [(file, {"names": _listed_names(file)}) for file in lists if file.suffix in (".txt", ".names")]
+    found = ((file, content | places) for file, content in named if (places := _places(file.parent)))
+    return next((pair for pair in found if pair[1]["names"]), None)
+
+
+def _listed_names(file: Path) -> list[str]:
+    try:
+        return [line.strip() for line in _lines(file) if line.strip()]
+    except ConfigError:
+        return []
+
+
+def _places(folder: Path) -> dict[str, Any]:
+    """Split → place of the photos, of a dataset that doesn't say; empty if no photo there has a label file."""
+    splits: dict[str, Any] = {}
+    for data in sorted(folder.glob("obj_*_data")):
+        split = split_in(data.name.removeprefix("obj_").removesuffix("_data").lower())
+        listed = folder / f"{split}.txt"
+        splits[split or ALL] = listed.name if listed.is_file() else data.name
+    for place in sorted({*folder.glob("images/*/"), *folder.glob("*/images/")}):
+        name = place.name if place.parent.name == "images" else place.parent.name
+        if split := split_in(name):
+            splits[split] = place.relative_to(folder).as_posix()
+    if not splits and any((folder / "labels").glob("*.txt")) and (folder / "images").is_dir():
+        splits[ALL] = "images"
+    beside = (file for file in sorted(folder.glob("*.txt")) if file.stem != "classes")
+    if not splits and any(is_image(one.name) for file in beside for one in folder.glob(f"{file.stem}.*")):
+        splits[ALL] = "."
+    return splits
 
 
 def flaw_of(path: Path) -> str:
