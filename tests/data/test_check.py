@@ -128,8 +128,17 @@ NAMED = {
     "class off by one": (scenes(), []),
     "class perhaps off by one": (scenes(), []),
     "reading": (scenes(), []),
+    "pixels from 1": (scenes(), []),  # tests/data/formats/test_tools.py
 }
-ELSEWHERE = ("flip", "misread", "class off by one", "class perhaps off by one", "reading", "no readable image")
+ELSEWHERE = (
+    "flip",
+    "misread",
+    "class off by one",
+    "class perhaps off by one",
+    "reading",
+    "no readable image",
+    "pixels from 1",
+)
 
 
 def of_kind(report, kind):
@@ -467,7 +476,7 @@ def test_the_two_degenerate_boxes_of_blood_cells_are_found(shared):
     report = load(shared / "data" / "bccd", split="all").check()
     (found,) = of_kind(report, "empty")
     assert found.images == ("BloodImage_00338", "BloodImage_00343")
-    assert [one.kind for one in report.findings] == ["empty", "nearly twice"]
+    assert [one.kind for one in report.findings] == ["empty", "nearly twice", "pixels from 1"]
     assert report.trainable
 
 

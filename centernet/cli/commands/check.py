@@ -89,6 +89,19 @@ def check(
         tables.out(f"Contact sheet: {out}")
     if not report.trainable:
         raise typer.Exit(1)
+    tables.out(f"Train in Python:\n{_training_line(dataset, data, format, voc_origin)}")
+
+
+def _training_line(dataset: Dataset, data: Path, format: str, voc_origin: int) -> str:
+    """The line of code that trains on the dataset."""
+    options = "" if format == "auto" else f", format={format!r}"
+    options += f", voc_origin={voc_origin}" if voc_origin else ""
+    model, keypoints = ("kpts", ", keypoints=train.keypoints") if dataset.keypoints else ("od", "")
+    return (
+        f"train, validation = centernet.data.load({str(data)!r}{options}); "
+        f'centernet.load("centernet_mobilenetv2fpn_512x512_coco17_{model}", classes=train.class_names{keypoints})'
+        f'.fit(train, validation_data=validation, epochs=30, out="runs/{data.stem}")'
+    )
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from centernet.data.check.objects import TOLERANCE, Objects, excess, is_valid, repeats
-from centernet.data.check.problems import Problem, of_objects
+from centernet.data.check.problems import Problem, of_objects, problem
 from centernet.data.dataset_base import DatasetBase
 from centernet.ops.boxes import box_overlaps
 
@@ -93,6 +93,9 @@ SCALES = ("", NORMALIZED, ABSOLUTE)
 def format_problems(dataset: DatasetBase, objects: Objects) -> list[Problem]:
     """Detects boxes stored in the wrong format: all of them, or those of some images, are valid in another one."""
     known = objects[np.isfinite(objects.boxes).all(axis=1) & np.isfinite(objects.sizes).all(axis=1)]
+    starts = known.boxes[:, :2]
+    if dataset.format == "voc" and len(starts) and starts.min() == 1:
+        return [problem("pixels from 1", 1)]
     if (~known.valid).sum() < max(MIN_INVALID, MIN_INVALID_SHARE * len(known)):
         return []
     in_part = known[np.isin(known.images, known.images[~known.valid])]

@@ -71,6 +71,12 @@ KINDS: Mapping[str, Kind] = {
         "Write boxes as the format of the dataset specifies.",
         "fatal",
     ),
+    "pixels from 1": Kind(
+        "dataset looks like Pascal VOC that counts pixels from 1: no corner at 0, some at 1",
+        "datasets look like Pascal VOC that counts pixels from 1: no corner at 0, some at 1",
+        "If so, read it with voc_origin=1 (--voc-origin 1), which moves left and top edges by one pixel.",
+        "note",
+    ),
     "unknown class": Kind(
         "object has a class that the dataset doesn't name",
         "objects have a class that the dataset doesn't name",

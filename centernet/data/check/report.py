@@ -19,8 +19,9 @@ from centernet.data.check.problems import IMAGE_FAILURES, KINDS, LEVELS, Problem
 from centernet.data.check.sheet import compose, draw_tile, failed_tile
 from centernet.data.check.statistics import ClassCounts, Figures, class_table, figures_table
 from centernet.data.classes import REPORTED_BY_CHECK
-from centernet.data.dataset_base import AnyDataset
-from centernet.files.formatting import pluralize
+from centernet.data.dataset_base import AnyDataset, DatasetBase
+from centernet.data.keypoints import DEFAULT_DEVIATION
+from centernet.files.formatting import aligned_columns, pluralize
 
 SHEET = 12  # images of a contact sheet
 MAX_WORST = 2 / 3  # share of the sheet for images with problems, if there are others
@@ -83,6 +84,7 @@ class CheckReport(Generic[AnyDataset]):
             f"{dataset.name}: {pluralize(len(dataset), 'image')}, {objects}, {classes}{unread}",
             class_table(self.classes) if self.classes else "",
             figures_table(self.figures, self.input_size) if self.figures.objects else "",
+            _keypoints(dataset),
             _list("Problems", self.problems),
             _list("Notes", self.notes),
             f"Verdict: {self.verdict}.",
@@ -111,6 +113,28 @@ class CheckReport(Generic[AnyDataset]):
     def draw(self, count: int = SHEET) -> Image.Image:
         """A contact sheet (RGB) of at most `count` images: first those with problems, marked, then typical ones."""
         return compose([_tile(self, number) for number in chosen_images(self, count)])
+
+
+def _keypoints(dataset: DatasetBase) -> str:
+    """The keypoints: names, which mirror into which, how many are labeled, deviations; empty without any."""
+    task = dataset.keypoints
+    if task is None:
+        return ""
+    labeled = np.zeros(len(task.names), int)
+    for sample in dataset:
+        if sample.keypoints is not None:
+            labeled += (sample.keypoints[..., 2] > 0).sum(axis=0)
+    rows = [["keypoint", "mirrored", "labeled", "deviation"]]
+    for number, name in enumerate(task.names):
+        mirrored = task.names[task.flip[number]] if task.flip else name
+        deviation = f"{task.deviations[number]:.3g}" if task.deviations else f"{DEFAULT_DEVIATION} (default)"
+        rows.append([name, mirrored if mirrored != name else "itself", f"{labeled[number]:,}", deviation])
+    text = f"Keypoints of {task.class_name}:\n{aligned_columns(rows, 2)}"
+    if not task.flip or list(task.flip) == list(range(len(task.names))):
+        text += (
+            "\nNo left and right in these names: mirroring keeps each keypoint as it is; say flip= if that is wrong."
+        )
+    return text
 
 
 def worst_first(findings: Sequence[Problem]) -> tuple[Problem, ...]:

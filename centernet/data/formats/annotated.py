@@ -111,13 +111,15 @@ class Photos:
 
 
 def box_of_keypoints(points: Any) -> list[float] | None:
-    """The box around labeled keypoints `(k, 3)`, widened by `KEYPOINT_MARGIN`; None without any."""
+    """The box around labeled keypoints `(k, 3)`, widened by `KEYPOINT_MARGIN`; None if they are none, or one point."""
     labeled = np.asarray(points, np.float64).reshape(-1, 3)
     labeled = labeled[labeled[:, 2] > 0, :2]
     if not len(labeled):
         return None
     low, high = labeled.min(axis=0), labeled.max(axis=0)
     margin = KEYPOINT_MARGIN * (high - low).max()
+    if not margin > 0:
+        return None
     return [*(low - margin).tolist(), *(high + margin).tolist()]
 
 

@@ -380,6 +380,9 @@ def test_pixels_that_count_from_1_are_shifted_when_asked(tmp_path: Path) -> None
     photo(tmp_path / "JPEGImages" / "a.png")
     assert load(tmp_path, split="all")[0].boxes.tolist() == [[1, 1, 50, 60]]
     assert load(tmp_path, split="all", voc_origin=1)[0].boxes.tolist() == [[0, 0, 50, 60]]
+    notes = [one.kind for one in load(tmp_path, split="all").check().notes]
+    assert "pixels from 1" in notes
+    assert "pixels from 1" not in [one.kind for one in load(tmp_path, split="all", voc_origin=1).check().findings]
     with pytest.raises(ConfigError, match="voc_origin=0, or 1"):
         load(tmp_path, voc_origin=2)
 
