@@ -16,7 +16,7 @@ from centernet.data.classes import REPORTED_BY_CHECK, with_classes
 from centernet.data.dataset import Dataset
 from centernet.data.formats import FORMATS
 from centernet.data.formats.yolo.data_yaml import flaw_of
-from centernet.data.splits import ALL, NAMES, check_compatible, find_split, split_in, train_and_validation
+from centernet.data.splits import ALL, NAMES, check_compatible, find_split, train_and_validation
 from centernet.errors import ConfigError
 from centernet.files.archive import extract
 from centernet.files.environment import cache_dir
@@ -87,6 +87,7 @@ def load(
         raise ConfigError(f"Expected a format of {['auto', *FORMATS]}. Received: format={format!r}")
     if place.is_file() and place.name.lower().endswith(ARCHIVES):
         place = _unpacked(place)
+    place = _inner(place)
     key = _format_of(place) if format == "auto" else format
     if voc_origin not in (0, 1) or (voc_origin and key != "voc"):
         raise ConfigError(f"Expected voc_origin=0, or 1 for Pascal VOC. Received: {voc_origin!r} for format={key!r}")
@@ -100,13 +101,24 @@ def load(
 
 
 def _unpacked(archive: Path) -> Path:
-    """The folder of an archive, which is unpacked once to the cache; its only folder if it has no files beside it."""
+    """The folder of an archive, which is unpacked once to the cache."""
     state = archive.stat()
     key = hashlib.sha256(f"{archive.resolve()}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:12]
     folder = cache_dir() / "datasets" / f"{archive.name.split('.')[0]}-{key}"
-    extract(archive, folder, max_bytes=MAX_BYTES, max_members=MAX_FILES)
-    inner = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
-    return inner[0] if len(inner) == 1 and inner[0].is_dir() and not split_in(inner[0].name) else folder
+    return extract(archive, folder, max_bytes=MAX_BYTES, max_members=MAX_FILES)
+
+
+def _inner(path: Path) -> Path:
+    """The only folder in a folder that has no files and is no dataset itself, as archives wrap one."""
+    inner = path
+    while inner.is_dir():
+        if _recognized(inner):
+            return inner
+        content = [entry for entry in inner.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
+        if len(content) != 1:
+            break
+        inner = content[0]
+    return path
 
 
 def _format_of(path: Path) -> str:

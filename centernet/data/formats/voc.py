@@ -32,6 +32,7 @@ from defusedxml.ElementTree import parse
 
 from centernet.data.dataset import Dataset
 from centernet.data.formats.annotated import Photos
+from centernet.data.formats.json_tools import bounds
 from centernet.data.formats.label_map import read_label_map
 from centernet.data.formats.shared import (
     CORNERS,
@@ -95,19 +96,22 @@ def _parsed(file: Path, photo_of: Callable[[Path, str], Path], origin: int) -> N
         raise ConfigError("it has a document type (<!DOCTYPE …>), which is not read: delete that") from error
     if root.tag != "annotation":
         raise ConfigError(f"<{root.tag}> instead of <annotation>")
-    objects = root.findall("object")
+    objects = [item for item in root.findall("object") if _text(item, "deleted", "0") == "0"]
     width, height = (_text(root, f"size/{side}", "") for side in ("width", "height"))
     photo = _text(root, "filename", "").replace("\\", "/").rsplit("/", 1)[-1]
     return NamedSample(
         [_text(item, "name") for item in objects],
         source=photo_of(file, photo),
-        boxes=np.asarray([[float(_text(item, f"bndbox/{side}")) for side in CORNERS] for item in objects]).reshape(
-            -1, 4
-        )
-        - (origin, origin, 0, 0),
+        boxes=np.asarray([_box(item) for item in objects], np.float64).reshape(-1, 4) - (origin, origin, 0, 0),
         ignore=np.asarray([_text(item, "difficult", "0").lower() in ("1", "true") for item in objects], bool),
         size=(round(float(height)), round(float(width))) if width and height else None,
     )
+
+
+def _box(item: Any) -> list[float]:
+    if item.find("bndbox") is None and (points := item.findall("polygon/pt")):  # the XML of the first LabelMe
+        return bounds([[float(_text(point, axis)) for axis in "xy"] for point in points])
+    return [float(_text(item, f"bndbox/{side}")) for side in CORNERS]
 
 
 def _text(element: Any, path: str, default: str | None = None) -> str:

@@ -64,7 +64,13 @@ def test_names_as_a_mapping_in_any_order(one_of):
     assert one_of(BOX, names="{1: dog, 0: cat}")[0].class_names == ("cat", "dog")
 
 
-@pytest.mark.parametrize("names", ["{1: dog, 2: cat}", "5", "[]", "[cat, cat]"])
+def test_names_that_are_counted_from_1_or_have_gaps(one_of):
+    found, one = one_of("1 0.5 0.5 1 1\n7 0.5 0.5 1 1\n0 0.5 0.5 1 1\n", names="{7: dog, 1: cat}")
+    assert found.class_names == ("cat", "dog")
+    assert one.class_ids.tolist() == [0, 1, -1]
+
+
+@pytest.mark.parametrize("names", ["{a: dog}", "5", "[]", "[cat, cat]"])
 def test_invalid_names_are_refused(one_of, names):
     with pytest.raises(ConfigError, match=r"names|class"):
         one_of(BOX, names=names)

@@ -71,7 +71,7 @@ def _readable_labels(description: DataYaml, split: str) -> Iterator[tuple[np.nda
     with suppress(*PARSE_ERRORS):
         for photo in description.photos(split):
             with suppress(*PARSE_ERRORS):
-                class_ids, _, keypoints = _read_labels(photo, description.kpt_shape)
+                class_ids, _, keypoints = _read_labels(photo, description)
                 yield class_ids, keypoints
 
 
@@ -79,7 +79,7 @@ def _dataset(description: DataYaml, split: str, task: KeypointTask | None) -> Da
     where, photos = f"{description.name} ({split})", description.photos(split)
     ids = image_ids([photo.as_posix() for photo in photos])
     readers = (
-        (photo.name, partial(_sample, photo, identity, description.kpt_shape))
+        (photo.name, partial(_sample, photo, identity, description))
         for photo, identity in zip(photos, ids, strict=True)
     )
     samples = read_samples(where, readers)
@@ -88,8 +88,8 @@ def _dataset(description: DataYaml, split: str, task: KeypointTask | None) -> Da
     return Dataset(samples, description.classes, keypoints=task, name=where, format="yolo")
 
 
-def _sample(photo: Path, identity: int | str, kpt_shape: tuple[int, int]) -> Sample:
-    class_ids, boxes, keypoints = _read_labels(photo, kpt_shape)
+def _sample(photo: Path, identity: int | str, description: DataYaml) -> Sample:
+    class_ids, boxes, keypoints = _read_labels(photo, description)
     height, width = size = upright_size(photo)
     centers, halves = boxes[:, :2], boxes[:, 2:] / 2
     return Sample(
@@ -97,7 +97,7 @@ def _sample(photo: Path, identity: int | str, kpt_shape: tuple[int, int]) -> Sam
         boxes=np.concatenate([centers - halves, centers + halves], axis=1) * (width, height, width, height),
         class_ids=class_ids,
         image_id=identity,
-        keypoints=keypoints * (width, height, 1) if kpt_shape[0] and len(boxes) else None,
+        keypoints=keypoints * (width, height, 1) if description.kpt_shape[0] and len(boxes) else None,
         size=size,
     )
 
@@ -111,17 +111,17 @@ def _label_file(photo: Path) -> Path:
     return beside if beside.is_file() and not file.is_file() else file
 
 
-def _read_labels(photo: Path, kpt_shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _read_labels(photo: Path, description: DataYaml) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read the label file of a photo; one invalid line makes the whole file unusable.
 
     Returns:
         Class ids `(n,)`, boxes `(n, 4)` as cx cy w h, and keypoints `(n, k, 3)`, relative to the size of the photo.
     """
-    file = _label_file(photo)
+    file, kpt_shape = _label_file(photo), description.kpt_shape
     text = file.read_text(encoding="utf-8-sig") if file.is_file() else ""
     rows = [_parsed(line, kpt_shape, number) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     return (
-        np.asarray([class_id for class_id, _, _ in rows], np.int32),
+        np.asarray([description.class_id(number) for number, _, _ in rows], np.int32),
         np.asarray([box for _, box, _ in rows], np.float64).reshape(-1, 4),
         np.asarray([points for _, _, points in rows], np.float64).reshape(len(rows), kpt_shape[0], 3),
     )

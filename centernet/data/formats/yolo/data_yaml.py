@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from centernet.data.classes import class_names
+from centernet.data.classes import UNKNOWN, class_names
 from centernet.data.image_files import images_below
 from centernet.data.keypoints import KeypointTask, keypoint_task, unnamed_keypoints
 from centernet.data.splits import ALL, NAMES, split_in
@@ -41,13 +41,18 @@ class DataYaml:
         self.file, content = found
         self.name = path.name if path.is_dir() else self.file.parent.name
         self.places = {split: content[split] for split in (*NAMES, ALL) if content.get(split)}
-        self.classes = _class_names(content["names"], self.file)
+        self._class_ids, self.classes = _class_names(content["names"], self.file)
         self.kpt_shape = _kpt_shape(content.get("kpt_shape"), self.file)
         self._flip, names = content.get("flip_idx"), content.get("kpt_names") or {}
         self._kpt_names = names if isinstance(names, Mapping) else dict.fromkeys(range(len(self.classes)), names)
         self._root = self.file.parent / str(content.get("path") or "")
         if not self._root.is_dir():  # a path of another machine, or below Ultralytics's own folder
             self._root = self.file.parent
+
+    def class_id(self, number: int) -> int:
+        """The class id of a number in the labels: the same, unless the names are counted from 1 or have gaps."""
+        plain = range(len(self.classes))
+        return number if list(self._class_ids) == [*plain] else self._class_ids.get(number, UNKNOWN)
 
     def keypoint_class(self) -> str | None:
         """The class that `kpt_names` names, or the only class; None if the labels decide."""
@@ -103,16 +108,15 @@ def _kpt_shape(shape: Any, file: Path) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def _class_names(names: Any, file: Path) -> tuple[str, ...]:
-    if isinstance(names, Mapping):
-        by_id = {str(key): name for key, name in names.items()}
-        numbers = [str(index) for index in range(len(by_id))]
-        if set(by_id) != set(numbers):
-            raise ConfigError(f"Expected names of classes 0–{len(by_id) - 1} in {file}. Received: {sorted(by_id)}")
-        names = [by_id[number] for number in numbers]
-    if not isinstance(names, list):
-        raise ConfigError(f"Expected names as a list, or number: name, in {file}. Received: {names!r}")
-    return class_names([str(name).strip() for name in names])
+def _class_names(names: Any, file: Path) -> tuple[Mapping[int, int], tuple[str, ...]]:
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    try:
+        by_id = {int(str(number)): str(name).strip() for number, name in names.items()}
+    except (AttributeError, ValueError):
+        raise ConfigError(f"Expected names as a list, or number: name, in {file}. Received: {names!r}") from None
+    numbers = sorted(by_id)
+    return {number: index for index, number in enumerate(numbers)}, class_names([by_id[number] for number in numbers])
 
 
 def find_yaml(path: Path) -> tuple[Path, Mapping[str, Any]] | None:
