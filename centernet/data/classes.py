@@ -13,7 +13,9 @@ import numpy as np
 
 from centernet.data.dataset_base import AnyDataset, DatasetBase
 from centernet.errors import ConfigError
+from centernet.files.validation import check_at_most
 
+MAX_CLASSES = 50_000
 UNKNOWN = -1
 """Class id of objects whose class the dataset doesn't name; checking reports them."""
 REPORTED_BY_CHECK = "reported_by_check"
@@ -24,13 +26,15 @@ def class_names(classes: int | Sequence[str]) -> tuple[str, ...]:
     """Names of classes from a list of names, or from their number.
 
     Raises:
-        ConfigError: If there is no class, or a name repeats.
+        ConfigError: If there is no class, there are more than `MAX_CLASSES`, or a name repeats.
     """
     if isinstance(classes, Integral) and not isinstance(classes, bool):
+        check_at_most("a model", MAX_CLASSES, classes=classes)
         classes = [f"class_{index}" for index in range(int(classes))]
     names: list[Any] = [None]
     if isinstance(classes, Iterable) and not isinstance(classes, str | Mapping | Set):
         names = list(classes)
+    check_at_most("a model", MAX_CLASSES, classes=len(names))
     if not all(isinstance(name, str) and name for name in names):
         raise ConfigError(f"Expected classes as a list of names or their number. Received: {classes!r}")
     repeated = sorted(name for name, count in Counter(names).items() if count > 1)

@@ -60,9 +60,9 @@ def images_below(folder: Path) -> list[Path]:
 
 def photos_folder(candidates: Iterable[Path], names: Sequence[str]) -> Path:
     """The candidate folder with most of the named photos; the first existing one if none has any."""
-    folders = [folder for folder in dict.fromkeys(candidates) if folder.is_dir()]
+    folders = [folder for folder in dict.fromkeys(candidates) if os.path.isdir(folder)]
     tried = names[:: max(len(names) // _MAX_TRIED, 1)]
-    return max(folders, key=lambda folder: sum(photo_at(folder, name).is_file() for name in tried))
+    return max(folders, key=lambda folder: sum(os.path.isfile(photo_at(folder, name)) for name in tried))
 
 
 def photo_at(folder: Path, name: str) -> Path:
@@ -73,9 +73,9 @@ def photo_at(folder: Path, name: str) -> Path:
         name: Path in it. Names with `\` never lead outside: neither `..` nor a root is followed in them.
     """
     path, inner = folder / name, PurePosixPath(name.replace("\\", "/"))
-    if "\\" not in name or inner.is_absolute() or ".." in inner.parts or path.is_file():
+    if "\\" not in name or inner.is_absolute() or ".." in inner.parts or os.path.isfile(path):
         return path
-    return folder / inner if (folder / inner).is_file() else path
+    return folder / inner if os.path.isfile(folder / inner) else path
 
 
 def upright_size(source: Source) -> tuple[int, int]:
@@ -88,7 +88,7 @@ def upright_size(source: Source) -> tuple[int, int]:
         source = source()
     if isinstance(source, np.ndarray):
         return source.shape[0], source.shape[1]
-    if isinstance(source, Path) and not source.is_file():
+    if isinstance(source, Path) and not os.path.isfile(source):
         raise SourceError(missing_file(source))
     try:
         with _opened(source) as image:
@@ -160,7 +160,7 @@ class ImageCopies:
         target = self.folder / (self._unused(stem) + _suffix(source))
         if not isinstance(source, Path):
             target.write_bytes(image_bytes(source))
-        elif source.is_file() and image_format(source):
+        elif os.path.isfile(source) and image_format(source):
             shutil.copyfile(source, target)
         else:
             self._missing.append(sample.name)

@@ -42,7 +42,7 @@ _TAR_KINDS = {
 _DATA_FILTER = getattr(tarfile, "data_filter", None)
 _DAMAGE = (
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError),
-    *(ValueError, RuntimeError),  # unreadable numbers and names; an unknown compression
+    *(ValueError, RuntimeError, IndexError),  # unreadable numbers and names, empty names; an unknown compression
 )
 
 

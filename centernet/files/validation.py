@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar, Union, cast
 from centernet.errors import ConfigError
 
 T = TypeVar("T")
+MAX_INTEGER = 2**53  # above, a float has no place for every whole number
 
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "None"}
 
@@ -63,6 +64,17 @@ def check_types(instance: Any) -> None:
             raise ConfigError(f"Expected {name} to be {_describe(hint)}. Received: {value!r}")
 
 
+def check_at_most(where: str, largest: int, **values: Any) -> None:
+    """Check that numbers that size something, or lists of them, don't exceed a bound and aren't NaN.
+
+    Raises:
+        ConfigError: If one does.
+    """
+    for name, value in values.items():
+        if any(not number <= largest for number in (value if _is_list(value) else [value])):
+            raise ConfigError(f"Expected {name} of {where} of at most {largest:,}. Received: {value!r}")
+
+
 def check_non_negative(instance: Any) -> None:
     """Check that all fields of a dataclass are numbers of at least 0; raise a ConfigError otherwise."""
     check_types(instance)
@@ -104,7 +116,7 @@ def _matches(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping) and all(_items_match([*item], args) for item in value.items())
     if hint in (int, float):
         is_number = isinstance(value, Integral if hint is int else Real) and not isinstance(value, bool)
-        return is_number and math.isfinite(value)
+        return is_number and (abs(int(value)) <= MAX_INTEGER if isinstance(value, Integral) else math.isfinite(value))
     return isinstance(value, hint)
 
 

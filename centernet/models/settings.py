@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from centernet.errors import ConfigError
-from centernet.files.validation import check_types
+from centernet.files.validation import check_at_most, check_types
 from centernet.ops.constants import EXACT_PEAK, KEYPOINT_BOX_SCALE, MAX_DETECTIONS, PEAK_TOLERANCE
 
+MAX_FILTERS, MAX_KERNEL = 16_384, 99
+MAX_CELLS = 2**24  # of an output map: 4096×4096
 MASK_RULES = ("2020-07", "2021-07")
 
 
@@ -29,6 +31,8 @@ class HeadSettings:
     def __post_init__(self) -> None:
         """Check that the numbers can describe a convolution."""
         check_types(self)
+        check_at_most("heads", MAX_FILTERS, filters=self.filters)
+        check_at_most("heads", MAX_KERNEL, kernel_size=self.kernel_size)
         if self.filters < 1 or self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ConfigError(
                 "Expected heads with at least one filter and an odd kernel size. "
@@ -66,6 +70,7 @@ class PointDecoderSettings:
     def __post_init__(self) -> None:
         """Check the name of the rules and the counts."""
         check_types(self)
+        check_at_most("decoder", MAX_CELLS, max_detections=self.max_detections, candidates=self.candidates)
         if self.rules not in RULES:
             raise ConfigError(f"Expected decoder rules of {sorted(RULES)}. Received: rules={self.rules!r}")
         if self.max_detections < 1 or self.candidates < 1:
@@ -128,6 +133,8 @@ class TripletHeadSettings(HeadSettings):
     def __post_init__(self) -> None:
         """Check that the numbers can describe convolutions."""
         super().__post_init__()
+        filters = {"pooling_filters": self.pooling_filters, "pooling_inner_filters": self.pooling_inner_filters}
+        check_at_most("pooling modules", MAX_FILTERS, **filters)
         if self.pooling_filters < 1 or self.pooling_inner_filters < 1:
             raise ConfigError(
                 "Expected pooling modules with at least one filter. Received: "
@@ -157,7 +164,9 @@ class TripletDecoderSettings:
     def __post_init__(self) -> None:
         """Check the counts."""
         check_types(self)
-        if min(self.max_detections, self.keypoints, self.max_pairs) < 1:
+        counts = {"max_detections": self.max_detections, "keypoints": self.keypoints, "max_pairs": self.max_pairs}
+        check_at_most("decoder", MAX_CELLS, **counts)
+        if min(counts.values()) < 1:
             raise ConfigError(f"Expected counts of at least 1 in the decoder. Received: {self}")
         if self.max_pairs > self.keypoints**2 or self.max_detections > self.max_pairs:
             raise ConfigError(

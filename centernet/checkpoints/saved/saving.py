@@ -130,7 +130,7 @@ def read_config(folder: Path, name: str = CONFIG) -> ModelConfig:
         if "class_name" in description:  # unpacked from Keras's own form
             return ModelConfig.from_dict(description["config"]["config"], where=str(path))
         version, model = int(description["format"]), description["model"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"Expected the description of a saved detector in {path}. {error!r}") from error
     if version > FORMAT:
         raise CheckpointError(

@@ -25,6 +25,7 @@ SEPARATOR = "."  # in place of "/", which would make a group of each layer
 OPTIMIZER = "optimizer"  # Keras's group of the optimizer
 VARIABLES = "vars"  # Keras's group of a layer's tensors
 SHOWN = 4
+MAX_BYTES = 8  # of a number; no backend takes long doubles
 Tensor = tuple[str, tuple[int, ...]]  # name and shape
 ALIGNMENT = 64  # bytes, of tensors that TensorFlow takes without copying
 # Raised by HDF5 and Keras for files that are damaged or of another network.
@@ -120,8 +121,8 @@ def load_weights(detector: Any, path: Path, tensors: dict[str, Any] | None = Non
 
 
 def _place(name: str, dataset: Any) -> Place:
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
-        raise TypeError(f"{name} holds no numbers.")
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu" or dataset.dtype.itemsize > MAX_BYTES:
+        raise TypeError(f"{name} holds no numbers of at most {MAX_BYTES} bytes.")
     start = dataset.id.get_offset()
     if start is None:  # empty, or not in one piece
         return Place(None, dataset[()])

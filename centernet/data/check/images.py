@@ -61,7 +61,7 @@ def _annotated_size(sample: Sample) -> tuple[int, int] | None:
 
 def _read_facts(sample: Sample) -> ImageFacts:
     source = sample.source
-    if isinstance(source, Path) and not source.is_file():
+    if isinstance(source, Path) and not os.path.isfile(source):
         return ImageFacts(_annotated_size(sample), None, MISSING)
     # Damaged files and functions that render images may raise anything; the check goes on.
     try:

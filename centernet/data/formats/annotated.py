@@ -87,7 +87,7 @@ class Photos:
         tail = PurePosixPath(photo.replace("\\", "/"))
         inside = not tail.is_absolute() and ".." not in tail.parts
         for folder in (beside, self.root) if inside else ():
-            if (folder / tail).is_file():
+            if os.path.isfile(folder / tail):
                 return folder / tail
         if self._paths is None:
             self._paths = defaultdict(list)
@@ -186,7 +186,7 @@ class ToolFormat:
 
 
 def _root(path: Path) -> Path:
-    return path if path.is_dir() else path.parent
+    return path if os.path.isdir(path) else path.parent
 
 
 def _path_of(image: Annotated, root: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -58,7 +59,7 @@ def json_format(key: str) -> ToolFormat:
     entry = JSON_FORMATS[key]
 
     def files(path: Path) -> list[Path]:
-        every = [path] if path.suffix == ".json" and path.is_file() else files_below(path, ".json")
+        every = [path] if path.suffix == ".json" and os.path.isfile(path) else files_below(path, ".json")
         return [file for file in every if contains(file, entry.keys)]
 
     def images(file: Path, root: Path) -> Iterable[Annotated]:
@@ -147,7 +148,7 @@ def _label_studio(content: Any, file: Path, root: Path) -> Iterator[Annotated]:
 
 
 def _exists(root: Path, name: str) -> bool:
-    return any((folder / name).is_file() for folder in (root, root / "images"))
+    return any(os.path.isfile(folder / name) for folder in (root, root / "images"))
 
 
 def _is_photo(value: Any) -> bool:

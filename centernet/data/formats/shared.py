@@ -95,14 +95,14 @@ class PhotosByStem:
     """Photos by the stem of their annotation file, in the first candidate folder that has images, or else exists."""
 
     def __init__(self, candidates: Iterable[Path]) -> None:
-        folders = [folder for folder in dict.fromkeys(candidates) if folder.is_dir()]
+        folders = [folder for folder in dict.fromkeys(candidates) if os.path.isdir(folder)]
         photos = ((folder, [file for file in sorted(folder.iterdir()) if is_image(file.name)]) for folder in folders)
         self.folder, files = next((pair for pair in photos if pair[1]), (folders[0], []))
         self._names = {file.stem: file.name for file in files}
 
     def photo(self, stem: str, named: str) -> Path:
         """The photo with the name in the annotation, or else with the stem of its file; it may be missing."""
-        exists = (self.folder / named).is_file()
+        exists = os.path.isfile(self.folder / named)
         return self.folder / (named if exists else self._names.get(stem, named or f"{stem}.jpg"))
 
 

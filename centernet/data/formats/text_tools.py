@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -27,7 +28,7 @@ KITTI_FIELDS = (15, 16)  # 16 with a score
 
 
 def _files(path: Path, suffix: str) -> list[Path]:
-    return [path] if path.is_file() and path.suffix == suffix else files_below(path, suffix)
+    return [path] if os.path.isfile(path) and path.suffix == suffix else files_below(path, suffix)
 
 
 # CVAT for images 1.1: <annotations> with one <image> per photo; <meta> has labels and subsets.
@@ -52,7 +53,7 @@ def _cvat(file: Path, root: Path) -> Iterator[Annotated]:
         split = image.get("subset") or next((part for part in folders if split_in(part)), None)
         size = (int(image.get("height")), int(image.get("width"))) if image.get("height") else None
         yield Annotated(
-            name if (file.parent / name).is_file() else f"images/{name}",
+            name if os.path.isfile(file.parent / name) else f"images/{name}",
             partial(_cvat_objects, image),
             file,
             split_in(split) or ALL if split else split_of(file, root),

@@ -74,7 +74,7 @@ def read(path: Path, splits: Sequence[str], origin: int = 0) -> list[Dataset]:
 
     def photo(file: Path, name: str) -> Path:
         found = near(file.parent).photo(file.stem, name)
-        return found if found.is_file() else below.find(name or f"{file.stem}.jpg", found.parent)
+        return found if os.path.isfile(found) else below.find(name or f"{file.stem}.jpg", found.parent)
 
     image = cache(
         lambda file: NamedImage(os.path.relpath(file, path), file.name, partial(_parsed, file, photo, origin))
@@ -162,7 +162,7 @@ def _annotations(folder: Path) -> Path | None:
 
 
 def _is_split_list(file: Path) -> bool:
-    return not (match := _LIST_OF_ONE_CLASS.fullmatch(file.stem)) or not file.with_stem(match[1]).is_file()
+    return not (match := _LIST_OF_ONE_CLASS.fullmatch(file.stem)) or not os.path.isfile(file.with_stem(match[1]))
 
 
 def _names(files: Sequence[Path], annotations: Path) -> dict[str, Path]:

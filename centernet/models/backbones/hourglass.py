@@ -10,10 +10,13 @@ import keras
 from keras import layers
 
 from centernet.errors import ConfigError
+from centernet.files.validation import check_at_most
 from centernet.models.backbones.build import Backbone, InputShape, check_arguments, finish
 from centernet.models.backbones.layers import normalize, padded_conv
+from centernet.models.settings import MAX_FILTERS
 
 EPSILON = 1e-5
+MAX_STACKS = 32  # also of levels, and of blocks at a level
 
 
 def Hourglass(  # noqa: N802 - named like a class, as the models of keras.applications are
@@ -54,6 +57,8 @@ def Hourglass(  # noqa: N802 - named like a class, as the models of keras.applic
             f"Expected filters and blocks of one length, at least 2. Received: filters={tuple(filters)}, "
             f"blocks={tuple(blocks)}"
         )
+    check_at_most("an hourglass", MAX_STACKS, stacks=stacks, blocks=blocks, levels=len(filters))
+    check_at_most("an hourglass", MAX_FILTERS, filters=filters, stem_filters=stem_filters)
     stride = 4 * 2 ** (len(filters) - 1)
     check_arguments(input_shape, weights, stride=stride, imagenet=False)
     norm: dict[str, Any] = {"epsilon": EPSILON, "momentum": momentum}

@@ -11,8 +11,10 @@ import keras
 
 from centernet.errors import ConfigError, DownloadError
 from centernet.files.environment import is_offline
+from centernet.files.validation import check_at_most
 from centernet.models.backbones.build import IMAGENET, Backbone, InputShape, check_arguments, finish
 from centernet.models.backbones.layers import deconvolutions, feature_pyramid
+from centernet.models.settings import MAX_FILTERS
 
 URL = "https://storage.googleapis.com/tensorflow/keras-applications"
 # Network → MD5 of the file without the classifier, as keras.applications.resnet has it.
@@ -25,6 +27,7 @@ RESNETS: Mapping[str, str] = {
 # Widths and input sizes that keras.applications.MobileNetV2 has weights for; other sizes get those of the last.
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 SIDES = (96, 128, 160, 192, 224)
+MAX_ALPHA = 16
 STRIDE = 32
 # The published pyramid takes block 9 at stride 16, not the last block of that stride (12).
 TAPS = ("block_2_add", "block_5_add", "block_9_add", "out_relu")
@@ -118,6 +121,8 @@ def MobileNetV2FPN(  # noqa: N802
         DownloadError: If the ImageNet weights can't be fetched; offline, it says which file is needed where.
     """
     check_arguments(input_shape, weights, stride=STRIDE)
+    check_at_most("a pyramid", MAX_FILTERS, widths=widths)
+    check_at_most("MobileNetV2", MAX_ALPHA, alpha=alpha)
     trunk = build_trunk("MobileNetV2", input_shape, weights, alpha=alpha)
     for layer in trunk.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -155,7 +160,7 @@ def ResNetV1FPN(  # noqa: N802
         ConfigError: If the input size is no such multiple, or there are no such weights.
         DownloadError: If the ImageNet weights can't be fetched; offline, it says which file is needed where.
     """
-    trunk = _trunk(f"ResNet{depth}", input_shape, weights)
+    trunk = _trunk(f"ResNet{depth}", input_shape, weights, widths)
     taps = [trunk.get_layer(tap).output for tap in V1_TAPS[depth]]
     model = Backbone(trunk.inputs[0], [feature_pyramid(taps, widths)], name=name or f"resnet{depth}_v1_fpn")
     return finish(model, weights, stride=STRIDE)
@@ -188,7 +193,7 @@ def ResNetV2Deconv(  # noqa: N802
         ConfigError: If the input size is no such multiple, or there are no such weights.
         DownloadError: If the ImageNet weights can't be fetched; offline, it says which file is needed where.
     """
-    trunk = _trunk(f"ResNet{depth}V2", input_shape, weights)
+    trunk = _trunk(f"ResNet{depth}V2", input_shape, weights, widths)
     features = deconvolutions(trunk.get_layer(V2_OUTPUT).output, widths)
     model = Backbone(trunk.inputs[0], [features], name=name or f"resnet{depth}_v2")
     return finish(model, weights, stride=STRIDE)
@@ -214,6 +219,7 @@ def ResNet101V2(**options: Any) -> keras.Model:  # noqa: N802
     return ResNetV2Deconv(101, **options)
 
 
-def _trunk(network: str, input_shape: InputShape, weights: str | None) -> keras.Model:
+def _trunk(network: str, input_shape: InputShape, weights: str | None, widths: Sequence[int]) -> keras.Model:
+    check_at_most("a ResNet", MAX_FILTERS, widths=widths)
     check_arguments(input_shape, weights, stride=STRIDE)
     return build_trunk(network, input_shape, weights)

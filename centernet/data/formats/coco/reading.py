@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,10 +51,10 @@ def read_file(path: Path, where: str) -> Dataset:
     files = [_file_name(image) for image in content["images"] if isinstance(image, Mapping)]
     folder = photos_near(path, path.stem.split("_")[-1], files)
     photo_of = partial(photo_at, folder)
-    if files and not any(photo_at(folder, name).is_file() for name in files[:FIRST]):
+    if files and not any(os.path.isfile(photo_at(folder, name)) for name in files[:FIRST]):
         photos = Photos(path.parent.parent if path.parent.name.casefold() == "annotations" else path.parent)
         found = photos.find(files[0], path.parent, split_in(path.stem) or ALL)
-        if found.is_file():
+        if os.path.isfile(found):
             logger.info("%s: its photos are in %s.", path, found.parent)
             photo_of = partial(photos.find, beside=found.parent, split=split_in(path.stem) or ALL)
     known: set[str] = set()

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -83,7 +84,7 @@ def _dataset(description: DataYaml, split: str, task: KeypointTask | None) -> Da
         for photo, identity in zip(photos, ids, strict=True)
     )
     samples = read_samples(where, readers)
-    if not any(_label_file(Path(sample.name)).is_file() for sample in samples):
+    if not any(os.path.isfile(_label_file(Path(sample.name))) for sample in samples):
         logger.warning("%s: no photo has a label file; looked for %s.", where, _label_file(photos[0]))
     return Dataset(samples, description.classes, keypoints=task, name=where, format="yolo")
 
@@ -108,7 +109,7 @@ def _label_file(photo: Path) -> Path:
         return beside
     last = len(parts) - 1 - parts[::-1].index("images")
     file = Path(*parts[:last], "labels", *parts[last + 1 :], beside.name)
-    return beside if beside.is_file() and not file.is_file() else file
+    return beside if os.path.isfile(beside) and not os.path.isfile(file) else file
 
 
 def _read_labels(photo: Path, description: DataYaml) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,7 +119,7 @@ def _read_labels(photo: Path, description: DataYaml) -> tuple[np.ndarray, np.nda
         Class ids `(n,)`, boxes `(n, 4)` as cx cy w h, and keypoints `(n, k, 3)`, relative to the size of the photo.
     """
     file, kpt_shape = _label_file(photo), description.kpt_shape
-    text = file.read_text(encoding="utf-8-sig") if file.is_file() else ""
+    text = file.read_text(encoding="utf-8-sig") if os.path.isfile(file) else ""
     rows = [_parsed(line, kpt_shape, number) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     return (
         np.asarray([description.class_id(number) for number, _, _ in rows], np.int32),

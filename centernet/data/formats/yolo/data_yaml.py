@@ -6,6 +6,7 @@ the photos are those in `images/`, `train/images/` and so on, or in `obj_train_d
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,14 +40,14 @@ class DataYaml:
         if found is None:
             raise ConfigError(f"Expected a data.yaml with names, and with train or val, in {path}. None has them.")
         self.file, content = found
-        self.name = path.name if path.is_dir() else self.file.parent.name
+        self.name = path.name if os.path.isdir(path) else self.file.parent.name
         self.places = {split: content[split] for split in (*NAMES, ALL) if content.get(split)}
         self._class_ids, self.classes = _class_names(content["names"], self.file)
         self.kpt_shape = _kpt_shape(content.get("kpt_shape"), self.file)
         self._flip, names = content.get("flip_idx"), content.get("kpt_names") or {}
         self._kpt_names = names if isinstance(names, Mapping) else dict.fromkeys(range(len(self.classes)), names)
         self._root = self.file.parent / str(content.get("path") or "")
-        if not self._root.is_dir():  # a path of another machine, or below Ultralytics's own folder
+        if not os.path.isdir(self._root):  # a path of another machine, or below Ultralytics's own folder
             self._root = self.file.parent
 
     def class_id(self, number: int) -> int:
@@ -75,18 +76,18 @@ class DataYaml:
 
     def _photos(self, place: str) -> Iterator[Path]:
         path = self._root / place
-        if not path.exists() and place.startswith("../"):  # Roboflow writes paths one folder too high
+        if not os.path.exists(path) and place.startswith("../"):  # Roboflow writes paths one folder too high
             path = self._root / place.removeprefix("../")
-        if path.is_dir():
+        if os.path.isdir(path):
             yield from images_below(path)
-        elif path.suffix == ".txt" and path.is_file():
+        elif path.suffix == ".txt" and os.path.isfile(path):
             for line in map(str.strip, _lines(path)):
                 if is_image(Path(line).name):
                     listed = Path(line.replace("\\", "/"))
-                    if listed.parts[:1] == ("data",) and not (self._root / listed).exists():  # written by CVAT
+                    if listed.parts[:1] == ("data",) and not os.path.exists(self._root / listed):  # written by CVAT
                         listed = listed.relative_to("data")
                     # Lists have paths relative to their own folder, with "./", or to the root.
-                    yield path.parent / listed if (path.parent / listed).is_file() else self._root / listed
+                    yield path.parent / listed if os.path.isfile(path.parent / listed) else self._root / listed
         else:
             raise ConfigError(
                 f"Expected a folder with photos or a .txt that lists them. {path} in {self.file} is neither."
@@ -129,8 +130,8 @@ def find_yaml(path: Path) -> tuple[Path, Mapping[str, Any]] | None:
     if complete:
         return complete
     named = [(file, dict(content)) for file, content in contents if "names" in content]
-    folder = path if path.is_dir() else path.parent
-    lists = [path] if path.is_file() else [*folder.glob("classes.txt"), *sorted(folder.glob("*.names"))]
+    folder = path if os.path.isdir(path) else path.parent
+    lists = [path] if os.path.isfile(path) else [*folder.glob("classes.txt"), *sorted(folder.glob("*.names"))]
     named += [(file, {"names": _listed_names(file)}) for file in lists if file.suffix in (".txt", ".names")]
     found = ((file, content | places) for file, content in named if (places := _places(file.parent)))
     return next((pair for pair in found if pair[1]["names"]), None)
@@ -149,12 +150,12 @@ def _places(folder: Path) -> dict[str, Any]:
     for data in sorted(folder.glob("obj_*_data")):
         split = split_in(data.name.removeprefix("obj_").removesuffix("_data").lower())
         listed = folder / f"{split}.txt"
-        splits[split or ALL] = listed.name if listed.is_file() else data.name
+        splits[split or ALL] = listed.name if os.path.isfile(listed) else data.name
     for place in sorted({*folder.glob("images/*/"), *folder.glob("*/images/")}):
         name = place.name if place.parent.name == "images" else place.parent.name
         if split := split_in(name):
             splits[split] = place.relative_to(folder).as_posix()
-    if not splits and any((folder / "labels").glob("*.txt")) and (folder / "images").is_dir():
+    if not splits and any((folder / "labels").glob("*.txt")) and os.path.isdir(folder / "images"):
         splits[ALL] = "images"
     beside = (file for file in sorted(folder.glob("*.txt")) if file.stem != "classes")
     if not splits and any(is_image(one.name) for file in beside for one in folder.glob(f"{file.stem}.*")):
@@ -168,8 +169,10 @@ def flaw_of(path: Path) -> str:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    files = [path] if path.is_file() else sorted(path.glob("*"), key=lambda file: (file.stem != "data", file.name))
-    return (file for file in files if file.suffix in SUFFIXES and file.is_file())
+    files = (
+        [path] if os.path.isfile(path) else sorted(path.glob("*"), key=lambda file: (file.stem != "data", file.name))
+    )
+    return (file for file in files if file.suffix in SUFFIXES and os.path.isfile(file))
 
 
 def _content(file: Path) -> Any:
