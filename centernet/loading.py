@@ -40,7 +40,8 @@ def load(
     """Load a detector.
 
     Args:
-        source: A name of `centernet.list_models()`; a YAML (ours or an experiment of Model Garden); a folder
+        source: A name of `centernet.list_models()`; a YAML (ours or an experiment of Model Garden); a `pipeline.config`
+            of the Detection API (then say `weights=`); a folder
             or `.zip` written by `Detector.save`; a `ckpt-N` prefix; a folder or `.tar.gz` of the Detection
             Zoo; an exported `saved_model`; an `https://` address of such an archive; a handle of TF-Hub or
             Kaggle.

@@ -24,6 +24,7 @@ from centernet.models.config import ModelConfig
 from centernet.models.presets import complete
 
 EXPORTED = (".onnx", ".tflite")
+CONFIG_SUFFIX = ".config"  # of the Detection API
 logger = logging.getLogger("centernet")
 __all__ = ["Located", "locate", "locate_published", "locate_weights", "locate_weights_file"]
 
@@ -250,13 +251,13 @@ def find(source: str, with_weights: bool) -> Located:
     if source in presets.list_models().names:
         config = presets.find_model(source)
         return locate_published(config) if with_weights else Located(config)
-    if source.lower().endswith((".yaml", ".yml")):
+    if source.lower().endswith((".yaml", ".yml", CONFIG_SUFFIX)):
         return Located(read_model(source))
     return locate(source)
 
 
 def read_model(path: str | Path) -> ModelConfig:
-    """Read the YAML of a model: one of ours, or an experiment of Model Garden's CenterNet.
+    """Read the description of a model: a YAML of ours, an experiment of Model Garden, or a `pipeline.config`.
 
     Args:
         path: The file. `classes` and `keypoints` may name a table of `configs/labels` and
@@ -266,7 +267,9 @@ def read_model(path: str | Path) -> ModelConfig:
         The description.
 
     Raises:
-        ConfigError: If the file is no YAML, or has an unknown key or value.
+        ConfigError: If the file can't be read as one, or has an unknown key or value.
     """
+    if str(path).lower().endswith(CONFIG_SUFFIX):
+        return complete(read_pipeline_config(Path(path)), str(path))
     data = read_yaml(path)
     return complete(read_experiment(path) if isinstance(data, dict) and is_experiment(data) else data, str(path))

@@ -15,6 +15,8 @@ from centernet.images.reading import read_image
 
 DERIVED: Any = None  # an array after construction
 
+MAX_SIDE = 2**31
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sample:
@@ -44,6 +46,8 @@ class Sample:
 
     def __post_init__(self) -> None:
         """Convert the annotations to arrays and check that their lengths match."""
+        if self.size and not max(map(abs, self.size)) < MAX_SIDE:
+            raise ConfigError(f"Expected sides of less than {MAX_SIDE:,} pixels. Received: size={self.size}")
         boxes = np.asarray(self.boxes, np.float32).reshape(-1, 4)
         count, sides = len(boxes), boxes[:, 2:] - boxes[:, :2]
         arrays: dict[str, Any] = {

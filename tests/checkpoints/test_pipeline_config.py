@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from centernet.checkpoints.locate import read_model
 from centernet.checkpoints.zoo.pipeline_config import EXTRACTORS, read_pipeline_config
 from centernet.errors import ConfigError
+from centernet.loading import load
 from centernet.models.config import ModelConfig
 from centernet.models.presets import list_models
 
@@ -184,3 +186,46 @@ def test_a_damaged_file_is_a_description_or_a_config_error(tmp_path_factory, dat
     path.write_text("".join(text))
     with suppress(ConfigError):
         assert isinstance(read_pipeline_config(path), dict)
+
+
+HANDS = """
+model { center_net { num_classes: 2 feature_extractor { type: "mobilenet_v2_fpn" }
+  image_resizer { keep_aspect_ratio_resizer { min_dimension: 256 max_dimension: 256 pad_to_max_dimension: true } }
+  keypoint_estimation_task { task_name: "hands" keypoint_class_name: "hand"
+    keypoint_label_to_std { key: "left" value: 0.3 } keypoint_label_to_std { key: "right" value: 0.4 } } } }
+train_config { data_augmentation_options {
+  random_horizontal_flip { keypoint_flip_permutation: 1 keypoint_flip_permutation: 0 } } }
+train_input_reader { label_map_path: "/another/machine/hands.pbtxt" }
+eval_config { keypoint_edge { start: 0 end: 1 } }
+"""
+LABELS = """
+item { id: 1 name: "hand" keypoints { id: 0 label: "left" } keypoints { id: 1 label: "right" } }
+item { id: 2 name: "cup" }
+"""
+
+
+def test_names_and_keypoints_are_those_of_the_label_map(write):
+    path = write(HANDS)
+    (path.parent / "hands.pbtxt").write_text(LABELS)
+    config = read_model(path)
+    assert config.classes == ("hand", "cup")
+    task = config.keypoints
+    assert (task.class_name, task.names, task.flip) == ("hand", ("left", "right"), (1, 0))
+    assert (task.deviations, task.skeleton) == ((0.3, 0.4), ((0, 1),))
+
+
+def test_a_label_map_of_another_number_of_classes_is_refused(write):
+    path = write(HANDS)
+    (path.parent / "hands.pbtxt").write_text(LABELS.replace("id: 2", "id: 3"))
+    with pytest.raises(ConfigError, match=r"ids 1 to 2 \(num_classes\).*Received: \[1, 3\]"):
+        read_model(path)
+
+
+def test_it_is_built_with_random_weights_only_if_that_is_said(write):
+    path = write(HANDS)
+    (path.parent / "hands.pbtxt").write_text(LABELS)
+    detector = load(path, weights=None)
+    assert detector.class_names == ("hand", "cup")
+    assert "keypoint_heatmap" in detector.output
+    with pytest.raises(ConfigError, match="weights=None builds it with random ones"):
+        load(path)

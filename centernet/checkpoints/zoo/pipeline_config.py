@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from centernet.data.formats.label_map import LabelMap, read_label_map
 from centernet.errors import ConfigError
 from centernet.files.text_proto import Message, parse_text_proto
 from centernet.models.input_normalization import default_preprocessing
@@ -21,6 +23,7 @@ EXTRACTORS: Mapping[str, dict[str, Any]] = {
     "mobilenet_v2_fpn": {"name": "mobilenetv2_fpn", "separable": False},
     "mobilenet_v2_fpn_sep_conv": {"name": "mobilenetv2_fpn", "separable": True},
 }
+COCO_SLOTS = 90  # ids 1 to 90, of which 80 are categories
 # Setting of the decoder → its name in a keypoint_estimation_task.
 CANDIDATES: Mapping[str, tuple[str, Callable[[str], float]]] = {
     "candidates": ("num_candidates_per_keypoint", int),
@@ -40,7 +43,8 @@ def read_pipeline_config(path: Path) -> dict[str, Any]:
         path: The file.
 
     Returns:
-        Keys of `ModelConfig`. Class names are not in the file: they are `class_0` and so on.
+        Keys of `ModelConfig`. Class names, and the keypoints of `keypoint_estimation_task`, are those of the label map
+        that the file names, or of the only one beside it; without one, classes are `class_0` and so on.
 
     Raises:
         ConfigError: If it can't be read, or describes no CenterNet of this library.
@@ -54,7 +58,8 @@ def read_pipeline_config(path: Path) -> dict[str, Any]:
     if "center_net" not in model:
         kinds = ", ".join(model) or "nothing"
         raise ConfigError(f"Expected a CenterNet (model {{ center_net {{ ... }} }}) in {path}. Received: {kinds}")
-    return _describe(_section(model, "center_net", path), path)
+    net = _section(model, "center_net", path)
+    return _describe(net, path) | _labels(content, net, path)
 
 
 def _describe(net: Message, path: Path) -> dict[str, Any]:
@@ -74,6 +79,65 @@ def _describe(net: Message, path: Path) -> dict[str, Any]:
         },
         "classes": _number(net, "num_classes", int, path, 0),
     }
+
+
+def _labels(content: Message, net: Message, path: Path) -> dict[str, Any]:
+    """Names of the classes, and the keypoints, from the label map of a file; empty without one."""
+    found = _label_map(content, path)
+    count = _number(net, "num_classes", int, path, 0)
+    if found is None:
+        return {}
+    if list(found.names) != list(range(1, count + 1)):
+        if count == COCO_SLOTS:  # ids of COCO, with gaps
+            return {"classes": "coco90"}
+        raise ConfigError(
+            f"Expected ids 1 to {count} (num_classes) in the label map of {path}. Received: {[*found.names]}"
+        )
+    task = _section(net, "keypoint_estimation_task", path)
+    named = [number for number, points in found.keypoints.items() if points]
+    if not task or not named:
+        return {"classes": list(found.names.values())}
+    wanted = task.get("keypoint_class_name")
+    owner = next((number for number in named if found.names[number] == wanted), named[0])
+    keypoints: dict[str, Any] = {"class_name": found.names[owner], "names": list(found.keypoints[owner])}
+    deviations = {
+        str(row.get("key")): _number(row, "value", float, path, 0)
+        for row in _rows(task, "keypoint_label_to_std")
+        if isinstance(row, dict)
+    }
+    if set(keypoints["names"]) <= deviations.keys():
+        keypoints["deviations"] = [deviations[name] for name in keypoints["names"]]
+    edges = [row for row in _rows(_section(content, "eval_config", path), "keypoint_edge") if isinstance(row, dict)]
+    keypoints["skeleton"] = [[_number(row, end, int, path, 0) for end in ("start", "end")] for row in edges]
+    flips = [
+        _rows(_section(step, "random_horizontal_flip", path), "keypoint_flip_permutation")
+        for step in _rows(_section(content, "train_config", path), "data_augmentation_options")
+        if isinstance(step, dict) and "random_horizontal_flip" in step
+    ]
+    if flips and flips[0]:
+        keypoints["flip"] = [_number({"flip": one}, "flip", int, path, 0) for one in flips[0]]
+    return {"classes": list(found.names.values()), "task": "boxes+keypoints", "keypoints": keypoints}
+
+
+def _label_map(content: Message, path: Path) -> LabelMap | None:
+    """The label map of the input readers, by its path or, on another machine, by its name beside the file."""
+    readers = (_rows(content, key) for key in ("train_input_reader", "eval_input_reader"))
+    named = [
+        str(row["label_map_path"])
+        for rows in readers
+        for row in rows
+        if isinstance(row, dict) and "label_map_path" in row
+    ]
+    near = [path.parent, path.parent.parent, path.parent / "annotations", path.parent / "data"]
+    places = [place for name in named for place in (Path(name), *(folder / Path(name).name for folder in near))]
+    beside = sorted(path.parent.glob("*.pbtxt"))
+    places += beside if len(beside) == 1 else []
+    return next((read_label_map(place) for place in places if os.path.isfile(place)), None)
+
+
+def _rows(section: Message, key: str) -> list[Any]:
+    value = section.get(key, [])
+    return value if isinstance(value, list) else [value]
 
 
 def _backbone(extractor: Message, path: Path) -> dict[str, Any]:

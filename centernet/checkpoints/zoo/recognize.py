@@ -176,6 +176,7 @@ def infer_config(prefix: Path, given: dict[str, Any] | None = None) -> ModelConf
         **(given or {}),
         "heads": dict(found.heads),
         **_classes(found),
+        **_named(found, given or {}),
     }
     if given is None:
         logger.warning(
@@ -194,6 +195,16 @@ def fits(prefix: Path, config: ModelConfig) -> bool:
     backbone = (found.backbone or {}).get("name")
     keypoints = len(config.keypoints.names) if config.keypoints else None
     return (backbone, found.classes, found.keypoints) == (config.backbone["name"], len(config.classes), keypoints)
+
+
+def _named(found: Recognized, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Names of classes and keypoints from a label map, if their numbers are those of the checkpoint."""
+    named: dict[str, Any] = {}
+    if isinstance(given.get("classes"), list) and len(given["classes"]) == found.classes:
+        named["classes"] = given["classes"]
+        if found.keypoints and len(given.get("keypoints", {}).get("names", ())) == found.keypoints:
+            named["keypoints"] = given["keypoints"]
+    return named
 
 
 def _classes(found: Recognized) -> dict[str, Any]:

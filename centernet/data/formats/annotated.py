@@ -20,7 +20,7 @@ from centernet.data.formats.shared import NamedImage, NamedSample, read_named
 from centernet.data.image_files import PARSE_ERRORS, upright_size
 from centernet.data.keypoints import KeypointTask, keypoint_task
 from centernet.data.splits import ALL, split_in
-from centernet.errors import CenterNetError
+from centernet.errors import CenterNetError, ConfigError
 from centernet.images.sources import is_image
 
 KEYPOINT_MARGIN = 0.1  # of the longer side: how far the box of keypoints without a box reaches beyond them
@@ -158,12 +158,23 @@ class ToolFormat:
 
     def parts(self, path: Path) -> dict[str, list[Annotated]]:
         """See `FormatModule.parts`."""
-        root = _root(path)
-        images = [image for file in self._files(path) for image in self._images(file, root)]
+        root, files = _root(path), self._files(path)
+        images = [image for file in files for image in self._read_file(file, root, alone=len(files) == 1)]
         parts: dict[str, list[Annotated]] = defaultdict(list)
         for image in images:
             parts[image.split].append(image)
         return parts | {ALL: images}
+
+    def _read_file(self, file: Path, root: Path, *, alone: bool) -> Iterator[Annotated]:
+        """The images of a file; one of many that is invalid is an image that can't be read."""
+        try:
+            yield from self._images(file, root)
+        except (*PARSE_ERRORS, RuntimeError) as error:
+            if alone:
+                raise ConfigError(
+                    f"Expected {self._key} annotations in {file}. They can't be read: {error!r}"
+                ) from error
+            yield Annotated(file.name, partial(_refuse, error), file)
 
     def read(self, path: Path, splits: Sequence[str]) -> list[Dataset]:
         """See `FormatModule.read`."""
@@ -195,9 +206,16 @@ def _path_of(image: Annotated, root: Path) -> str:
     return (image.file.parent.relative_to(root) / name).as_posix() if image.split == ALL else f"{image.split}/{name}"
 
 
+def _refuse(error: Exception) -> Sequence[Object]:
+    raise ConfigError(f"{error!r}") from error
+
+
 def _outcome(image: Annotated) -> Sequence[Object] | Exception:
     try:
-        return image.objects()
+        objects = image.objects()
+        if not all(isinstance(one.name, str) and one.name for one in objects):
+            raise ConfigError("an object without class")
+        return objects
     except PARSE_ERRORS as error:
         return error
 

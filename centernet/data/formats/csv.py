@@ -65,7 +65,7 @@ _BBOX = ("bbox", "box", "bounding_box")  # [x, y, width, height] in one column
 _BRACKETS = re.compile(r"\s*[\[(]([^\])]*)[\])]\s*")
 _TRUE = ("1", "true", "yes")
 _MAX_HEADER = 1 << 16
-_NUMBER = re.compile(r"\s*[-+]?[\d.]+(?:e[-+]?\d+)?\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?\s*", re.IGNORECASE)
 
 Row = Mapping[str, Any]  # column → text ("" without that column), "source" → file, "line" → number
 

@@ -146,7 +146,7 @@ def _kitti_objects(file: Path) -> list[Object]:
 
 
 def _header(file: Path) -> list[str]:
-    first = head_of(file, _HEAD).decode("utf-8-sig", errors="replace").split("\n", 1)[0]
+    first = (head_of(file, _HEAD).decode("utf-8-sig", errors="replace").splitlines() or [""])[0]
     return [cell.strip().lstrip("#").lower() for cell in next(csv.reader([first]), [])]
 
 

@@ -65,9 +65,12 @@ class DataYaml:
     def keypoints_of(self, class_name: str) -> KeypointTask:
         """The schema of the class that has the keypoints."""
         names = self._kpt_names.get(self.classes.index(class_name))
-        if names:
-            return keypoint_task(class_name, names, flip=self._flip)
-        return unnamed_keypoints(class_name, self.kpt_shape[0], self._flip)
+        try:
+            if names:
+                return keypoint_task(class_name, names, flip=self._flip)
+            return unnamed_keypoints(class_name, self.kpt_shape[0], self._flip)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"Expected kpt_names and flip_idx of {class_name} in {self.file}. {error}") from error
 
     def photos(self, split: str) -> list[Path]:
         """The photos of a split, each once."""
