@@ -11,11 +11,11 @@ import argparse
 from pathlib import Path
 
 import keras
-from centernet.models.backbones.pyramid import feature_pyramid
 
 import centernet
 from centernet.data import synthetic
 from centernet.models.backbones import BACKBONES
+from centernet.models.backbones.layers import feature_pyramid
 
 TAPS = ("conv_pw_3_relu", "conv_pw_5_relu", "conv_pw_11_relu", "conv_pw_13_relu")  # of strides 4, 8, 16 and 32
 
