@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import logging
 import os
 from collections import Counter
@@ -112,13 +113,12 @@ def _inner(path: Path) -> Path:
     """The only folder in a folder that has no files and is no dataset itself, as archives wrap one."""
     inner = path
     while inner.is_dir():
-        if _recognized(inner):
-            return inner
-        content = [entry for entry in inner.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
-        if len(content) != 1:
+        visible = (entry for entry in inner.iterdir() if not entry.name.startswith((".", "__MACOSX")))
+        entries = list(itertools.islice(visible, 2))
+        if len(entries) != 1 or not entries[0].is_dir() or _recognized(inner):
             break
-        inner = content[0]
-    return path
+        inner = entries[0]
+    return inner if inner == path or _recognized(inner) else path
 
 
 def _format_of(path: Path) -> str:

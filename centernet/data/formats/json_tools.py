@@ -27,6 +27,7 @@ from centernet.data.splits import ALL, split_in
 from centernet.errors import ConfigError
 
 Row = Mapping[str, Any]
+_TRIED = 50  # JSON files of a folder that are looked into before it is another format's
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def json_format(key: str) -> ToolFormat:
 
     def files(path: Path) -> list[Path]:
         every = [path] if path.suffix == ".json" and os.path.isfile(path) else files_below(path, ".json")
+        if not any(contains(file, entry.keys) for file in every[:_TRIED]):
+            return []
         return [file for file in every if contains(file, entry.keys)]
 
     def images(file: Path, root: Path) -> Iterable[Annotated]:

@@ -71,8 +71,7 @@ def read_file(path: Path, where: str) -> Dataset:
 
     images = enumerate(content["images"])
     samples = read_samples(str(path), ((_label(image, number), partial(read, image)) for number, image in images))
-    log_widened(str(path), sum(not any(row.get("bbox") or ()) and bool(row.get("keypoints")) and not
-                               row.get("segmentation") for own in rows.values() for row in own))  # fmt: skip
+    log_widened(str(path), sum(_has_keypoints_only(row) for own in rows.values() for row in own))
     boxless = sum(len(rows.get(str(sample.image_id), ())) - len(sample.boxes) for sample in samples)
     if boxless:
         logger.warning("%s: left out %d annotations, which have neither bbox nor segmentation.", path, boxless)
@@ -137,14 +136,17 @@ def _sample(
     )
 
 
+def _has_keypoints_only(row: Row) -> bool:
+    """Whether an annotation has keypoints, but neither `segmentation` nor `bbox`; some tools write four zeros."""
+    return bool(row.get("keypoints")) and not row.get("segmentation") and not any(row.get("bbox") or ())
+
+
 def _box(row: Row) -> list[float] | None:
     """The box of an annotation: x, y, width, height; without one, or with four zeros, that of its keypoints."""
     box = box_of(row)
-    if (box is None or not any(box)) and row.get("keypoints"):
-        around = box_of_keypoints(row["keypoints"])
-        if around:
-            x0, y0, x1, y1 = around
-            return [x0, y0, x1 - x0, y1 - y0]
+    if _has_keypoints_only(row) and (around := box_of_keypoints(row["keypoints"])):
+        x0, y0, x1, y1 = around
+        return [x0, y0, x1 - x0, y1 - y0]
     return box
 
 
