@@ -143,6 +143,40 @@ def test_what_a_tool_writes_is_read(folder: Path, truth: Dataset, name: str) -> 
     assert largest_deviation(found, truth, expected) <= expected.pixels
 
 
+# How far tools are off in reading what `centernet.data.write` wrote, in pixels, and why.
+READERS = {
+    **dict.fromkeys(
+        (f"{tool} {form}" for tool in ("globox", "labelformat") for form in ("coco", "voc", "yolo")), EXACT
+    ),
+    **dict.fromkeys(("supervision coco", "supervision yolo"), EXACT),
+    "supervision voc": Written(1.0 + 1e-3, "takes 1 off xmin and ymin"),
+    **dict.fromkeys(("datumaro coco", "datumaro voc", "datumaro yolo"), HUNDREDTHS),
+}
+
+
+@pytest.fixture(scope="module")
+def read_by_all(folder: Path, truth: Dataset) -> dict[str, Any]:
+    for form in ("coco", "voc", "yolo"):
+        write({"train": truth}, folder / "ours" / form, form)
+    script = Path(__file__).with_name("read.py")
+    done = subprocess.run([PYTHON, str(script), str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_written_is_read_by_a_tool(truth: Dataset, read_by_all: dict[str, Any], name: str) -> None:
+    found = read_by_all[name]
+    assert isinstance(found, dict), found
+    for sample in truth:
+        rows = found.get(sample.source.stem, [])
+        assert len(rows) == len(sample.boxes), sample.source.stem
+        for box, class_id in zip(sample.boxes, sample.class_ids, strict=True):
+            own = [row[:4] for row in rows if row[4] == truth.class_names[class_id]]
+            assert own, (sample.source.stem, rows)
+            assert np.abs(np.array(own) - box).max(axis=1).min() <= READERS[name].pixels
+
+
 def main() -> None:
     """Print the table of the documentation."""
     with tempfile.TemporaryDirectory() as temporary:

@@ -200,11 +200,14 @@ def _photo_folders(home: Path, path: Path) -> Iterator[Path]:
 
 
 def write(parts: Mapping[str, Dataset], folder: Path) -> None:
-    """Write `Annotations/`, `JPEGImages/` and, for splits, `ImageSets/Main/SPLIT.txt`; files are named after the ids.
+    """Write `Annotations/`, `JPEGImages/`, `labelmap.txt` and, for splits, `ImageSets/Main/`; files are named by ids.
 
     Areas are not kept: reading gives those of the boxes.
     """
     (folder / "Annotations").mkdir()
+    # Datumaro and CVAT read other classes than VOC's own only with this list.
+    names = dict.fromkeys(name for dataset in parts.values() for name in dataset.class_names)
+    (folder / "labelmap.txt").write_text("".join(f"{name}:::\n" for name in names), encoding="utf-8")
     copies = ImageCopies(folder / "JPEGImages")
     for split, dataset in parts.items():
         stems = [_write_annotation(sample, dataset.class_names, folder, copies.add(sample)) for sample in dataset]
