@@ -15,7 +15,6 @@ from typing import Any, Literal, TypeVar, Union, cast
 from centernet.errors import ConfigError
 
 T = TypeVar("T")
-MAX_INTEGER = 2**53  # above, a float has no place for every whole number
 
 _TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "None"}
 
@@ -116,8 +115,15 @@ def _matches(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping) and all(_items_match([*item], args) for item in value.items())
     if hint in (int, float):
         is_number = isinstance(value, Integral if hint is int else Real) and not isinstance(value, bool)
-        return is_number and (abs(int(value)) <= MAX_INTEGER if isinstance(value, Integral) else math.isfinite(value))
+        return is_number and _is_finite(value)
     return isinstance(value, hint)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def _is_list(value: Any) -> bool:

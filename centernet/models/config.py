@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from centernet.data.classes import class_names
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError
-from centernet.files.validation import check_types, dataclass_from, to_plain
+from centernet.files.validation import check_at_most, check_types, dataclass_from, to_plain
 from centernet.models.heads import HeadSettings
 from centernet.models.settings import (
     PointDecoderSettings,
@@ -34,6 +34,7 @@ FAMILIES: Mapping[str, FamilySettings] = {
     "points": FamilySettings(PointHeadSettings, PointDecoderSettings),
     "triplets": FamilySettings(TripletHeadSettings, TripletDecoderSettings),
 }
+MAX_SIDE = 2**15  # pixels of the network's input
 TASKS = ("boxes", "boxes+keypoints", "keypoints")
 # Sections that may be empty.
 DEFAULTED = ("heads", "decoder", "archive", "published", "dataset_ids")
@@ -118,6 +119,7 @@ class ModelConfig:
         object.__setattr__(self, "classes", class_names(self.classes))
         object.__setattr__(self, "backbone", to_plain(self.backbone))
         check_types(self)
+        check_at_most("preprocessing", MAX_SIDE, size=self.preprocessing.size, step=self.preprocessing.step)
         if not self.name.strip():
             raise ConfigError(f"Expected a name for the model. Received: {self.name!r}")
         if self.family not in FAMILIES:

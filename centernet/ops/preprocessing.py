@@ -10,11 +10,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from centernet.errors import ConfigError, SourceError
-from centernet.files.validation import check_at_most, check_types, to_plain
+from centernet.files.validation import check_types, to_plain
 from centernet.ops.resize import Sampling, fitted_sizes, resize_to_canvas
 
 ORIGINAL_STEP = 128  # the hourglass needs multiples of it, or one less
-MAX_SIDE = 2**15  # pixels
 SHAPE_STEP = 128  # compilers that specialize on shapes get image batches in steps of this many pixels
 SMALLEST_CANVAS = 64  # pixels a side of a canvas that follows its images: a smaller one has too few cells for peaks
 
@@ -61,7 +60,6 @@ class Preprocessing:
         check_types(self)
         for field in ("size", "mean", "std"):
             object.__setattr__(self, field, tuple(to_plain(list(getattr(self, field)))))
-        check_at_most("preprocessing", MAX_SIDE, size=self.size, step=self.step)
         if min(self.size) < 1 or min(self.std) <= 0:
             raise ConfigError(
                 f"Expected a positive size and std of preprocessing. Received: size={self.size}, std={self.std}"
