@@ -1,7 +1,8 @@
 """Dataset formats: one module and one entry of `FORMATS` each.
 
 To add a format, write a module with the functions of `FormatModule` (`shared` has what formats have in common) and add
-its entry to `FORMATS`. Every entry goes through `tests/data/formats/test_contract.py`.
+its entry to `FORMATS`. Entries that write go through
+`tests/data/formats/test_contract.py`, the others through `test_tools.py`.
 """
 
 from __future__ import annotations
