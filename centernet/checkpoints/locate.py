@@ -210,7 +210,7 @@ def _describe(place: Path, prefix: Path) -> ModelConfig:
     for folder in folders:
         for name in ("pipeline.config", "model.config"):
             if (folder / name).is_file():
-                return infer_config(prefix, read_pipeline_config(folder / name))
+                return infer_config(prefix, read_pipeline_config(folder / name, strict=False))
         parameters = folder / "params.yaml"  # what Model Garden's trainer writes
         if parameters.is_file() and is_experiment(read_yaml(parameters)):
             return read_model(parameters)

@@ -166,16 +166,25 @@ def from_torchvision(
             1; boxes as `x0 y0 x1 y1` in pixels.
         class_names: Name of each label, by label. A background class is left out.
         name: Name of the dataset in messages.
+
+    Raises:
+        ConfigError: If a target has another form, or a label has no name.
     """
     names = dict(class_names if isinstance(class_names, Mapping) else enumerate(class_names))
     names = {label: text for label, text in names.items() if text not in BACKGROUND}
     samples = []
     for index in range(len(dataset)):
         target = dataset[index][1]
+        if not isinstance(target, Mapping) or not {"boxes", "labels"} <= target.keys():
+            raise ConfigError(
+                "Expected items (image, target) whose target is a dict with boxes and labels. Received: "
+                f"{target!r:.200}. torchvision.datasets.wrap_dataset_for_transforms_v2 makes such targets."
+            )
         labels = [names.get(int(label), f"class {int(label)}") for label in target["labels"]]
         boxes = np.asarray(target["boxes"], np.float64)
         identity = target.get("image_id", index)
-        samples.append({"image": _item(dataset, index), "boxes": boxes, "labels": labels, "image_id": int(identity)})
+        identity = identity if isinstance(identity, str) else int(identity)
+        samples.append({"image": _item(dataset, index), "boxes": boxes, "labels": labels, "image_id": identity})
     return from_samples(samples, list(names.values()), name=name)
 
 

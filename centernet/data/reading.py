@@ -153,14 +153,15 @@ def _best_reading(path: Path, matches: Sequence[str]) -> str:
     if not readings:
         return matches[0]  # whose error says why
     best = max(readings, key=lambda key: readings[key][0])
-    rivals = [key for key in readings if readings[key][0] == readings[best][0] and readings[key] != readings[best]]
-    if rivals:
-        shown = "; ".join(
-            f"format={key!r} reads {images} images, {objects} objects, classes {', '.join(classes[:5])}"
-            for key, (objects, images, classes) in readings.items()
-            if key in (best, *rivals)
-        )
+    if len(set(readings.values())) == 1:
+        return best
+    shown = "; ".join(
+        f"format={key!r} reads {images} images, {objects} objects, classes {', '.join(classes[:5])}"
+        for key, (objects, images, classes) in readings.items()
+    )
+    if any(objects == readings[best][0] and readings[key] != readings[best] for key, (objects, *_) in readings.items()):
         raise ConfigError(f"{path} can be read in several ways: {shown}. Give the format that is meant.")
+    logger.warning("%s can be read in several ways: %s. The one with most objects, %r, is used.", path, shown, best)
     return best
 
 
@@ -169,7 +170,7 @@ def _nearest(path: Path) -> str:
     inside = path if path.is_dir() else path.parent
     near = [key for key, entry in FORMATS.items() if next(inside.rglob(entry.trace), None) is not None][:2]
     if not near:
-        return f"Known are {', '.join(entry.title for entry in FORMATS.values())}; format={next(iter(FORMATS))!r} …"
+        return f"Known are {', '.join(entry.title for entry in FORMATS.values())}."
     return "Nearest: " + "; ".join(f"{FORMATS[key].title} lacks {FORMATS[key].looks_for}" for key in near) + "."
 
 

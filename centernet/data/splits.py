@@ -30,6 +30,16 @@ def split_in(name: str) -> str | None:
     return words[-1] if words else None
 
 
+def conflict(a: str, b: str) -> bool:
+    """Whether two splits have different images; `ALL` and `trainval` may share those of others.
+
+    >>> conflict("train", "valid"), conflict("val", "valid"), conflict("trainval", "train")
+    (True, False, False)
+    """
+    groups = [next((names for names in _SYNONYMS if name in names), (name,)) for name in (a, b)]
+    return groups[0] != groups[1] and not {a, b} & {ALL, "trainval"}
+
+
 def train_and_validation(splits: Iterable[str]) -> tuple[str, str] | None:
     """The split to train on and the first of val, valid, validation, test to validate on; None if there is no pair."""
     available = set(splits)

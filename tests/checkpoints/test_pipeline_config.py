@@ -214,11 +214,14 @@ def test_names_and_keypoints_are_those_of_the_label_map(write):
     assert (task.deviations, task.skeleton) == ((0.3, 0.4), ((0, 1),))
 
 
-def test_a_label_map_of_another_number_of_classes_is_refused(write):
+def test_a_label_map_of_another_number_of_classes_is_refused(write, caplog):
     path = write(HANDS)
     (path.parent / "hands.pbtxt").write_text(LABELS.replace("id: 2", "id: 3"))
     with pytest.raises(ConfigError, match=r"ids 1 to 2 \(num_classes\).*Received: \[1, 3\]"):
         read_model(path)
+    # Beside a checkpoint, whose tensors count, it is a warning.
+    assert read_pipeline_config(path, strict=False)["classes"] == 2
+    assert "Classes are numbered" in caplog.text
 
 
 def test_it_is_built_with_random_weights_only_if_that_is_said(write):

@@ -101,3 +101,10 @@ def test_torchvision(form: str) -> None:
     item = (image, {"boxes": np.float32(BOXES), "labels": np.array([2, 1])})
     check(from_torchvision([item], ["__background__", "cat", "dog"]))
     check(from_torchvision([item], {1: "cat", 2: "dog"}))
+
+
+def test_targets_of_another_form_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"dict with boxes and labels. Received: \[\{'bbox'.*wrap_dataset"):
+        from_torchvision([(PIXELS, [{"bbox": [1, 2, 3, 4]}])], ["cat"])
+    with pytest.raises(ConfigError, match="class 7"):
+        from_torchvision([(PIXELS, {"boxes": BOXES[:1], "labels": [7]})], ["cat"])

@@ -73,6 +73,7 @@ class TestFormats:
         write(dataset, tmp_path / "other", "csv").joinpath("annotations.csv").rename(path / "all.csv")
         assert load(path, split="all").format == "csv"
         assert "format='voc' would fit, too" in caplog.text
+        assert "format='voc' reads 4 images, 4 objects" in caplog.text
 
     @pytest.mark.parametrize("kind", ["zip", "gztar"])
     @pytest.mark.parametrize("wrapped", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ EXTRACTORS: Mapping[str, dict[str, Any]] = {
     "mobilenet_v2_fpn": {"name": "mobilenetv2_fpn", "separable": False},
     "mobilenet_v2_fpn_sep_conv": {"name": "mobilenetv2_fpn", "separable": True},
 }
+logger = logging.getLogger("centernet")
 COCO_SLOTS = 90  # ids 1 to 90, of which 80 are categories
 # Setting of the decoder → its name in a keypoint_estimation_task.
 CANDIDATES: Mapping[str, tuple[str, Callable[[str], float]]] = {
@@ -36,11 +38,16 @@ CANDIDATES: Mapping[str, tuple[str, Callable[[str], float]]] = {
 FIXED: Mapping[str, str] = {"peak_max_pool_kernel_size": "3", "candidate_ranking_mode": "min_distance"}
 
 
-def read_pipeline_config(path: Path) -> dict[str, Any]:
+class _LabelsError(ConfigError):
+    """The label map has other classes than the model."""
+
+
+def read_pipeline_config(path: Path, *, strict: bool = True) -> dict[str, Any]:
     """Describe the CenterNet of a `pipeline.config` as a YAML of `configs/` would.
 
     Args:
         path: The file.
+        strict: Whether a label map of other classes is an error, not only a warning.
 
     Returns:
         Keys of `ModelConfig`. Class names, and the keypoints of `keypoint_estimation_task`, are those of the label map
@@ -59,7 +66,13 @@ def read_pipeline_config(path: Path) -> dict[str, Any]:
         kinds = ", ".join(model) or "nothing"
         raise ConfigError(f"Expected a CenterNet (model {{ center_net {{ ... }} }}) in {path}. Received: {kinds}")
     net = _section(model, "center_net", path)
-    return _describe(net, path) | _labels(content, net, path)
+    try:
+        return _describe(net, path) | _labels(content, net, path)
+    except _LabelsError as error:
+        if strict:
+            raise
+        logger.warning("%s Classes are numbered.", error)
+        return _describe(net, path)
 
 
 def _describe(net: Message, path: Path) -> dict[str, Any]:
@@ -90,7 +103,7 @@ def _labels(content: Message, net: Message, path: Path) -> dict[str, Any]:
     if list(found.names) != list(range(1, count + 1)):
         if count == COCO_SLOTS:  # ids of COCO, with gaps
             return {"classes": "coco90"}
-        raise ConfigError(
+        raise _LabelsError(
             f"Expected ids 1 to {count} (num_classes) in the label map of {path}. Received: {[*found.names]}"
         )
     task = _section(net, "keypoint_estimation_task", path)

@@ -173,7 +173,7 @@ def infer_config(prefix: Path, given: dict[str, Any] | None = None) -> ModelConf
         "backbone": dict(found.backbone),
         "preprocessing": preprocessing,
         "decoder": decoder,
-        **(given or {}),
+        **{key: value for key, value in (given or {}).items() if key not in ("task", "classes", "keypoints")},
         "heads": dict(found.heads),
         **_classes(found),
         **_named(found, given or {}),

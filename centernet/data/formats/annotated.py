@@ -6,6 +6,7 @@ import dataclasses
 import filecmp
 import logging
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +20,12 @@ from centernet.data.dataset import Dataset
 from centernet.data.formats.shared import NamedImage, NamedSample, read_named
 from centernet.data.image_files import PARSE_ERRORS, upright_size
 from centernet.data.keypoints import KeypointTask, keypoint_task
-from centernet.data.splits import ALL, split_in
+from centernet.data.splits import ALL, conflict, split_in
 from centernet.errors import CenterNetError, ConfigError
 from centernet.images.sources import is_image
 
 KEYPOINT_MARGIN = 0.1  # of the longer side: how far the box of keypoints without a box reaches beyond them
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # put before names by Label Studio
 Point = tuple[float, float, float]  # x, y, visibility
 logger = logging.getLogger("centernet")
 
@@ -79,7 +81,7 @@ class Photos:
         Args:
             photo: Name or path in the annotation, with `/` or `\`.
             beside: Folder of the annotation.
-            split: Split of the annotation, which decides between photos of one name.
+            split: Split of the annotation; photos in the folder of another split are not its own.
 
         Raises:
             CenterNetError: If several photos of this name have different content.
@@ -95,12 +97,11 @@ class Photos:
                 for name in filter(is_image, names):
                     self._paths[name].append(Path(place, name))
                     self._paths[Path(name).stem].append(Path(place, name))
-        candidates = self._paths.get(tail.name) or self._paths.get(tail.stem) or []
-        for preferred in (
-            [path for path in candidates if inside and path.as_posix().endswith(f"/{tail}")],
-            [path for path in candidates if split in map(split_in, path.relative_to(self.root).parts[:-1])],
-        ):
-            candidates = preferred or candidates
+        alike = (tail.name, tail.stem, _UPLOAD.sub("", tail.name))
+        candidates = next((paths for name in alike if (paths := self._paths.get(name))), [])
+        candidates = [path for path in candidates if not any(conflict(split, other) for other in self._splits(path))]
+        same_path = [path for path in candidates if inside and path.as_posix().endswith(f"/{tail}")]
+        candidates = same_path or candidates
         different = [path for path in candidates[1:] if not filecmp.cmp(candidates[0], path, shallow=False)]
         if different:
             raise CenterNetError(
@@ -108,6 +109,10 @@ class Photos:
                 "give the folder that belongs to the annotations."
             )
         return candidates[0] if candidates else beside / tail.name
+
+    def _splits(self, path: Path) -> list[str]:
+        """The splits that the folders of a photo are named after."""
+        return [split for folder in path.relative_to(self.root).parts[:-1] if (split := split_in(folder))]
 
 
 def box_of_keypoints(points: Any) -> list[float] | None:
@@ -169,7 +174,7 @@ class ToolFormat:
         """The images of a file; one of many that is invalid is an image that can't be read."""
         try:
             yield from self._images(file, root)
-        except (*PARSE_ERRORS, RuntimeError) as error:
+        except PARSE_ERRORS as error:
             if alone:
                 raise ConfigError(
                     f"Expected {self._key} annotations in {file}. They can't be read: {error!r}"
@@ -239,15 +244,12 @@ def _sample(
     size = image.size
     if any(one.relative for one in outcome):
         size = size or upright_size(photo)
-    kept = list(_in_pixels(outcome, size, task))
+    kept = list(_in_pixels(outcome, size))
     keypoints = None
     if task and kept:
-        zero = (0.0, 0.0, 0.0)
-        keypoints = np.asarray(
-            [[points.get(name, zero) if one.name == task.class_name else zero for name in task.names]
-             for one, _, points in kept],
-            np.float32,
-        )  # fmt: skip
+        owned = [points if one.name == task.class_name else {} for one, _, points in kept]
+        missing = (0.0, 0.0, 0.0)
+        keypoints = np.asarray([[points.get(name, missing) for name in task.names] for points in owned], np.float32)
     return NamedSample(
         [one.name for one, _, _ in kept],
         source=photo,
@@ -259,8 +261,9 @@ def _sample(
 
 
 def _in_pixels(
-    objects: Iterable[Object], size: tuple[int, int] | None, task: KeypointTask | None
+    objects: Iterable[Object], size: tuple[int, int] | None
 ) -> Iterator[tuple[Object, Any, Mapping[str, Point]]]:
+    """Each object with a box, its box and its keypoints."""
     for one in objects:
         width, height = size[::-1] if one.relative and size else (1.0, 1.0)
         points = {name: (x * width, y * height, seen) for name, (x, y, seen) in one.keypoints.items()}

@@ -2,9 +2,9 @@
 
 The header names the columns: image file, `width` and `height` (optional), class, and the box in pixels. `COLUMNS` and
 `BOXES` list the accepted names; further columns are ignored. Instead of four columns there may be one, `bbox`, with
-`[x, y, width, height]`. A row with an image but neither class nor box is an image
-without objects. Columns are separated by `,`, `;` or tabs. Without a header, the six columns image, x0, y0, x1, y1,
-class are expected.
+`[x, y, width, height]`. A row with an image but neither class nor box is an image without objects. Columns are
+separated by `,`, `;` or tabs. Without a header, the six columns image, x0, y0, x1, y1, class are expected, or the
+image, a box in one column and the class.
 
 A dataset is a `.csv` file, or a folder with one file per split (`train.csv`, `train/_annotations.csv`), or with one
 file, which may have a column `split`. Classes are the names in all of the files, sorted. Photos lie beside the CSV, in
@@ -106,18 +106,16 @@ def _layout(file: Path) -> _Layout | None:
     delimiter = next(in_one_column, max(",;\t", key=first.count))
     cells = next(csv.reader([first], delimiter=delimiter), [])
     header = [cell.strip().lower().replace(" ", "_") for cell in cells]
-    if corners := next((names for names in BOXES if set(names) <= set(header)), None):
-        accepted = {**COLUMNS, **{side: (name,) for side, name in zip(CORNERS, corners, strict=True)}}
-        named = {key: next((name for name in names if name in header), None) for key, names in accepted.items()}
+    corners = next((names for names in BOXES if set(names) <= set(header)), None)
+    box = next((name for name in _BBOX if name in header), None)
+    if corners or box:
+        sides = {side: (name,) for side, name in zip(CORNERS, corners, strict=True)} if corners else {"bbox": (box,)}
+        named = {
+            key: next((name for name in names if name in header), None) for key, names in {**COLUMNS, **sides}.items()
+        }
         columns = {header.index(name): key for key, name in named.items() if name is not None}
         known = [columns.get(place, f"column {place}") for place in range(len(header))]
-        return _Layout(known, delimiter, True) if {"image", "class"} <= set(known) else None
-    if box := next((name for name in _BBOX if name in header), None):
-        named = {key: next((name for name in names if name in header), None) for key, names in COLUMNS.items()}
-        columns = {header.index(name): key for key, name in named.items() if name is not None}
-        columns[header.index(box)] = "bbox"
-        known = [columns.get(place, f"column {place}") for place in range(len(header))]
-        return _Layout(known, delimiter, True) if "image" in known else None
+        return _Layout(known, delimiter, True) if {"image", "class" if corners else "bbox"} <= set(known) else None
     if len(cells) >= 2 and (boxes := [place for place, cell in enumerate(cells) if _corners(cell)]):
         # Without a header: the image first, the class in the next column that is neither a number nor the box.
         known = [f"column {place}" for place in range(len(cells))]
@@ -196,7 +194,10 @@ def _annotation(rows: Sequence[Row], folder: Path) -> NamedSample:
     first = rows[0]
     if not first["image"]:
         raise ConfigError("no image")
-    objects = [row for row in rows if row["class"] or any(row[side] for side in CORNERS)]
+    objects = [row for row in rows if row["class"] or row["bbox"] or any(row[side] for side in CORNERS)]
+    for row in objects:
+        if row["bbox"] and not row["xmin"]:
+            raise ConfigError(f"line {row['line']}: bbox is {row['bbox']!r} instead of [x, y, width, height]")
     boxes = np.asarray([[_number(row, side) for side in CORNERS] for row in objects], np.float32).reshape(-1, 4)
     if not all(row["class"] for row in objects):
         raise ConfigError("a box without class")

@@ -27,6 +27,7 @@ from centernet.data.splits import ALL, split_in
 from centernet.errors import ConfigError
 
 Row = Mapping[str, Any]
+NO_CLASS = "object"  # class of keypoints without a rectangle, which alone has a class
 _TRIED = 50  # JSON files of a folder that are looked into before it is another format's
 
 
@@ -122,36 +123,29 @@ def _labelme_objects(shapes: Sequence[Row]) -> list[Object]:
             boxes.append((shape, _around(where[0][0], where[0][1], radius, radius)))
         else:
             boxes.append((shape, bounds(where)))
-    if len(boxes) == 1 and len(points) == 1:  # ungrouped points of the only object
-        points = defaultdict(dict, {boxes[0][0].get("group_id"): next(iter(points.values()))})
+    if None in points and len(boxes) != 1:
+        raise ConfigError("points without group_id: give the points and the rectangle of an object the same one")
     objects = []
     for shape, box in boxes:
-        group = shape.get("group_id")
-        own = points.pop(group, {}) if group is not None or len(boxes) == 1 else {}
+        own = points.pop(shape.get("group_id"), {}) | points.pop(None, {})
         objects.append(Object(str(shape["label"]), box, own, ignore=bool(shape.get("difficult"))))
-    return objects + [Object("object", None, own) for group, own in points.items() if group is not None]
+    return objects + [Object(NO_CLASS, None, own) for own in points.values()]
 
 
 # Label Studio: one file with all tasks; percent of the photo's size, rotation in degrees about the top left corner.
-
-_UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 
 
 def _label_studio(content: Any, file: Path, root: Path) -> Iterator[Annotated]:
     for task in content if isinstance(content, list) else [content]:
         data = task.get("data", task)
-        address = next(str(data[key]) for key in ("image", "img", *data) if _is_photo(data.get(key)))
+        address = next((str(data[key]) for key in ("image", "img", *data) if _is_photo(data.get(key))), None)
+        if address is None:
+            raise ConfigError(f"task {task.get('id')} has no photo in its data")
         local = parse_qs(urlsplit(address).query).get("d")
         photo = local[0] if local else urlsplit(address).path
         done = [one for one in task.get("annotations", task.get("completions", ())) if not one.get("was_cancelled")]
         rows = done[-1]["result"] if done else [{"value": row, **row} for row in task.get("label") or ()]
-        name = Path(photo).name
-        name = name if _exists(root, name) else _UPLOADED.sub("", name)
-        yield Annotated(name, partial(_label_studio_objects, rows), file)
-
-
-def _exists(root: Path, name: str) -> bool:
-    return any(os.path.isfile(folder / name) for folder in (root, root / "images"))
+        yield Annotated(Path(photo).name, partial(_label_studio_objects, rows), file)
 
 
 def _is_photo(value: Any) -> bool:
@@ -173,13 +167,15 @@ def _label_studio_objects(rows: Sequence[Row]) -> list[Object]:
             boxes[row.get("id", number)] = (label, ellipse)
         elif "height" in value:
             boxes[row.get("id", number)] = (label, _rotated(value, row))
-        else:
+        elif "x" in value:
             points[row.get("parentID")][label] = (value["x"] / 100, value["y"] / 100, 2.0)
+        else:
+            raise ConfigError(f"{row.get('type')}, which has no box")
     objects = []
     for identity, (label, box) in boxes.items():
         own = points.pop(identity, None) or (points.pop(None, {}) if len(boxes) == 1 else {})
         objects.append(Object(label, [side / 100 for side in box], own, relative=True))
-    return objects + [Object("object", None, own, relative=True) for own in points.values()]
+    return objects + [Object(NO_CLASS, None, own, relative=True) for own in points.values()]
 
 
 def _rotated(value: Row, row: Row) -> list[float]:
@@ -215,7 +211,7 @@ def _via_class(attributes: Row) -> str:
             value = next((name for name, chosen in value.items() if chosen), None)
         if value not in (None, ""):
             return str(value).strip()
-    return "object"
+    return NO_CLASS
 
 
 def _via_box(shape: Row) -> list[float]:
@@ -240,12 +236,9 @@ def _vott(content: Row, file: Path, root: Path) -> Iterator[Annotated]:
 
 
 def _vott_objects(regions: Sequence[Row]) -> list[Object]:
-    boxes = [one["boundingBox"] for one in regions]
-    return [
-        Object(tag, [b["left"], b["top"], b["left"] + b["width"], b["top"] + b["height"]])
-        for one, b in zip(regions, boxes, strict=True)
-        for tag in one["tags"]
-    ]
+    sides = ("left", "top", "width", "height")
+    boxes = [(one["tags"], [one["boundingBox"][side] for side in sides]) for one in regions]
+    return [Object(tag, [x, y, x + width, y + height]) for tags, (x, y, width, height) in boxes for tag in tags]
 
 
 # Supervisely: `ann/photo.jpg.json` beside `img/photo.jpg`; graphs are keypoints.
@@ -254,7 +247,7 @@ def _vott_objects(regions: Sequence[Row]) -> list[Object]:
 def _supervisely(content: Row, file: Path, root: Path) -> Iterator[Annotated]:
     size = (int(content["size"]["height"]), int(content["size"]["width"]))
     objects = partial(_supervisely_objects, content["objects"])
-    yield Annotated(f"img/{file.stem}", objects, file.parent / file.name, split_of(file, root), size)
+    yield Annotated(f"{file.parent.parent.name}/img/{file.stem}", objects, file, split_of(file, root), size)
 
 
 def _supervisely_objects(rows: Sequence[Row]) -> list[Object]:
@@ -328,11 +321,8 @@ def _create_ml(content: Sequence[Row], file: Path, root: Path) -> Iterator[Annot
 
 
 def _create_ml_objects(rows: Sequence[Row]) -> list[Object]:
-    places = [row["coordinates"] for row in rows]
-    return [
-        Object(str(row["label"]), _around(at["x"], at["y"], at["width"] / 2, at["height"] / 2))
-        for row, at in zip(rows, places, strict=True)
-    ]
+    places = [(str(row["label"]), row["coordinates"]) for row in rows]
+    return [Object(name, _around(at["x"], at["y"], at["width"] / 2, at["height"] / 2)) for name, at in places]
 
 
 JSON_FORMATS: Mapping[str, JsonFormat] = {
@@ -342,7 +332,7 @@ JSON_FORMATS: Mapping[str, JsonFormat] = {
     ),
     "via": JsonFormat(("regions", "shape_attributes", "filename"), _via),
     "vott": JsonFormat(("asset", "regions"), _vott),
-    "supervisely": JsonFormat(("objects", "classTitle", "size"), _supervisely),
+    "supervisely": JsonFormat(("objects", "tags", "size"), _supervisely),
     "datumaro": JsonFormat(("categories", "items", "label"), _datumaro, _datumaro_classes),
     "create_ml": JsonFormat(("coordinates", "annotations"), _create_ml),
 }

@@ -100,6 +100,9 @@ class PhotosByStem:
         self.folder, files = next((pair for pair in photos if pair[1]), (folders[0], []))
         self._names = {file.stem: file.name for file in files}
 
+    def __len__(self) -> int:
+        return len(self._names)
+
     def photo(self, stem: str, named: str) -> Path:
         """The photo with the name in the annotation, or else with the stem of its file; it may be missing."""
         exists = os.path.isfile(self.folder / named)

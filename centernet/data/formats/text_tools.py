@@ -20,10 +20,9 @@ from centernet.data.formats.json_tools import bounds, split_of, via_objects
 from centernet.data.formats.shared import files_below, head_of
 from centernet.data.splits import ALL, split_in
 from centernet.errors import ConfigError
-from centernet.images.sources import is_image
 
 _HEAD = 4096
-_TRIED = 5
+_TRIED = 5  # files of a folder that are looked into before it is another format's
 KITTI_FIELDS = (15, 16)  # 16 with a score
 
 
@@ -35,8 +34,13 @@ def _files(path: Path, suffix: str) -> list[Path]:
 
 
 def _cvat_files(path: Path) -> list[Path]:
-    heads = ((file, head_of(file, _HEAD)) for file in _files(path, ".xml")[:_TRIED])
-    return [file for file, head in heads if b"<annotations" in head and (b"<meta" in head or b"<image " in head)]
+    files = _files(path, ".xml")
+    return [*filter(_is_cvat, files)] if any(map(_is_cvat, files[:_TRIED])) else []
+
+
+def _is_cvat(file: Path) -> bool:
+    head = head_of(file, _HEAD)
+    return b"<annotations" in head and (b"<meta" in head or b"<image " in head)
 
 
 def _cvat_root(file: Path) -> Any:
@@ -67,13 +71,13 @@ def _cvat_objects(image: Any) -> list[Object]:
         label = shape.get("label")
         if shape.tag == "box":
             box = [float(shape.get(side)) for side in ("xtl", "ytl", "xbr", "ybr")]
-            objects.append(Object(label, _turned(box, float(shape.get("rotation") or 0))))
+            objects.append(Object(label, _rotated_bounds(box, float(shape.get("rotation") or 0))))
         elif shape.tag in ("polygon", "polyline"):
             objects.append(Object(label, bounds(_cvat_points(shape))))
         elif shape.tag == "ellipse":
             x, y, rx, ry = (float(shape.get(key)) for key in ("cx", "cy", "rx", "ry"))
             box = [x - rx, y - ry, x + rx, y + ry]
-            objects.append(Object(label, _turned(box, float(shape.get("rotation") or 0))))
+            objects.append(Object(label, _rotated_bounds(box, float(shape.get("rotation") or 0))))
         elif shape.tag == "points":
             points = {f"keypoint_{index}": (x, y, 2.0) for index, (x, y) in enumerate(_cvat_points(shape))}
             objects.append(Object(label, None, points))
@@ -95,7 +99,7 @@ def _cvat_keypoint(shape: Any) -> tuple[str, Point]:
     return shape.get("label"), (0.0, 0.0, 0.0) if missing else (x, y, 1.0 if hidden else 2.0)
 
 
-def _turned(box: Sequence[float], degrees: float) -> list[float]:
+def _rotated_bounds(box: Sequence[float], degrees: float) -> list[float]:
     """The box around a box that is rotated about its center."""
     angle = math.radians(degrees)
     x, y, width, height = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, box[2] - box[0], box[3] - box[1]
@@ -114,13 +118,16 @@ def _cvat_classes(files: Sequence[Path]) -> list[str]:
 
 
 def _kitti_files(path: Path) -> list[Path]:
-    files = _files(path, ".txt")
-    heads = [fields for file in files[:_TRIED] if (fields := _first_fields(file))]
-    return files if heads and all(map(_is_kitti, heads)) else []
+    by_folder: dict[Path, list[Path]] = defaultdict(list)
+    for file in _files(path, ".txt"):
+        by_folder[file.parent].append(file)
+    return [file for files in by_folder.values() if _is_kitti(_first_fields(files)) for file in files]
 
 
-def _first_fields(file: Path) -> list[str]:
-    return head_of(file, _HEAD).decode("utf-8", errors="replace").split("\n", 1)[0].split()
+def _first_fields(files: Sequence[Path]) -> list[str]:
+    """The first line of the first files that isn't empty; photos without objects have empty files."""
+    heads = (head_of(file, _HEAD).decode("utf-8", errors="replace").split("\n", 1)[0] for file in files[:_TRIED])
+    return next((fields for head in heads if (fields := head.split())), [])
 
 
 def _is_kitti(fields: Sequence[str]) -> bool:
@@ -131,10 +138,10 @@ def _is_kitti(fields: Sequence[str]) -> bool:
 
 
 def _kitti(file: Path, root: Path) -> Iterator[Annotated]:
-    folder = file.parent.parent / file.parent.name.replace("label", "image")
-    named = (photo.name for photo in folder.glob(f"{file.stem}.*") if is_image(photo.name))
-    photo = next(named, None) or next((one.name for one in root.rglob(f"{file.stem}.*") if is_image(one.name)), None)
-    yield Annotated(photo or f"{file.stem}.png", partial(_kitti_objects, file), file, split_of(file, root))
+    folder = file.parent.name.replace("label", "image")  # label_2 has the labels of image_2
+    photos = [f"{folder}/{file.stem}{suffix}" for suffix in (".png", ".jpg", ".jpeg")]
+    photo = next((one for one in photos if os.path.isfile(file.parent.parent / one)), photos[0])
+    yield Annotated(photo, partial(_kitti_objects, file), file, split_of(file, root))
 
 
 def _kitti_objects(file: Path) -> list[Object]:

@@ -6,8 +6,8 @@ photos are read, with subfolders `train/`, `valid/` and `test/` as splits. Class
 dataset, sorted. Difficult objects are `ignore`. defusedxml reads the files: entities and document types are refused.
 
 XML files anywhere below the folder are the last resort: splits are in folder names (`images/train/`, the layout of the
-Detection API's tutorial), photos are looked for by name below the dataset. A label map (`*.pbtxt`) sets the order of
-classes.
+Detection API's tutorial), and where no photo is near, photos are looked for by name below the dataset. A label map
+(`*label*.pbtxt`) sets the order of classes.
 
 **Coordinates are not shifted** unless asked: `xmin ymin xmax ymax` become `x0 y0 x1 y1` unchanged, and are written
 unchanged, as in the Detection API and current annotation tools. VOC's own files count pixels from 1 and include the
@@ -17,6 +17,7 @@ last one, and some tools add 1 to `xmin` and `ymin`: for both, `origin=1` gives 
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import re
 from collections import Counter, defaultdict
@@ -32,7 +33,7 @@ from defusedxml.ElementTree import parse
 
 from centernet.data.dataset import Dataset
 from centernet.data.formats.annotated import Photos
-from centernet.data.formats.json_tools import bounds
+from centernet.data.formats.json_tools import bounds, split_of
 from centernet.data.formats.label_map import read_label_map
 from centernet.data.formats.shared import (
     CORNERS,
@@ -53,6 +54,7 @@ from centernet.data.splits import ALL, NAMES, split_in
 from centernet.errors import ConfigError
 from centernet.files.formatting import shortest_number
 
+logger = logging.getLogger("centernet")
 ANNOTATIONS = "annotations"
 PHOTOS = ("jpegimages", "images")
 _HEAD = 2048
@@ -73,8 +75,10 @@ def read(path: Path, splits: Sequence[str], origin: int = 0) -> list[Dataset]:
     files, near, below = parts(path), cache(lambda folder: PhotosByStem(_photo_folders(folder, path))), Photos(path)
 
     def photo(file: Path, name: str) -> Path:
-        found = near(file.parent).photo(file.stem, name)
-        return found if os.path.isfile(found) else below.find(name or f"{file.stem}.jpg", found.parent)
+        photos = near(file.parent)
+        # Where there are photos, one that is missing is not looked for among masks and other splits.
+        found = below.find(name or f"{file.stem}.jpg", file.parent, split_of(file, path)) if not len(photos) else None
+        return found if found and os.path.isfile(found) else photos.photo(file.stem, name)
 
     image = cache(
         lambda file: NamedImage(os.path.relpath(file, path), file.name, partial(_parsed, file, photo, origin))
@@ -85,7 +89,11 @@ def read(path: Path, splits: Sequence[str], origin: int = 0) -> list[Dataset]:
 
 def _mapped_classes(path: Path) -> list[str]:
     """Names of a label map below the folder, in the order of their ids; none without one."""
-    maps = files_below(path, ".pbtxt")
+    maps = [file for file in files_below(path, ".pbtxt") if "label" in file.stem.lower()]
+    if len(maps) > 1:
+        logger.warning(
+            "%s has several label maps (%s); classes are sorted. Give their order: classes=[...].", path, maps
+        )
     return list(read_label_map(maps[0]).names.values()) if len(maps) == 1 else []
 
 

@@ -89,7 +89,7 @@ def _fetch(folder: str, name: str, md5: str | None) -> Path:
         raise DownloadError(f"The ImageNet weights {name} can't be fetched: {error}. {by_hand}.") from error
 
 
-def MobileNetV2FPN(  # noqa: N802
+def MobileNetV2FPN(  # noqa: N802 - named like a class, as the models of keras.applications are
     *,
     alpha: float = 1.0,
     separable: bool = True,
@@ -178,20 +178,11 @@ def ResNetV2Deconv(  # noqa: N802
 
     Height and width of the input must be multiples of 32. The trunk expects pixels scaled to -1..1.
 
-    Args:
-        depth: 50 or 101.
-        widths: Channels of the three upsampling steps.
-        input_shape: `(height, width, 3)`; None for a size that varies.
-        weights: None, `"imagenet"` (trunk only), or the path of a `.weights.h5` file of such a model.
-        name: Name of the model.
+    Arguments and errors are those of `ResNetV1FPN`; `widths` are those of the three upsampling steps.
 
     Returns:
         A model from preprocessed images `(batch, height, width, 3)` float32 to a list of one feature map
         `(batch, height / 4, width / 4, widths[-1])`.
-
-    Raises:
-        ConfigError: If the input size is no such multiple, or there are no such weights.
-        DownloadError: If the ImageNet weights can't be fetched; offline, it says which file is needed where.
     """
     trunk = _trunk(f"ResNet{depth}V2", input_shape, weights, widths)
     features = deconvolutions(trunk.get_layer(V2_OUTPUT).output, widths)

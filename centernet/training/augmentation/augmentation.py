@@ -91,7 +91,7 @@ class Augmentation:
         numbers = RandomNumbers(ops.shape(batch["sizes"])[0], seed)
         windows = draw_windows(self.settings, numbers, batch["sizes"], self.output_size)
         # Drawn before optional changes, so that enabling those doesn't alter these numbers.
-        colors, mixture, turned = numbers(4), numbers(3), numbers()
+        colors, mixture, transposed = numbers(4), numbers(3), numbers()
         objects = self._place(batch, windows)
         if self.settings.mosaic > 0:
             windows, objects = self._mosaics(batch, numbers, windows, objects)
@@ -102,7 +102,7 @@ class Augmentation:
             pixels, sizes, objects = mix(self.settings.mixup, mixture, pixels, sizes, objects)
         images = ops.reshape(pixels, (-1, *self.output_size, CHANNELS))
         if self.settings.transpose > 0:
-            images, sizes, objects = transpose(turned < self.settings.transpose, images, sizes, objects, self._flip)
+            images, sizes, objects = transpose(transposed < self.settings.transpose, images, sizes, objects, self._flip)
         return {**batch, "images": images, "sizes": sizes, **objects}
 
     def _place(self, batch: Mapping[str, Any], windows: Windows) -> dict[str, Any]:

@@ -298,6 +298,9 @@ def test_a_layout_is_recognized_and_read_exactly(tmp_path: Path, name: str) -> N
         order = np.argsort([dataset.class_names[class_id] for class_id in sample.class_ids])
         np.testing.assert_allclose(sample.boxes[order], EVERY, atol=1e-4)
     assert all(sample.image.shape == (HEIGHT, WIDTH, 3) for sample in dataset)
+    assert len(dataset) == (
+        1 if key in ("csv", "open_images") else 2
+    )  # these have no entry for a photo without objects
 
 
 @pytest.mark.parametrize("name", [name for name, (key, _) in LAYOUTS.items() if not FORMATS[key].write])
@@ -330,6 +333,77 @@ def test_two_photos_of_one_name_are_an_error_that_names_both(tmp_path: Path) -> 
         load(tmp_path, split="all")
     (tmp_path / "shots" / "night" / "a.png").write_bytes((tmp_path / "shots" / "day 1" / "a.png").read_bytes())
     assert len(load(tmp_path, split="all")) == 2
+
+
+def test_a_missing_photo_is_not_taken_from_another_split_or_from_masks(tmp_path: Path) -> None:
+    photo(tmp_path / "coco" / "valid" / "images" / "a.png")
+    labelme(tmp_path / "coco" / "train")
+    (tmp_path / "coco" / "train" / "a.png").unlink()
+    assert load(tmp_path / "coco", split="train")[0].source == tmp_path / "coco" / "train" / "a.png"
+    for name in ("a", "b"):
+        put(tmp_path / "voc" / "Annotations" / f"{name}.xml", xml(f"{name}.jpg", *EVERY))
+    photo(tmp_path / "voc" / "JPEGImages" / "b.jpg")
+    photo(tmp_path / "voc" / "SegmentationClass" / "a.png")
+    assert [sample.source.parent.name for sample in load(tmp_path / "voc", split="all")] == ["JPEGImages"] * 2
+
+
+def test_kitti_with_lists_and_two_cameras(tmp_path: Path) -> None:
+    kitti(tmp_path / "training")
+    put(tmp_path / "ImageSets" / "train.txt", "a\nb\n")
+    photo(tmp_path / "training" / "image_3" / "a.png", value=99)
+    assert {sample.source.parent.name for sample in load(tmp_path, split="all")} == {"image_2"}
+
+
+def test_every_file_of_cvat_is_read(tmp_path: Path) -> None:
+    for number in range(8):
+        cvat(tmp_path / f"task {number}")
+        folder = tmp_path / f"task {number}"
+        for name in ("a", "b"):
+            (folder / "images" / f"{name}.png").rename(folder / "images" / f"{name}{number}.png")
+        text = (folder / "annotations.xml").read_text()
+        put(
+            folder / "annotations.xml",
+            text.replace('"a.png"', f'"a{number}.png"').replace('"b.png"', f'"b{number}.png"'),
+        )
+    assert len(load(tmp_path, split="all")) == 16
+
+
+def test_datasets_of_supervisely_have_photos_of_their_own(tmp_path: Path) -> None:
+    supervisely(tmp_path)
+    (tmp_path / "ds0").rename(tmp_path / "ds1")
+    supervisely(tmp_path)
+    photo(tmp_path / "ds1" / "img" / "a.png", value=99)
+    folders = [sample.source.parents[1].name for sample in load(tmp_path, split="all")]
+    assert folders == ["ds0", "ds0", "ds1", "ds1"]
+
+
+def test_points_without_a_group_are_refused_beside_several_objects(tmp_path: Path, caplog: Any) -> None:
+    labelme(tmp_path)
+    content = json.loads((tmp_path / "a.json").read_text())
+    content["shapes"].append({"label": "tip", "points": [[3, 4]], "shape_type": "point", "group_id": None})
+    put(tmp_path / "a.json", content)
+    with pytest.raises(ConfigError, match="no class"):
+        load(tmp_path, split="all")
+    assert "points without group_id: give the points and the rectangle of an object the same one" in caplog.text
+    content["shapes"] = [content["shapes"][0], content["shapes"][-1]]
+    put(tmp_path / "a.json", content)
+    assert load(tmp_path, split="all")[0].keypoints.tolist() == [[[3, 4, 2]]]
+
+
+def test_only_a_label_map_orders_classes(tmp_path: Path, caplog: Any) -> None:
+    detection_api_tutorial(tmp_path)
+    put(tmp_path / "graph.pbtxt", "node { name: 'x' }")
+    assert load(tmp_path, split="all").class_names == ("dog", "cat")
+    put(tmp_path / "other" / "label_map.pbtxt", "item { id: 1 name: 'cat' }")
+    assert load(tmp_path, split="all").class_names == ("cat", "dog")
+    assert "several label maps" in caplog.text
+
+
+def test_a_box_in_one_column_that_is_none_is_named(tmp_path: Path, caplog: Any) -> None:
+    photo(tmp_path / "a.png")
+    put(tmp_path / "boxes.csv", 'image,bbox,label\na.png,"[1, 2, 3, 4]",cat\nb.png,"[1, 2, 3]",cat\n')
+    assert len(load(tmp_path, split="all")) == 1
+    assert "line 3: bbox is '[1, 2, 3]' instead of [x, y, width, height]" in caplog.text
 
 
 def test_points_of_a_group_are_the_keypoints_of_its_rectangle(tmp_path: Path) -> None:
