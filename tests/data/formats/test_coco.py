@@ -274,3 +274,19 @@ def test_the_choice_between_files_is_logged_once(put, tmp_path, caplog):
     load(tmp_path, split="val")
     assert caplog.text.count(" is read") == 1
     assert "instances_val.json is read, and not person_keypoints_val.json, annotations/other_val.json;" in caplog.text
+
+
+def test_numbers_outside_of_json_change_nothing_else(put):
+    """NaN makes Python's decoder read the file instead of the typed one."""
+    outline = {"segmentation": [[10, 20, 40, 20, 40, 60]], "bbox": None}
+    keypoints = {"bbox": [0, 0, 0, 0], "keypoints": [10, 20, 2, 30, 60, 2]}
+    rows = [{**ROW, "id": n, **more} for n, more in enumerate(({}, outline, keypoints, {"area": None}))]
+    categories = [{"id": ROW["category_id"], "name": "cat", "keypoints": ["nose", "tail"]}]
+    typed = load(put(rows=rows, categories=categories), split="all")[0]
+    rows.append({**ROW, "id": 9, "area": float("nan")})
+    other = load(put(rows=rows, categories=categories), split="all")[0]
+    assert len(typed.boxes) == 4
+    np.testing.assert_array_equal(typed.boxes[1], [10, 20, 40, 60])
+    for name in ("boxes", "class_ids", "keypoints", "ignore", "areas"):
+        np.testing.assert_array_equal(getattr(other, name)[:4], getattr(typed, name))
+    assert np.isnan(other.areas[4])

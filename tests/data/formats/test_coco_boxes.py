@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from centernet.data.formats.coco.boxes import box_around, box_of, run_lengths
+from centernet.data.formats.coco.boxes import AnnotationRow, box_around, box_of, run_lengths
 from centernet.errors import ConfigError
 
 MASKS = arrays.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)), elements=st.integers(0, 1))
@@ -80,7 +80,7 @@ def test_polygons(polygons, box):
 )
 def test_invalid_segmentations_are_refused(outline):
     with pytest.raises(ConfigError, match="segmentation of annotation 5 is neither polygons nor run lengths"):
-        box_of({"id": 5, "segmentation": outline})
+        box_of(AnnotationRow(id=5, segmentation=outline))
 
 
 @given(st.text())
@@ -92,4 +92,4 @@ def test_any_text_is_run_lengths_or_refused(text):
 
 
 def test_a_box_goes_before_a_segmentation():
-    assert box_of({"bbox": [1, 2, 3, 4], "segmentation": [[0, 0, 9, 9]]}) == [1, 2, 3, 4]
+    assert box_of(AnnotationRow(bbox=[1, 2, 3, 4], segmentation=[[0, 0, 9, 9]])) == [1, 2, 3, 4]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from centernet.errors import ConfigError
@@ -15,22 +16,42 @@ _RUN_LENGTHS = re.compile(r"(?:[P-o]{0,5}[0-O])*")
 _MAX_PIXELS = 2**31 - 1
 
 
-def box_of(row: Mapping[str, Any]) -> list[float] | None:
+class AnnotationRow(msgspec.Struct, gc=False):
+    """What is read of an annotation; its types are checked where it is used."""
+
+    id: Any = None
+    image_id: Any = None
+    category_id: Any = None
+    bbox: tuple[float, float, float, float] | None = None
+    area: Any = None
+    iscrowd: Any = None
+    ignore: Any = None
+    keypoints: Any = None
+    segmentation: msgspec.Raw = msgspec.Raw(b"null")  # undecoded text, or an object if Python's decoder reads the file
+
+    @property
+    def outline(self) -> Any:
+        """The decoded `segmentation`: polygons, run lengths, or None."""
+        raw: Any = self.segmentation
+        return msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw
+
+
+def box_of(row: AnnotationRow) -> Sequence[float] | None:
     """The box of an annotation: x, y, width, height in pixels, pixel edges; None without `bbox` and segmentation.
 
     Raises:
         ConfigError: If the `bbox` or `segmentation` is invalid.
     """
-    box, outline = row.get("bbox"), row.get("segmentation")
-    if isinstance(box, list) and len(box) == 4:
+    box: Any = row.bbox
+    if isinstance(box, (tuple, list)) and len(box) == 4:
         return box
     if box is not None and box != []:
-        raise ConfigError(f"bbox of annotation {row.get('id')} is {box!r} instead of 4 numbers")
+        raise ConfigError(f"bbox of annotation {row.id} is {box!r} instead of 4 numbers")
     try:
-        return box_around(outline) if outline else None
+        return box_around(outline) if (outline := row.outline) else None
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise ConfigError(
-            f"segmentation of annotation {row.get('id')} is neither polygons nor run lengths ({error})"
+            f"segmentation of annotation {row.id} is neither polygons nor run lengths ({error})"
         ) from error
 
 
