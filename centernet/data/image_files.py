@@ -72,8 +72,11 @@ def photo_at(folder: Path, name: str) -> Path:
         folder: The folder of the photos.
         name: Path in it. Names with `\` never lead outside: neither `..` nor a root is followed in them.
     """
-    path, inner = folder / name, PurePosixPath(name.replace("\\", "/"))
-    if "\\" not in name or inner.is_absolute() or ".." in inner.parts or os.path.isfile(path):
+    path = folder / name
+    if "\\" not in name or os.path.isfile(path):
+        return path
+    inner = PurePosixPath(name.replace("\\", "/"))
+    if inner.is_absolute() or ".." in inner.parts:
         return path
     return folder / inner if os.path.isfile(folder / inner) else path
 
