@@ -95,12 +95,20 @@ def upright_size(source: Source) -> tuple[int, int]:
         raise SourceError(missing_file(source))
     try:
         with _opened(source) as image:
-            sideways = image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
             width, height = image.size
+            sideways = _is_sideways(image)
     # Damaged headers make Pillow raise OSError, SyntaxError, ValueError, struct.error and others.
     except Exception as error:
         raise SourceError(f"expected an image with its size in the header. {error}") from error
     return (width, height) if sideways else (height, width)
+
+
+def _is_sideways(image: Image.Image) -> bool:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS
+    # Broken EXIF doesn't matter to `read_image` either.
+    except Exception:
+        return False
 
 
 def image_format(source: Path | bytes) -> str | None:

