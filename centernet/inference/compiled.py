@@ -20,9 +20,10 @@ from centernet.ops.preprocessing import check_images, collate, shape_step
 Forward = Callable[[Any], Any]
 
 IMAGES: Signature = [("uint8", (None, None, None, 3)), ("int32", (None, 2))]  # a batch, and the sizes of its images
-# TensorFlow runs a graph whose weights are constants up to a tenth faster, but keeps a copy of them for each graph.
-# Above this size, summed over all graphs, weights are shared: with large convolutions the difference vanishes.
-FROZEN_BYTES = 256 * 2**20
+# TensorFlow runs a small graph whose weights are constants up to a fifth faster, but needs about sixteen times their
+# size in memory, and seconds at the first call. Above this size, summed over all graphs, weights are shared: with
+# large convolutions nothing is gained (tests/benchmarks/RESULTS.md).
+FROZEN_BYTES = 16 * 2**20
 MAX_FORMS = 32  # compiled functions kept at a time; fit="original" needs one per canvas size
 WATCHED_IN_BACKBONE = 4
 
