@@ -278,7 +278,7 @@ def test_the_choice_between_files_is_logged_once(put, tmp_path, caplog):
 
 def test_numbers_outside_of_json_change_nothing_else(put):
     """NaN makes Python's decoder read the file instead of the typed one."""
-    outline = {"segmentation": [[10, 20, 40, 20, 40, 60]], "bbox": None}
+    outline = {"segmentation": [[10, 20, 40, 20, 40, 60]], "bbox": None, "keypoints": [15, 25, 2, 30, 50, 2]}
     keypoints = {"bbox": [0, 0, 0, 0], "keypoints": [10, 20, 2, 30, 60, 2]}
     rows = [{**ROW, "id": n, **more} for n, more in enumerate(({}, outline, keypoints, {"area": None}))]
     categories = [{"id": ROW["category_id"], "name": "cat", "keypoints": ["nose", "tail"]}]

@@ -188,7 +188,7 @@ def _has_keypoints_only(row: AnnotationRow) -> bool:
 def _box(row: AnnotationRow) -> Sequence[float] | None:
     """The box of an annotation: x, y, width, height; without one, or with four zeros, that of its keypoints."""
     box = box_of(row)
-    if row.keypoints and _has_keypoints_only(row) and (around := box_of_keypoints(row.keypoints)):
+    if _has_keypoints_only(row) and (around := box_of_keypoints(row.keypoints)):
         x0, y0, x1, y1 = around
         return [x0, y0, x1 - x0, y1 - y0]
     return box
