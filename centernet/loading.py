@@ -20,7 +20,7 @@ from centernet.checkpoints.zoo.tf_checkpoint import TensorFlowCheckpoint
 from centernet.data.classes import class_names
 from centernet.data.keypoints import KeypointTask
 from centernet.detector import DETECTORS, Detector
-from centernet.errors import CenterNetError, CheckpointError
+from centernet.errors import CenterNetError, CheckpointError, ConfigError
 from centernet.models.backbones.build import without_initialization
 from centernet.models.config import ModelConfig
 
@@ -118,6 +118,29 @@ def rebuilt(detector: Detector, config: ModelConfig, *, has_weights: bool = True
     if has_weights:
         target.report = transfer(detector, target)
     return target
+
+
+def with_weights_of(source: str, config: ModelConfig) -> Detector:
+    """A detector with a description and the weights of another one of the same network, as far as they fit.
+
+    Raises:
+        ConfigError: If the other one has another backbone or other heads.
+    """
+    names = config.classes if _names_only(describe(source), config.classes) else None
+    other, target = load(source, classes=names), build(config)
+    if _network(other) != _network(target):
+        raise ConfigError(
+            f"Expected weights of the same network: {config.backbone} with {config.heads}. Received: {source} with "
+            f"{other.config.backbone} and {other.config.heads}"
+        )
+    target.report = transfer(other, target)
+    return target
+
+
+def _network(detector: Detector) -> list[tuple[int, ...]]:
+    """Shapes of the backbone's weights and of the layer behind it, which tell networks apart."""
+    heads = [layer for layer in detector.layers if layer is not detector.backbone and layer.weights]
+    return [tuple(weight.shape) for layer in (detector.backbone, *heads[:1]) for weight in layer.weights]
 
 
 def rename(config: ModelConfig, classes: tuple[str, ...]) -> ModelConfig:

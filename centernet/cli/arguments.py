@@ -44,6 +44,8 @@ Json = Annotated[Path | None, Option("--json", help="Write the results as JSON t
 COCO_HELP = "Write COCO results to this file; - for standard output. image_id: number in the file name or position."
 Coco = Annotated[Path | None, Option("--coco", help=COCO_HELP)]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
+IGNORE_HELP = "Leave out a field of another program's file that is not supported; may be repeated."
+Ignore = Annotated[list[str] | None, Option("--ignore", metavar="FIELD", help=IGNORE_HELP)]
 Verbose = Annotated[bool, Option("--verbose", "-v", help="Print what is loaded and from where.")]
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import centernet
+from centernet.checkpoints.fields import Field, check_supported
 from centernet.checkpoints.locate import describe
+from centernet.cli.foreign import SOURCES
 from centernet.data.dataset import Dataset
 from centernet.data.reading import load
+from centernet.data.splits import ALL, check_compatible
 from centernet.errors import ConfigError
 from centernet.files.validation import check_types, dataclass_from
 from centernet.files.yaml_files import YAML_ERRORS, parse_yaml, read_yaml
@@ -23,7 +26,8 @@ from centernet.training.settings import TrainingSettings
 class DataSettings:
     """The dataset of a training; see `centernet.data.load`.
 
-    Without splits to train and to evaluate on, they are the dataset's own, or random parts of its images.
+    Without splits to train and to evaluate on, they are the dataset's own, or random parts of its images. With a
+    `validation_path`, a second dataset, all of both is used.
     """
 
     path: str
@@ -32,21 +36,30 @@ class DataSettings:
     validation: str | None = None
     classes: tuple[str, ...] | None = None  # in the detector's order; None for the dataset's own
     voc_origin: int = 0
+    label_map: str | None = None
+    validation_path: str | None = None
 
     def __post_init__(self) -> None:
         check_types(self)
         if (self.train is None) != (self.validation is None):
             splits = f"train={self.train!r}, validation={self.validation!r}"
             raise ConfigError(f"Expected both splits of the data or none. Received: {splits}")
+        if self.train and self.validation_path:
+            raise ConfigError(
+                f"Expected splits or a validation_path. Received: {self.train!r}, {self.validation_path!r}"
+            )
 
     def load(self) -> tuple[Dataset, Dataset]:
         """Read the training and the validation split."""
-        if self.train is None or self.validation is None:
-            return load(self.path, self.format, classes=self.classes, voc_origin=self.voc_origin)
-        train, validation = (
-            load(self.path, self.format, split, classes=self.classes, voc_origin=self.voc_origin)
-            for split in (self.train, self.validation)
-        )
+        options: Any = {"classes": self.classes, "voc_origin": self.voc_origin, "label_map": self.label_map}
+        if self.validation_path:
+            parts = [(self.path, ALL), (self.validation_path, ALL)]
+        elif self.train and self.validation:
+            parts = [(self.path, self.train), (self.path, self.validation)]
+        else:
+            return load(self.path, self.format, **options)
+        train, validation = (load(path, self.format, split, **options) for path, split in parts)
+        check_compatible([train, validation])
         return train, validation
 
 
@@ -57,6 +70,7 @@ class Recipe:
     Attributes:
         model: Name, path or URL for `centernet.load`, to fine-tune its weights; or the configuration of a new detector
             without classes, which are the dataset's.
+        weights: Name, path or URL of weights of the same network for a new detector; None for random ones.
         data: The dataset.
         training: The training settings.
         image_size: Height and width of the network's input in pixels; None for the model's own.
@@ -66,9 +80,12 @@ class Recipe:
     data: DataSettings
     training: TrainingSettings = field(default_factory=TrainingSettings)
     image_size: tuple[int, int] | None = None
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         check_types(self)
+        if self.weights and isinstance(self.model, str):
+            raise ConfigError(f"Expected weights only with the configuration of a model. Received: {self.model!r}")
         if isinstance(self.image_size, list):
             object.__setattr__(self, "image_size", tuple(self.image_size))
 
@@ -79,7 +96,7 @@ class Recipe:
         """
         import keras
 
-        from centernet.loading import build, changed
+        from centernet.loading import build, changed, with_weights_of
 
         keras.utils.set_random_seed(self.training.seed)
         if isinstance(self.model, str):
@@ -92,27 +109,45 @@ class Recipe:
                 raise ConfigError(
                     f"Expected keypoints in {dataset.name}, as the model detects keypoints. Received: none."
                 )
-            described["keypoints"] = dataset.keypoints
-        config = ModelConfig.from_dict(described, "the model of the recipe")
-        return build(changed(config, image_size=self.image_size))
+            described["keypoints"] = described.get("keypoints") or dataset.keypoints
+        config = changed(ModelConfig.from_dict(described, "the model of the recipe"), image_size=self.image_size)
+        return with_weights_of(self.weights, config) if self.weights else build(config)
 
 
-def read_recipe(path: Path | str, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe from a YAML file.
+def read_recipe(path: Path | str, changes: Sequence[str] = (), ignored: Sequence[str] = ()) -> Recipe:
+    """Read a recipe from a YAML file, or from the configuration of another program.
 
-    `changes` override its values: `epochs=30` a training setting, `data.path=photos` a value of any part. An unknown
-    key or an invalid value is a `ConfigError`, which suggests the nearest key.
+    Args:
+        path: The file; see `centernet.cli.foreign` for those of other programs.
+        changes: Values that override those of the file: `epochs=30` a training setting, `data.path=photos` a value of
+            any part.
+        ignored: Fields of another program's file that are left out.
+
+    Raises:
+        ConfigError: If a key is unknown (the nearest is suggested), a value is invalid, or a field of another program
+            is not supported.
     """
-    content = read_yaml(path)
-    if not isinstance(content, Mapping):
-        raise ConfigError(f"Expected keys and values in {path}. Received: {content!r}")
-    content = dict(content)
+    content, fields = read_content(Path(path), ignored)
+    check_supported(fields, str(path))
     for change in changes:
         _change(content, change)
     content["training"] = dataclass_from(TrainingSettings, content.get("training") or {}, f"training of {path}")
     if "data" in content:
         content["data"] = dataclass_from(DataSettings, content["data"], f"data of {path}")
     return dataclass_from(Recipe, content, str(path))
+
+
+def read_content(path: Path, ignored: Sequence[str] = ()) -> tuple[dict[str, Any], list[Field]]:
+    """The content of a recipe, not checked yet, and what became of each field of another program's file."""
+    for translate in SOURCES:
+        if found := translate(path, ignored):
+            return found
+    if ignored:
+        raise ConfigError(f"Expected fields to ignore only with a file of another program. Received: {path}")
+    content = read_yaml(path)
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"Expected keys and values in {path}. Received: {content!r}")
+    return dict(content), []
 
 
 def _change(content: dict[str, Any], change: str) -> None:

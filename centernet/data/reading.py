@@ -39,6 +39,7 @@ def load(
     *,
     classes: Sequence[str] | None = None,
     voc_origin: int = 0,
+    label_map: str | os.PathLike[str] | None = None,
 ) -> tuple[Dataset, Dataset]: ...
 @overload
 def load(
@@ -48,6 +49,7 @@ def load(
     *,
     classes: Sequence[str] | None = None,
     voc_origin: int = 0,
+    label_map: str | os.PathLike[str] | None = None,
 ) -> Dataset: ...
 def load(
     path: str | os.PathLike[str],
@@ -56,6 +58,7 @@ def load(
     *,
     classes: Sequence[str] | None = None,
     voc_origin: int = 0,
+    label_map: str | os.PathLike[str] | None = None,
 ) -> Dataset | tuple[Dataset, Dataset]:
     """Read a dataset.
 
@@ -64,7 +67,7 @@ def load(
 
     Args:
         path: A folder; a `.zip` or `.tar.gz` of one, which is unpacked once to the cache; or the file that describes
-            the dataset (a COCO JSON, a data.yaml, a CSV, a record).
+            the dataset (a COCO JSON, a data.yaml, a CSV, a record, or patterns of records with commas between them).
         format: A key of `FORMATS`, or `"auto"`, which logs the recognized one.
         split: A split of the dataset (`val`, `valid` and `validation` are synonyms), or `"all"` for everything. None
             gives two datasets: train, and the first of val, valid, validation and test. Without such a pair, a random
@@ -73,6 +76,7 @@ def load(
             (VOC, CSV) sort the names.
         voc_origin: 1 if the XML of Pascal VOC counts pixels from 1, as VOC's own does: left and top edges are then at
             `xmin − 1` and `ymin − 1`. `dataset.check()` tells when a dataset looks like it.
+        label_map: The label map of TFRecords, if it is not the one beside them.
 
     Returns:
         The dataset of `split`, or `(train, validation)`.
@@ -92,7 +96,10 @@ def load(
     key = _format_of(place) if format == "auto" else format
     if voc_origin not in (0, 1) or (voc_origin and key != "voc"):
         raise ConfigError(f"Expected voc_origin=0, or 1 for Pascal VOC. Received: {voc_origin!r} for format={key!r}")
-    datasets = _read(place, key, split, {"origin": voc_origin} if voc_origin else {})
+    if label_map is not None and key != "tfrecord":
+        raise ConfigError(f"Expected a label_map only for TFRecords. Received: {label_map!r} for format={key!r}")
+    given = {"origin": voc_origin or None, "label_map": label_map}
+    datasets = _read(place, key, split, {name: value for name, value in given.items() if value is not None})
     if classes is not None:
         datasets = [with_classes(dataset, classes) for dataset in datasets]
     check_compatible(datasets)

@@ -114,6 +114,20 @@ class StopAtInvalidLoss(_Positioned):
         return f"{message} Lower learning_rate or clip_norm, or check the boxes with `centernet check`."
 
 
+class StopAtStep(_Positioned):
+    """Ends the training after a number of batches, within an epoch."""
+
+    def __init__(self, steps: int, per_epoch: int, start: Position) -> None:
+        super().__init__(start)
+        self._steps, self._per_epoch = steps, per_epoch
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Count a step, and stop after the last."""
+        super().on_train_batch_end(batch, logs)
+        if self.position.epoch * self._per_epoch + self.position.step >= self._steps:
+            self.model.stop_training = True
+
+
 class Throughput(keras.callbacks.Callback):
     """Adds `images_per_second` to the progress bar."""
 

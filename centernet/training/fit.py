@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import inspect
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Unpack
@@ -17,7 +18,7 @@ from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
 from centernet.models.network import Network
-from centernet.training.callbacks import Evaluate, KeepBest, SaveState, StopAtInvalidLoss, Throughput
+from centernet.training.callbacks import Evaluate, KeepBest, SaveState, StopAtInvalidLoss, StopAtStep, Throughput
 from centernet.training.checks import check_callbacks, check_data, check_folder
 from centernet.training.optimizers import RememberWeights
 from centernet.training.replicas import check_replicas, check_scope, scope_of, strategy_of, writes_files
@@ -118,10 +119,12 @@ def _train(
     """`fit` after the checks, from the state in the folder `resumed` if it is given."""
     batches = _batches(detector, train, settings)
     fixed = fixed_settings(detector, train, settings)
+    if settings.steps is not None:
+        settings = dataclasses.replace(settings, epochs=math.ceil(settings.steps / len(batches)))
     distributed = strategy_of(detector) is not None
     with (
         frozen(detector, settings.freeze) as layers,
-        changed_normalization(detector, len(batches) * settings.epochs, synchronized=distributed),
+        changed_normalization(detector, settings.total_steps(len(batches)), synchronized=distributed),
     ):
         if layers:
             logger.info("Frozen: %d layers, up to %s.", len(layers), layers[-1])
@@ -137,6 +140,7 @@ def _train(
             at_epoch_end += [KeepBest(out)] if out is not None else []
         at_epoch_end += [state] if state else []
         first, rest = StopAtInvalidLoss(batches, out, start), [Throughput(settings.batch_size), *callbacks]
+        rest += [StopAtStep(settings.steps, len(batches), start)] if settings.steps is not None else []
         options = {"callbacks": [first, *at_epoch_end, *rest], "verbose": verbose, "shuffle": False}
         try:
             return _fit_from(model, batches, start, settings.epochs, at_epoch_end, options)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+import inspect
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,11 +13,21 @@ import keras
 import numpy as np
 from keras import ops
 
+from centernet.errors import ConfigError
 from centernet.training.replicas import sum_over_replicas
-from centernet.training.settings import TrainingSettings
+from centernet.training.settings import Phase, TrainingSettings
 
 MOMENTUM = 0.9
-OPTIMIZERS = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW, "sgd": keras.optimizers.SGD}
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "sgd": keras.optimizers.SGD,
+    "rmsprop": keras.optimizers.RMSprop,
+}
+SET_ELSEWHERE = (  # arguments of Keras's optimizers that other settings give, or that nobody needs
+    *("weight_decay", "clipnorm", "clipvalue", "use_ema", "ema_momentum", "ema_overwrite_frequency"),
+    *("gradient_accumulation_steps", "loss_scale_factor", "name", "kwargs"),
+)
 NOT_DECAYED = ["bias", "gamma", "beta"]
 
 
@@ -53,6 +66,8 @@ def make_optimizer(settings: TrainingSettings, steps: int, *, distributed: bool 
     if settings.optimizer == "sgd":
         options["momentum"] = MOMENTUM
     kind: Any = OPTIMIZERS[settings.optimizer]
+    _check_options(settings, kind, options)
+    options |= settings.optimizer_options
     if distributed:
         kind = type(kind.__name__, (_DistributedClipping, kind), {})
     optimizer = kind(**options)
@@ -61,9 +76,53 @@ def make_optimizer(settings: TrainingSettings, steps: int, *, distributed: bool 
     return optimizer
 
 
+def _check_options(settings: TrainingSettings, kind: Any, used: Mapping[str, Any]) -> None:
+    """Check that optimizer options are arguments of the optimizer that no other setting gives."""
+    known = sorted(set(inspect.signature(kind).parameters) - ({*used, *SET_ELSEWHERE} - {"momentum"}))
+    if unknown := sorted(set(settings.optimizer_options) - set(known)):
+        raise ConfigError(
+            f"Expected optimizer_options of {known} for the optimizer {settings.optimizer}. Received: {unknown}"
+        )
+
+
+class PhasedLearningRate(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate of a list of phases; after the last it stays."""
+
+    def __init__(self, learning_rate: float, phases: Sequence[Phase]) -> None:
+        self._learning_rate, self._phases = learning_rate, tuple(phases)
+
+    def __call__(self, step: Any) -> Any:
+        """The rate at an update, counted from 0; a scalar, float32."""
+        step = ops.cast(step, "float32")
+        begin, factor = 0, ops.convert_to_tensor(self._phases[-1].last, "float32")
+        parts = []
+        for phase in self._phases:
+            parts.append((step < begin + phase.steps, _factor(phase, step - begin)))
+            begin += phase.steps
+        for inside, value in reversed(parts):
+            factor = ops.where(inside, value, factor)
+        return self._learning_rate * factor
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        return {"learning_rate": self._learning_rate, "phases": [dataclasses.asdict(phase) for phase in self._phases]}
+
+
+def _factor(phase: Phase, step: Any) -> Any:
+    step = (step + phase.skip) // phase.every * phase.every
+    part = ops.clip(step / (phase.steps + phase.skip), 0.0, 1.0)
+    if phase.form == "exponential":
+        return phase.start * ops.power(phase.last / phase.start, part)
+    if phase.form == "cosine":
+        part = (1 - ops.cos(math.pi * part)) / 2
+    return phase.start + (phase.last - phase.start) * part
+
+
 def _schedule(settings: TrainingSettings, steps: int) -> Any:
-    warmup = round(settings.warmup * steps)
     rate = settings.learning_rate
+    if not isinstance(settings.schedule, str):
+        return PhasedLearningRate(rate, settings.schedule)
+    warmup = round(settings.warmup * steps)
     if settings.schedule == "cosine":
         return keras.optimizers.schedules.CosineDecay(
             0.0 if warmup else rate,

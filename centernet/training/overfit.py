@@ -43,6 +43,7 @@ def overfit(
     settings = dataclasses.replace(
         settings,
         epochs=EPOCHS,
+        steps=None,
         batch_size=min(settings.batch_size, len(few)),
         schedule="constant",
         augmentation=AugmentationSettings(),

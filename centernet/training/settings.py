@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
@@ -91,16 +91,56 @@ class AugmentationSettings:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """A part of a schedule of learning rates, in factors of the `learning_rate` of the training.
+
+    Attributes:
+        steps: Number of updates of the weights.
+        start: Factor at the first of them.
+        end: Factor after the last of them; None for `start`, a constant rate. It stays so if no phase follows.
+        form: How it changes from `start` to `end`: `linear`, `cosine` (half a period) or `exponential`.
+        every: Number of updates between changes; 1 for a change at each.
+        skip: Number of updates of the form that came before the phase, as under a warm-up.
+    """
+
+    steps: int
+    start: float
+    end: float | None = None
+    form: Literal["linear", "cosine", "exponential"] = "linear"
+    every: int = 1
+    skip: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_types(self)
+        if min(self.steps, self.every, self.skip + 1) < 1 or min(self.start, self.last) < 0:
+            raise ConfigError(
+                "Expected a phase with steps and every of at least 1, and skip and factors of at least 0. Received: "
+                f"{self.steps}, {self.every}, {self.skip}, {self.start}, {self.end}"
+            )
+        if self.form == "exponential" and not min(self.start, self.last):
+            raise ConfigError(f"Expected factors above 0 of an exponential phase. Received: {self.start}, {self.end}")
+
+    @property
+    def last(self) -> float:
+        """Factor after the last update."""
+        return self.start if self.end is None else self.end
+
+
+@dataclass(frozen=True)
 class TrainingSettings:
     """Settings of a training run. The defaults suit fine-tuning on a few hundred to a few thousand images.
 
     Attributes:
         epochs: Number of passes over the training set.
+        steps: Number of batches of the whole training, instead of `epochs`; None for whole epochs.
         batch_size: Images per step.
-        optimizer: Keras's `adam`, `adamw` or `sgd` (with momentum 0.9).
+        optimizer: Keras's `adam`, `adamw`, `sgd` (with momentum 0.9) or `rmsprop`.
+        optimizer_options: More arguments of Keras's optimizer, such as `epsilon`.
         learning_rate: Peak learning rate.
-        schedule: Learning rate after the warm-up: `cosine` decays to 0 at the last step, `constant` stays.
-        warmup: Fraction of all steps during which the learning rate rises from 0.
+        schedule: Learning rate after the warm-up: `cosine` decays to 0 at the last step, `constant` stays. Or a list of
+            `Phase`, or mappings of their fields, which is the whole schedule.
+        warmup: Fraction of all steps during which the learning rate rises from 0; not with phases.
         weight_decay: Weight decay of kernels (not of biases and normalization), with `adamw` or `sgd`.
         clip_norm: Maximum global norm of the gradient; None for no clipping.
         accumulate: Number of batches whose gradients are averaged for one update.
@@ -122,10 +162,12 @@ class TrainingSettings:
     """
 
     epochs: int = 30
+    steps: int | None = None
     batch_size: int = 8
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    optimizer_options: Mapping[str, Any] = field(default_factory=dict)
     learning_rate: float = 5e-4
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant"] | tuple[Phase, ...] = "cosine"
     warmup: float = 0.05
     weight_decay: float = 0.0
     clip_norm: float | None = 10.0
@@ -150,20 +192,28 @@ class TrainingSettings:
         if isinstance(self.augmentation, Mapping):
             augmentation = dataclass_from(AugmentationSettings, self.augmentation, "augmentation")
             object.__setattr__(self, "augmentation", augmentation)
+        if isinstance(self.schedule, list | tuple):
+            phases = (
+                phase if isinstance(phase, Phase) else dataclass_from(Phase, phase, "a phase of the schedule")
+                for phase in self.schedule
+            )
+            object.__setattr__(self, "schedule", tuple(phases) or "constant")
         check_types(self)
-        if min(self.epochs, self.batch_size, self.accumulate) < 1 or self.learning_rate <= 0:
+        steps = 1 if self.steps is None else self.steps
+        if min(self.epochs, steps, self.batch_size, self.accumulate) < 1 or self.learning_rate <= 0:
             raise ConfigError(
-                "Expected epochs, batch_size and accumulate of at least 1 and a positive learning_rate. Received: "
-                f"{self.epochs}, {self.batch_size}, {self.accumulate}, {self.learning_rate}"
+                "Expected epochs, steps, batch_size and accumulate of at least 1 and a positive learning_rate. "
+                f"Received: {self.epochs}, {self.steps}, {self.batch_size}, {self.accumulate}, {self.learning_rate}"
             )
         if not 0 <= self.warmup < 1 or not (self.ema is None or 0 < self.ema < 1):
             raise ConfigError(
                 "Expected a warmup of at least 0 and an ema above it, both below 1. Received: "
                 f"warmup={self.warmup}, ema={self.ema}"
             )
-        if self.weight_decay and self.optimizer == "adam":
+        if self.weight_decay and self.optimizer not in ("adamw", "sgd"):
             raise ConfigError(
-                f"Expected no weight_decay for the optimizer adam; adamw has it. Received: {self.weight_decay}"
+                f"Expected no weight_decay for the optimizer {self.optimizer}; adamw and sgd have it. Received: "
+                f"{self.weight_decay}"
             )
         if min(self.evaluate_every, self.save_every, self.weight_decay) < 0:
             raise ConfigError(
@@ -171,15 +221,21 @@ class TrainingSettings:
                 f"{self.evaluate_every}, {self.save_every}, {self.weight_decay}"
             )
 
+    def total_steps(self, per_epoch: int) -> int:
+        """Number of batches of the whole training, with `per_epoch` of them in an epoch."""
+        return self.steps or per_epoch * self.epochs
+
 
 class TrainingOptions(TypedDict, total=False):
     """The fields of `TrainingSettings` as keyword arguments of `fit`, for editors and type checkers."""
 
     epochs: int
+    steps: int | None
     batch_size: int
-    optimizer: Literal["adam", "adamw", "sgd"]
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"]
+    optimizer_options: Mapping[str, Any]
     learning_rate: float
-    schedule: Literal["cosine", "constant"]
+    schedule: Literal["cosine", "constant"] | Sequence[Phase | Mapping[str, Any]]
     warmup: float
     weight_decay: float
     clip_norm: float | None

@@ -28,7 +28,7 @@ POSITION = "position.json"
 SETTINGS = "training.json"
 VALUES = "values.npz"
 # Settings that may change when a run is resumed. (With the number of epochs, the schedule changes.)
-CHANGEABLE = ("epochs", "evaluate_every", "save_every", "jit_compile")
+CHANGEABLE = ("epochs", "steps", "evaluate_every", "save_every", "jit_compile")
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ def make_training_model(detector: Network, settings: TrainingSettings, steps: in
     """
     options: dict[str, Any] = {"seed": settings.seed, "batch_statistics": settings.batch_statistics}
     model = TrainingModel(detector, settings.augmentation, **options)
-    optimizer = make_optimizer(settings, steps * settings.epochs, distributed=strategy_of(detector) is not None)
+    optimizer = make_optimizer(settings, settings.total_steps(steps), distributed=strategy_of(detector) is not None)
     model.compile(optimizer, jit_compile=_jit_compile(settings.jit_compile))
     model.optimizer.build(model.trainable_variables)
     return model

@@ -58,6 +58,21 @@ def detector():
     return small_detector(CLASSES, lively=False, backbone=TINY)
 
 
+def test_a_number_of_steps_ends_within_an_epoch_and_resumes(tmp_path):
+    counted = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: counted.append(batch))
+    once, twice = detector(), detector()
+    twice.set_weights(once.get_weights())
+    once.fit(dataset(), **OPTIONS, steps=6, callbacks=count)
+    assert counted == [0, 1, 2, 3, 0, 1]
+    killed = Killed(5)
+    with pytest.raises(KeyboardInterrupt):
+        twice.fit(dataset(), **OPTIONS, steps=6, out=tmp_path, save_every=1, callbacks=killed)
+    twice.fit(dataset(), **OPTIONS, steps=6, out=tmp_path, save_every=1, resume=True, callbacks=count)
+    assert counted[6:] == [0]
+    assert same(state(once), state(twice))
+
+
 def train(out, *callbacks, **options):
     found = detector()
     options = OPTIONS | {"epochs": EPOCHS, "augmentation": CHANGED, "ema": 0.9, "save_every": 1} | options

@@ -25,7 +25,7 @@ def test_augmentation_may_be_a_mapping():
         ({"warmup": 1}, "warmup"),
         ({"ema": 1.0}, "ema"),
         ({"save_every": -1}, "save_every"),
-        ({"weight_decay": 0.1}, "no weight_decay for the optimizer adam; adamw has it"),
+        ({"weight_decay": 0.1}, "no weight_decay for the optimizer adam; adamw and sgd have it"),
     ],
 )
 def test_values_that_cannot_be(options, message):

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from centernet.checkpoints.fields import check_supported, fields_of
+from centernet.checkpoints.zoo.pipeline_fields import rules_of
 from centernet.data.formats.label_map import LabelMap, read_label_map
 from centernet.errors import ConfigError
 from centernet.files.text_proto import Message, parse_text_proto
@@ -34,8 +36,6 @@ CANDIDATES: Mapping[str, tuple[str, Callable[[str], float]]] = {
     "box_scale": ("box_scale", float),
     "search_scale": ("candidate_search_scale", float),
 }
-# Values that change decoding and have no setting here.
-FIXED: Mapping[str, str] = {"peak_max_pool_kernel_size": "3", "candidate_ranking_mode": "min_distance"}
 
 
 class _LabelsError(ConfigError):
@@ -47,7 +47,7 @@ def read_pipeline_config(path: Path, *, strict: bool = True) -> dict[str, Any]:
 
     Args:
         path: The file.
-        strict: Whether a label map of other classes is an error, not only a warning.
+        strict: Whether a label map of other classes, or a field that is not supported, is an error, not only a warning.
 
     Returns:
         Keys of `ModelConfig`. Class names, and the keypoints of `keypoint_estimation_task`, are those of the label map
@@ -56,48 +56,60 @@ def read_pipeline_config(path: Path, *, strict: bool = True) -> dict[str, Any]:
     Raises:
         ConfigError: If it can't be read, or describes no CenterNet of this library.
     """
+    return describe_pipeline(read_pipeline(path), path, strict=strict)
+
+
+def read_pipeline(path: Path) -> Message:
+    """The content of a `pipeline.config`, or of the model alone; see `describe_pipeline`."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise ConfigError(f"Expected a pipeline.config. {path} can't be read: {error.strerror}") from error
     content = parse_text_proto(text, str(path))
-    model = _section(content, "model", path) if "model" in content else content
+    return content if "model" in content else {"model": content}
+
+
+def describe_pipeline(content: Message, path: Path, *, strict: bool = True) -> dict[str, Any]:
+    """Describe the CenterNet of what `read_pipeline` read; see `read_pipeline_config`."""
+    model = section(content, "model", path)
     if "center_net" not in model:
         kinds = ", ".join(model) or "nothing"
         raise ConfigError(f"Expected a CenterNet (model {{ center_net {{ ... }} }}) in {path}. Received: {kinds}")
-    net = _section(model, "center_net", path)
+    net = section(model, "center_net", path)
+    described = _describe(net, path)
+    check_supported(fields_of({"model": model}, rules_of(model)), str(path), strict=strict)
     try:
-        return _describe(net, path) | _labels(content, net, path)
+        return described | _labels(content, net, path)
     except _LabelsError as error:
         if strict:
             raise
         logger.warning("%s Classes are numbered.", error)
-        return _describe(net, path)
+        return described
 
 
 def _describe(net: Message, path: Path) -> dict[str, Any]:
-    extractor = _section(net, "feature_extractor", path)
-    centers = _section(net, "object_center_params", path)
+    extractor = section(net, "feature_extractor", path)
+    centers = section(net, "object_center_params", path)
     return {
         "name": path.absolute().parent.name or "centernet",
         "family": "points",
         "task": "boxes",
         "backbone": _backbone(extractor, path),
-        "heads": {"separable": _flag(net, "use_depthwise")},
+        "heads": {"separable": flag(net, "use_depthwise")},
         "preprocessing": _preprocessing(net, extractor, path),
         "decoder": {
-            "max_detections": _number(centers, "max_box_predictions", int, path, 100),
+            "max_detections": number(centers, "max_box_predictions", int, path, 100),
             "rules": "2021-07",
-            **_candidates(_section(net, "keypoint_estimation_task", path), path),
+            **_candidates(section(net, "keypoint_estimation_task", path), path),
         },
-        "classes": _number(net, "num_classes", int, path, 0),
+        "classes": number(net, "num_classes", int, path, 0),
     }
 
 
 def _labels(content: Message, net: Message, path: Path) -> dict[str, Any]:
     """Names of the classes, and the keypoints, from the label map of a file; empty without one."""
     found = _label_map(content, path)
-    count = _number(net, "num_classes", int, path, 0)
+    count = number(net, "num_classes", int, path, 0)
     if found is None:
         return {}
     if list(found.names) != list(range(1, count + 1)):
@@ -106,7 +118,7 @@ def _labels(content: Message, net: Message, path: Path) -> dict[str, Any]:
         raise _LabelsError(
             f"Expected ids 1 to {count} (num_classes) in the label map of {path}. Received: {[*found.names]}"
         )
-    task = _section(net, "keypoint_estimation_task", path)
+    task = section(net, "keypoint_estimation_task", path)
     named = [number for number, points in found.keypoints.items() if points]
     if not task or not named:
         return {"classes": list(found.names.values())}
@@ -114,27 +126,27 @@ def _labels(content: Message, net: Message, path: Path) -> dict[str, Any]:
     owner = next((number for number in named if found.names[number] == wanted), named[0])
     keypoints: dict[str, Any] = {"class_name": found.names[owner], "names": list(found.keypoints[owner])}
     deviations = {
-        str(row.get("key")): _number(row, "value", float, path, 0)
-        for row in _rows(task, "keypoint_label_to_std")
+        str(row.get("key")): number(row, "value", float, path, 0)
+        for row in rows(task, "keypoint_label_to_std")
         if isinstance(row, dict)
     }
     if set(keypoints["names"]) <= deviations.keys():
         keypoints["deviations"] = [deviations[name] for name in keypoints["names"]]
-    edges = [row for row in _rows(_section(content, "eval_config", path), "keypoint_edge") if isinstance(row, dict)]
-    keypoints["skeleton"] = [[_number(row, end, int, path, 0) for end in ("start", "end")] for row in edges]
+    edges = [row for row in rows(section(content, "eval_config", path), "keypoint_edge") if isinstance(row, dict)]
+    keypoints["skeleton"] = [[number(row, end, int, path, 0) for end in ("start", "end")] for row in edges]
     flips = [
-        _rows(_section(step, "random_horizontal_flip", path), "keypoint_flip_permutation")
-        for step in _rows(_section(content, "train_config", path), "data_augmentation_options")
+        rows(section(step, "random_horizontal_flip", path), "keypoint_flip_permutation")
+        for step in rows(section(content, "train_config", path), "data_augmentation_options")
         if isinstance(step, dict) and "random_horizontal_flip" in step
     ]
     if flips and flips[0]:
-        keypoints["flip"] = [_number({"flip": one}, "flip", int, path, 0) for one in flips[0]]
+        keypoints["flip"] = [number({"flip": one}, "flip", int, path, 0) for one in flips[0]]
     return {"classes": list(found.names.values()), "task": "boxes+keypoints", "keypoints": keypoints}
 
 
 def _label_map(content: Message, path: Path) -> LabelMap | None:
     """The label map of the input readers, by its path or, on another machine, by its name beside the file."""
-    readers = (_rows(content, key) for key in ("train_input_reader", "eval_input_reader"))
+    readers = (rows(content, key) for key in ("train_input_reader", "eval_input_reader"))
     named = [
         str(row["label_map_path"])
         for rows in readers
@@ -148,7 +160,8 @@ def _label_map(content: Message, path: Path) -> LabelMap | None:
     return next((read_label_map(place) for place in places if os.path.isfile(place)), None)
 
 
-def _rows(section: Message, key: str) -> list[Any]:
+def rows(section: Message, key: str) -> list[Any]:
+    """The values of a repeated field."""
     value = section.get(key, [])
     return value if isinstance(value, list) else [value]
 
@@ -159,16 +172,16 @@ def _backbone(extractor: Message, path: Path) -> dict[str, Any]:
         raise ConfigError(f"Expected a feature extractor of {sorted(EXTRACTORS)} in {path}. Received: {kind!r}")
     backbone = dict(EXTRACTORS[kind])
     if backbone["name"] == "mobilenetv2_fpn":
-        backbone["alpha"] = _number(extractor, "depth_multiplier", float, path, 1.0)
-        backbone["separable"] |= _flag(extractor, "use_separable_conv")
+        backbone["alpha"] = number(extractor, "depth_multiplier", float, path, 1.0)
+        backbone["separable"] |= flag(extractor, "use_separable_conv")
     return backbone
 
 
 def _preprocessing(net: Message, extractor: Message, path: Path) -> dict[str, Any]:
-    resizer = _section(net, "image_resizer", path)
-    keep = _section(resizer, "keep_aspect_ratio_resizer", path)
-    side = _number(keep, "max_dimension", int, path, 0)
-    if side < 1 or side != _number(keep, "min_dimension", int, path, 0):
+    resizer = section(net, "image_resizer", path)
+    keep = section(resizer, "keep_aspect_ratio_resizer", path)
+    side = number(keep, "max_dimension", int, path, 0)
+    if side < 1 or side != number(keep, "min_dimension", int, path, 0):
         raise ConfigError(
             f"Expected a keep_aspect_ratio_resizer with equal min_dimension and max_dimension in {path}. "
             f"Received: {resizer}"
@@ -181,7 +194,7 @@ def _preprocessing(net: Message, extractor: Message, path: Path) -> dict[str, An
         "std": standard.std,
     }
     if extractor["type"].startswith("hourglass"):  # the others have their normalization built in
-        values["channels"] = "bgr" if _flag(extractor, "bgr_ordering") else "rgb"
+        values["channels"] = "bgr" if flag(extractor, "bgr_ordering") else "rgb"
         values["mean"] = _channels(extractor, "channel_means", path, 0.0)
         values["std"] = _channels(extractor, "channel_stds", path, 1.0)
     return values
@@ -189,23 +202,20 @@ def _preprocessing(net: Message, extractor: Message, path: Path) -> dict[str, An
 
 def _candidates(task: Message, path: Path) -> dict[str, float]:
     """Settings of the decoder in the file; the defaults of the others are the same here."""
-    for key, value in FIXED.items():
-        if task.get(key, value) != value:
-            raise ConfigError(
-                f"Expected {key} of {path} to be {value}, the only supported value. Received: {task[key]!r}"
-            )
     found = {name: key for name, key in CANDIDATES.items() if key[0] in task}
-    return {name: _number(task, key, kind, path, 0) for name, (key, kind) in found.items()}
+    return {name: number(task, key, kind, path, 0) for name, (key, kind) in found.items()}
 
 
-def _section(parent: Message, key: str, path: Path) -> Message:
+def section(parent: Message, key: str, path: Path) -> Message:
+    """A message inside another; empty if it is not set."""
     value = parent.get(key, {})
     if not isinstance(value, dict):
         raise ConfigError(f"Expected one {key} {{ ... }} in {path}. Received: {value!r}")
     return value
 
 
-def _number(section: Message, key: str, kind: Callable[[str], Any], path: Path, default: float) -> Any:
+def number(section: Message, key: str, kind: Callable[[str], Any], path: Path, default: float) -> Any:
+    """A number of a message."""
     value = section.get(key, default)
     try:
         return kind(value)
@@ -217,8 +227,9 @@ def _channels(section: Message, key: str, path: Path, default: float) -> tuple[f
     values = section.get(key, [default] * 3)
     if not isinstance(values, list) or len(values) != 3:
         raise ConfigError(f"Expected three {key} in {path}. Received: {values!r}")
-    return tuple(_number({key: value}, key, float, path, default) for value in values)
+    return tuple(number({key: value}, key, float, path, default) for value in values)
 
 
-def _flag(section: Message, key: str) -> bool:
-    return section.get(key) in ("true", "True", "t", "1")
+def flag(section: Message, key: str, default: bool = False) -> bool:
+    """Whether a message sets a flag."""
+    return section.get(key, default) in (True, "true", "True", "t", "1")

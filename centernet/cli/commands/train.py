@@ -8,12 +8,15 @@ from typing import Annotated
 from typer import Argument, Option
 
 from centernet.cli import arguments, console
+from centernet.cli.fields import show_fields
 from centernet.cli.recipe import read_recipe
 from centernet.data.dataset import Dataset
 
+RECIPE_HELP = "A YAML such as those in configs/recipes, a pipeline.config, or an experiment of Model Garden."
+
 
 def train(
-    recipe: Annotated[Path, Argument(metavar="RECIPE", help="A YAML such as those in configs/recipes.")],
+    recipe: Annotated[Path, Argument(metavar="RECIPE", help=RECIPE_HELP)],
     changes: Annotated[
         list[str] | None, Option("--set", metavar="KEY=VALUE", help="Override a recipe's value, as in epochs=30.")
     ] = None,
@@ -23,14 +26,17 @@ def train(
     resume: Annotated[bool, Option("--resume", help="Resume the training in --out.")] = False,
     overfit: Annotated[int | None, Option(min=1, help="Only test whether N images can be overfitted.")] = None,
     tensorboard: Annotated[bool, Option("--tensorboard", help="Log losses, AP and images for TensorBoard.")] = False,
+    ignore: arguments.Ignore = None,
     verbose: arguments.Verbose = False,
 ) -> None:
     """Train a detector on your own images, as described by a recipe.
 
-    The recipe names the model, the dataset and the training settings.
+    The recipe names the model, the dataset and the training settings. So do a pipeline.config of the Detection API and
+    an experiment of Model Garden; a table shows what becomes of each of their fields.
     """
     console.show_log(verbose)
-    plan = read_recipe(recipe, changes or [])
+    show_fields(recipe, ignore or [])
+    plan = read_recipe(recipe, changes or [], ignore or [])
     training, validation = plan.data.load()
     _describe(training, validation)
     from centernet.training.callbacks import BEST, best_of, tensorboard_callbacks

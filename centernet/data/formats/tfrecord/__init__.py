@@ -6,7 +6,7 @@ Features read: `image/encoded`, `image/height`, `image/width`, `image/source_id`
 
 Classes are those of a `.pbtxt` label map beside the records, or one folder up; without one, those in any record of the
 dataset, in the order of their labels. The split is in the file name (`train.record`, `coco_val.record-…`), or else in
-the folder name. A path may be a folder, a file, the name without `-00000-of-00010`, or a pattern.
+the folder name. A path may be a folder, a file, the name without `-00000-of-00010`, or patterns with commas between.
 
 Samples hold the encoded images, so the dataset must fit in memory.
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,10 +44,17 @@ def recognize(path: Path) -> bool:
     return bool(parts(path))
 
 
-def read(path: Path, splits: Sequence[str]) -> list[Dataset]:
-    """Read some splits; see `FormatModule.read`."""
+def read(path: Path, splits: Sequence[str], label_map: str | os.PathLike[str] | None = None) -> list[Dataset]:
+    """Read some splits; see `FormatModule.read`. `label_map` is preferred to one beside the records."""
     files = parts(path)
-    label_map = _label_map(path, next(iter(files.values()))[0].parent)
+    folder = next(iter(files.values()))[0].parent
+    classes = read_label_map(Path(label_map)) if label_map else _label_map(path, folder)
+    return _read(path, splits, files, classes)
+
+
+def _read(
+    path: Path, splits: Sequence[str], files: Mapping[str, Sequence[Path]], label_map: LabelMap | None
+) -> list[Dataset]:
     requested = {split: parts_of(split, files) for split in splits}
     wanted = set(itertools.chain(*requested.values()))
     # Without a label map the classes are those of all records, so that every split is read.
@@ -101,12 +109,18 @@ def parts(path: Path) -> dict[str, list[Path]]:
     elif path.is_file():
         candidates = [path]
     else:
-        pattern = path.name if re.search(r"[*?\[]", path.name) else f"{path.name}-*-of-*"
-        candidates = sorted(path.parent.glob(pattern)) if path.parent.is_dir() else []
+        candidates = [file for pattern in str(path).split(",") for file in _matching(Path(pattern.strip()))]
     files = files_by_split(path, [file for file in candidates if _NAME.fullmatch(file.name) and file.is_file()])
     for shards in files.values():
         _warn_of_missing_shards(shards)
     return files
+
+
+def _matching(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    pattern = path.name if re.search(r"[*?\[]", path.name) else f"{path.name}-*-of-*"
+    return sorted(path.parent.glob(pattern)) if path.name and path.parent.is_dir() else []
 
 
 def _warn_of_missing_shards(files: Sequence[Path]) -> None:
