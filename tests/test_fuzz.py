@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data.formats.test_tools import LAYOUTS
+from foreign_configs import CONFIGS
 from small import TINY, small_detector
 
 from centernet.checkpoints.locate import locate
 from centernet.checkpoints.saved.saving import read_config
 from centernet.checkpoints.saved.weights_file import find_weights, read_weights
+from centernet.cli.recipe import read_recipe
 from centernet.data import load, synthetic, write
 from centernet.errors import CenterNetError
 from centernet.files.archive import extract
@@ -28,6 +30,7 @@ from centernet.images.reading import read_image
 
 pytestmark = pytest.mark.fuzz
 SECONDS = float(os.environ.get("CENTERNET_FUZZ_SECONDS", "120"))
+EXPERIMENT = Path(__file__).parent / "goldens" / "model_garden" / "params.yaml"
 SLOWEST = 5.0  # CPU seconds of a case
 TOKENS = (b"NaN", b"Infinity", b"-1", b"1e999", b"99999999999999999999", b"null", b"[]", b"{}", b'""', b"\0", b"\xff")
 
@@ -137,3 +140,12 @@ def test_text_protos(tmp_path: Path) -> None:
         "model { center_net { num_classes: 3 feature_extractor { type: 'hourglass_52' channel_means: 1.5 } } }"
     )
     run([path], lambda: parse_text_proto(path.read_text(errors="replace"), "file"))
+
+
+@pytest.mark.parametrize("name", [*CONFIGS, "experiment"])
+def test_trainings_of_other_programs(tmp_path: Path, name: str) -> None:
+    """A `pipeline.config`, or an experiment of Model Garden, as a recipe."""
+    path = tmp_path / ("params.yaml" if name == "experiment" else "pipeline.config")
+    path.write_text(EXPERIMENT.read_text() if name == "experiment" else CONFIGS[name][0])
+    ignored = [part.rpartition(".")[2] for part in CONFIGS[name][1]] if name in CONFIGS else []
+    run([path], lambda: read_recipe(path, ignored=ignored))

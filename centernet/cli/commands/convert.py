@@ -42,7 +42,7 @@ def convert(
     ignore: arguments.Ignore = None,
     overwrite: arguments.Overwrite = False,
 ) -> None:
-    """Convert a model to this library's own format, which loads fastest; or a training to a recipe.
+    """Convert a model to this library's own format, or another program's training to a recipe.
 
     Prints which weights were taken from where. The training is a pipeline.config of the Detection API or an experiment
     of Model Garden, the target ends in .yaml; a table shows what became of each field.

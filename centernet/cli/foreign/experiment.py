@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ SHIFT = 0.3  # windows are anywhere
 BRIGHTNESS = 0.2 / 255  # the original adds up to 0.2 to values up to 255
 STEPS = 138_600  # 150 epochs of COCO, where a file doesn't say, like all defaults below
 OFF = ("None", "null")
+OPTIONS = ("epsilon", "beta_1", "beta_2", "momentum", "nesterov")
+LARGEST = 1e12
 
 
 def experiment_recipe(path: Path, ignored: Sequence[str]) -> tuple[dict[str, Any], list[Field]] | None:
@@ -73,106 +76,132 @@ def experiment_recipe(path: Path, ignored: Sequence[str]) -> tuple[dict[str, Any
     content = without(content, ignored, str(path))
     fields = [field for field in fields_of(content, RULES) if field.value not in OFF]
     model = {key: value for key, value in read_experiment(path).items() if key not in ("classes", "published")}
-    data = _get(content, "task.train_data.input_path", "")
+    values = _Values(content, path)
+    data, validation = (values.text(f"task.{name}_data.input_path") for name in ("train", "validation"))
     if not data:
         raise ConfigError(f"Expected task.train_data.input_path in {path}, the records to train on.")
-    validation = _get(content, "task.validation_data.input_path", "")
     recipe: dict[str, Any] = {
         "model": model,
         "data": {"path": data, "format": "tfrecord"} | ({"validation_path": validation} if validation else {}),
-        "training": _training(content, path),
+        "training": _training(values),
     }
-    if weights := _get(content, "task.init_checkpoint", ""):
+    if weights := values.text("task.init_checkpoint"):
         recipe["weights"] = weights
     return recipe, fields
 
 
-def _get(content: Mapping[str, Any], path: str, default: Any) -> Any:
-    value: Any = content
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return default if value is None else value
+@dataclass(frozen=True)
+class _Values:
+    """Values of an experiment by their path, checked."""
+
+    content: Mapping[str, Any]
+    file: Path
+
+    def get(self, path: str) -> Any:
+        """A value; None if it is not set."""
+        value: Any = self.content
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    def text(self, path: str, default: str = "") -> str:
+        """A text."""
+        return str(default if (value := self.get(path)) is None else value)
+
+    def number(self, path: str, default: float) -> float:
+        """A number of at least 0; YAML 1.1 takes 1e-7 for text."""
+        return self._number(default if (value := self.get(path)) is None else value, path)
+
+    def whole(self, path: str, default: int) -> int:
+        """A whole number of at least 0."""
+        return int(self.number(path, default))
+
+    def numbers(self, path: str) -> list[float]:
+        """A list of numbers of at least 0."""
+        values = self.get(path)
+        return [self._number(value, path) for value in values] if isinstance(values, list) else []
+
+    def _number(self, value: Any, path: str) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not 0 <= number <= LARGEST:
+            raise ConfigError(f"Expected {path} of {self.file} to be a number from 0. Received: {value!r}")
+        return number
 
 
-def _training(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    optimizer = _get(content, "trainer.optimizer_config.optimizer", {})
-    kind = _get(optimizer, "type", "adam")
-    steps = _get(content, "trainer.train_steps", STEPS)
-    ema = _get(content, "trainer.optimizer_config.ema.average_decay", None)
-    options = {"epsilon": 1e-7} if kind == "adam" else {}
-    options |= {
-        key: _number(value) for key, value in _get(optimizer, kind, {}).items() if key not in ("name", "amsgrad")
-    }
+def _training(values: _Values) -> dict[str, Any]:
+    optimizer = "trainer.optimizer_config.optimizer"
+    kind = values.text(f"{optimizer}.type", "adam")
+    set_options = values.get(f"{optimizer}.{kind}")
+    names = [name for name in OPTIONS if isinstance(set_options, Mapping) and set_options.get(name) is not None]
+    options = {name: values.number(f"{optimizer}.{kind}.{name}", 0.0) for name in names}
     losses = {"heatmap": ("object_center", 1.0), "offset": ("offset", 1.0), "size": ("scale", 0.1)}
+    steps = values.whole("trainer.train_steps", STEPS)
     return {
         "steps": steps,
-        "batch_size": _get(content, "task.train_data.global_batch_size", 128),
+        "batch_size": values.whole("task.train_data.global_batch_size", 128),
         "optimizer": kind,
-        "optimizer_options": options,
-        **_schedule(_get(content, "trainer.optimizer_config", {}), steps, path),
-        "clip_norm": _number(_get(content, "task.gradient_clip_norm", 10.0)) or None,
-        "ema": ema,
-        "augmentation": _augmentation(_get(content, "task.train_data.parser", {})),
+        "optimizer_options": ({"epsilon": 1e-7} if kind == "adam" else {}) | options,
+        **_schedule(values, steps),
+        "clip_norm": values.number("task.gradient_clip_norm", 10.0) or None,
+        "ema": values.number("trainer.optimizer_config.ema.average_decay", 0.0) or None,
+        "augmentation": _augmentation(values),
         "loss_weights": {
-            ours: _number(_get(content, f"task.losses.detection.{theirs}_weight", default))
+            ours: values.number(f"task.losses.detection.{theirs}_weight", default)
             for ours, (theirs, default) in losses.items()
         },
-        "targets": {"min_overlap": _number(_get(content, "task.losses.gaussian_iou", 0.7))},
+        "targets": {"min_overlap": values.number("task.losses.gaussian_iou", 0.7)},
     }
 
 
-def _number(value: Any) -> Any:
-    """A number that YAML 1.1 takes for text, such as 1e-7."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        raise ConfigError(f"Expected a number. Received: {value!r}") from None
-
-
-def _schedule(config: Mapping[str, Any], steps: int, path: Path) -> dict[str, Any]:
+def _schedule(values: _Values, steps: int) -> dict[str, Any]:
     """The rate of each step is that of the schedule, except during the warm-up before it has reached that."""
-    kind = _get(config, "learning_rate.type", "cosine")
-    chosen = {key: value for key, value in _get(config, f"learning_rate.{kind}", {}).items() if value is not None}
-    warmup = int(_get(config, "warmup.linear.warmup_steps", 2000))
-    first = _number(_get(config, "warmup.linear.warmup_learning_rate", 0.0))
+    rate, rise = (f"trainer.optimizer_config.{part}" for part in ("learning_rate", "warmup.linear"))
+    kind, warmup = values.text(f"{rate}.type", "cosine"), values.whole(f"{rise}.warmup_steps", 2000)
+    reached = 1.0
     if kind == "constant":
-        base = _number(chosen.get("learning_rate", 0.0))
+        base = values.number(f"{rate}.constant.learning_rate", 0.0)
         after: list[dict[str, Any]] = [{"steps": 1, "start": 1.0}]
     elif kind == "stepwise":
-        bounds, values = [*chosen.get("boundaries", [])], [_number(value) for value in chosen.get("values", [])]
-        if len(values) != len(bounds) + 1 or bounds != sorted(set(bounds)) or (bounds and bounds[0] <= warmup):
+        bounds, rates = ([*values.numbers(f"{rate}.stepwise.{part}")] for part in ("boundaries", "values"))
+        if len(rates) != len(bounds) + 1 or bounds != sorted({*bounds}) or (bounds and bounds[0] <= warmup):
             raise ConfigError(
-                f"Expected increasing boundaries after the warm-up of {warmup} steps, and one more value, in {path}. "
-                f"Received: {bounds}, {values}"
+                f"Expected increasing boundaries after the warm-up of {warmup} steps, and one more value, in "
+                f"{values.file}. Received: {bounds}, {rates}"
             )
-        base = max(values)
-        ends = [bound + 1 for bound in bounds]  # Keras changes the rate one step after a boundary
+        base = max(rates) or math.inf
+        ends = [int(bound) + 1 for bound in bounds]  # Keras changes the rate one step after a boundary
         lengths = [end - begin for begin, end in zip([warmup, *ends], [*ends, steps], strict=True)]
-        after = [{"steps": max(n, 1), "start": value / base} for n, value in zip(lengths, values, strict=True)]
+        after = [{"steps": max(n, 1), "start": value / base} for n, value in zip(lengths, rates, strict=True)]
+        reached = after[0]["start"]
     elif kind == "cosine":
-        base = _number(chosen.get("initial_learning_rate", 1e-3))
-        decay, alpha = int(chosen.get("decay_steps", STEPS)), _number(chosen.get("alpha", 0.0))
+        base = values.number(f"{rate}.cosine.initial_learning_rate", 1e-3)
+        decay, alpha = values.whole(f"{rate}.cosine.decay_steps", STEPS), values.number(f"{rate}.cosine.alpha", 0.0)
         after = [{"steps": max(decay - warmup, 1), "skip": warmup, "start": 1.0, "end": alpha, "form": "cosine"}]
+        reached += (alpha - 1) * (1 - math.cos(math.pi * min(warmup / max(decay, 1), 1))) / 2
     else:
-        raise ConfigError(f"Expected a learning_rate of constant, stepwise or cosine in {path}. Received: {kind!r}")
-    if not base > 0:
-        raise ConfigError(f"Expected a learning rate above 0 in {path}. Received: {base!r}")
-    reached = after[0]["start"]
-    if kind == "cosine":
-        reached += (alpha - 1) * (1 - math.cos(math.pi * min(warmup / decay, 1))) / 2
-    rise = [{"steps": warmup, "start": first / base, "end": reached}] if warmup else []
-    return {"learning_rate": base, "warmup": 0.0, "schedule": rise + after}
+        raise ConfigError(
+            f"Expected a learning_rate of constant, stepwise or cosine in {values.file}. Received: {kind!r}"
+        )
+    if not 0 < base < math.inf:
+        raise ConfigError(f"Expected a learning rate above 0 in {values.file}. Received: {base!r}")
+    first = values.number(f"{rise}.warmup_learning_rate", 0.0) / base
+    start = [{"steps": warmup, "start": first, "end": reached}] if warmup else []
+    return {"learning_rate": base, "warmup": 0.0, "schedule": start + after}
 
 
-def _augmentation(parser: Mapping[str, Any]) -> dict[str, Any]:
+def _augmentation(values: _Values) -> dict[str, Any]:
     """Of `Parser`: colors change by fixed amounts; images are scaled, or windows cut out as in the Detection API."""
-    found: dict[str, Any] = {"horizontal_flip": 0.5 if parser.get("aug_rand_hflip", True) else 0.0}
-    colors: dict[str, Any] = {"hue": 0.02, "contrast": [0.8, 1.25], "saturation": [0.8, 1.25], "brightness": BRIGHTNESS}
-    windows = bool(parser.get("odapi_augmentation"))
-    if windows:
-        colors["brightness"] = 0.2
-    found |= {name: value for name, value in colors.items() if parser.get(f"aug_rand_{name}")}
-    low, high = (_number(parser.get(f"aug_scale_{end}", 1.0)) for end in ("min", "max"))
-    if windows:
-        return found | {"crop": [low, high], "shift": SHIFT}
-    return found if low == high == 1 else found | {"crop": [1 / high, 1 / low], "shift": SHIFT}
+    parser = "task.train_data.parser."
+    windows = bool(values.get(parser + "odapi_augmentation"))
+    colors = {"hue": 0.02, "contrast": [0.8, 1.25], "saturation": [0.8, 1.25]}
+    colors["brightness"] = 0.2 if windows else BRIGHTNESS
+    found = {name: value for name, value in colors.items() if values.get(f"{parser}aug_rand_{name}")}
+    if values.get(parser + "aug_rand_hflip") in (None, True):
+        found["horizontal_flip"] = 0.5
+    low, high = (values.number(f"{parser}aug_scale_{end}", 1.0) or 1.0 for end in ("min", "max"))
+    if low == high == 1 and not windows:
+        return found
+    return found | {"crop": [low, high] if windows else [1 / high, 1 / low], "shift": SHIFT}
