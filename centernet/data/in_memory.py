@@ -13,6 +13,7 @@ from centernet.data.keypoints import KeypointTask
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError
 
+SHAPES = ("polygon", "mask", "ellipse")  # of Datumaro
 BACKGROUND = ("background", "__background__")
 
 
@@ -127,6 +128,8 @@ def _decoder(dataset: Any, index: int) -> Any:
 def from_datumaro(dataset: Any, *, subset: str | None = None, name: str = "datumaro") -> Dataset:
     """A dataset from a `datumaro.Dataset`: its boxes, of one subset or of all.
 
+    Polygons, masks and ellipses have the box around them, unless one of their group has a box.
+
     Args:
         dataset: The dataset.
         subset: Name of the subset; None for all.
@@ -137,19 +140,35 @@ def from_datumaro(dataset: Any, *, subset: str | None = None, name: str = "datum
     for item in dataset:
         if subset is not None and item.subset != subset:
             continue
-        boxes = [one for one in item.annotations if getattr(one.type, "name", "") == "bbox"]
+        objects = _datumaro_objects(item.annotations)
         media = item.media
         path = getattr(media, "path", None)
         samples.append(
             {
                 "image": Path(path) if path else _pixels(media),
-                "boxes": [[one.x, one.y, one.x + one.w, one.y + one.h] for one in boxes],
-                "class_ids": [one.label for one in boxes],
-                "ignore": np.asarray([bool(one.attributes.get("is_crowd")) for one in boxes], bool),
+                "boxes": [box for _, box in objects],
+                "class_ids": [one.label for one, _ in objects],
+                "ignore": np.asarray([bool(one.attributes.get("is_crowd")) for one, _ in objects], bool),
                 "image_id": str(item.id),
             }
         )
     return from_samples(samples, [label.name for label in by_kind["label"].items], name=name)
+
+
+def _datumaro_objects(annotations: Sequence[Any]) -> list[tuple[Any, np.ndarray]]:
+    """An annotation of each object, and its box: boxes, and what surrounds the shapes of a group that has no box."""
+    boxes = [one for one in annotations if getattr(one.type, "name", "") == "bbox"]
+    shapes: dict[Any, list[Any]] = {}
+    for number, one in enumerate(annotations):
+        if getattr(one.type, "name", "") in SHAPES:
+            shapes.setdefault((one.group, one.id, one.label) if one.group else number, []).append(one)
+    boxed = {(one.group, one.label) for one in boxes if one.group}
+    groups = [[one] for one in boxes] + [few for few in shapes.values() if (few[0].group, few[0].label) not in boxed]
+    corners = [np.array([one.get_bbox() for one in few], np.float64) for few in groups]
+    return [
+        (few[0], np.r_[found[:, :2].min(0), (found[:, :2] + found[:, 2:]).max(0)])
+        for few, found in zip(groups, corners, strict=True)
+    ]
 
 
 def _pixels(media: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, overload
 
 from centernet.data.classes import REPORTED_BY_CHECK, with_classes
 from centernet.data.dataset import Dataset
-from centernet.data.formats import FORMATS
+from centernet.data.formats import FORMATS, find_format
 from centernet.data.formats.yolo.data_yaml import flaw_of
 from centernet.data.splits import ALL, NAMES, check_compatible, find_split, train_and_validation
 from centernet.errors import ConfigError
@@ -68,7 +68,8 @@ def load(
     Args:
         path: A folder; a `.zip` or `.tar.gz` of one, which is unpacked once to the cache; or the file that describes
             the dataset (a COCO JSON, a data.yaml, a CSV, a record, or patterns of records with commas between them).
-        format: A key of `FORMATS`, or `"auto"`, which logs the recognized one.
+        format: A key of `FORMATS`; `"auto"`, which logs the recognized one; or `"datumaro:"` and the name of one of
+            Datumaro's formats, such as `"datumaro:wider_face"` (extra `formats`).
         split: A split of the dataset (`val`, `valid` and `validation` are synonyms), or `"all"` for everything. None
             gives two datasets: train, and the first of val, valid, validation and test. Without such a pair, a random
             fifth of all images is for validation, always the same one.
@@ -88,8 +89,8 @@ def load(
     place = Path(path).expanduser()
     if not place.exists() and not _recognized(place):
         raise ConfigError(f"Expected a dataset. {place}: {missing_file(place)}")
-    if format not in ("auto", *FORMATS):
-        raise ConfigError(f"Expected a format of {['auto', *FORMATS]}. Received: format={format!r}")
+    if format != "auto":
+        find_format(format)
     if place.is_file() and place.name.lower().endswith(ARCHIVES):
         place = _unpacked(place)
     place = _inner(place)
@@ -104,7 +105,7 @@ def load(
         datasets = [with_classes(dataset, classes) for dataset in datasets]
     check_compatible(datasets)
     for dataset in datasets:
-        _check_and_log(dataset)
+        _check_and_log(dataset, key)
     return datasets[0] if split is not None else (datasets[0], datasets[1])
 
 
@@ -196,7 +197,8 @@ def _content(path: Path) -> str:
 
 
 def _read(path: Path, key: str, split: str | None, options: Mapping[str, Any]) -> list[Dataset]:
-    entry, module = FORMATS[key], FORMATS[key].module
+    entry = find_format(key)
+    module = entry.module
     read: Any = partial(module.read, **options)
     if not module.recognize(path):
         flaw = flaw_of(path) if key == "yolo" else ""
@@ -228,7 +230,7 @@ def _random_split(whole: Dataset, path: Path, splits: Sequence[str]) -> list[Dat
     ]
 
 
-def _check_and_log(dataset: Dataset) -> None:
+def _check_and_log(dataset: Dataset, key: str) -> None:
     if not dataset.class_names:
         raise ConfigError(
             f"Expected objects in {dataset.name}. None of its {len(dataset)} images has one, so there is no "
@@ -237,7 +239,7 @@ def _check_and_log(dataset: Dataset) -> None:
     objects = sum(len(sample.boxes) for sample in dataset)
     logger.info(
         "%s: %d images, %d objects, %d classes, read as %s.",
-        *(dataset.name, len(dataset), objects, len(dataset.class_names), FORMATS[dataset.format].title),
+        *(dataset.name, len(dataset), objects, len(dataset.class_names), find_format(key).title),
     )
     unknown = sum(int((~sample.known(len(dataset.class_names))).sum()) for sample in dataset)
     if unknown:

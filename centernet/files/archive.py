@@ -41,7 +41,7 @@ _TAR_KINDS = {
 # A second check of names, available from Python 3.11.4 on.
 _DATA_FILTER = getattr(tarfile, "data_filter", None)
 _DAMAGE = (
-    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, OverflowError),
     *(ValueError, RuntimeError, IndexError),  # unreadable numbers and names, empty names; an unknown compression
 )
 

@@ -76,22 +76,17 @@ def test_hugging_face(box_format: str) -> None:
 
 
 def test_datumaro() -> None:
-    kind = SimpleNamespace(name="bbox")
+    datumaro = pytest.importorskip("datumaro")
     boxes = [
-        SimpleNamespace(type=kind, x=x0, y=y0, w=x1 - x0, h=y1 - y0, label=label, attributes={"is_crowd": label == 0})
+        datumaro.Bbox(x0, y0, x1 - x0, y1 - y0, label=label, attributes={"is_crowd": label == 0})
         for (x0, y0, x1, y1), label in zip(BOXES, (1, 0), strict=True)
     ]
-    media = SimpleNamespace(path=None, data=np.float32(PIXELS[..., ::-1]))
-    items = [SimpleNamespace(id="a", subset=name, media=media, annotations=boxes) for name in ("train", "val")]
-    labels = SimpleNamespace(items=[SimpleNamespace(name="cat"), SimpleNamespace(name="dog")])
-
-    class Stand(list):
-        def categories(self) -> dict[Any, Any]:
-            return {"label": labels}
-
-    check(from_datumaro(Stand(items), subset="val"))
-    assert from_datumaro(Stand(items), subset="val")[0].ignore.tolist() == [False, True]
-    assert len(from_datumaro(Stand(items))) == 2
+    media = datumaro.Image.from_numpy(data=PIXELS[..., ::-1])
+    items = [datumaro.DatasetItem("a", subset=name, media=media, annotations=boxes) for name in ("train", "val")]
+    dataset = datumaro.Dataset.from_iterable(items, categories=["cat", "dog"], media_type=datumaro.Image)
+    check(from_datumaro(dataset, subset="val"))
+    assert from_datumaro(dataset, subset="val")[0].ignore.tolist() == [False, True]
+    assert len(from_datumaro(dataset)) == 2
 
 
 @pytest.mark.parametrize("form", ["pil", "uint8", "float"])

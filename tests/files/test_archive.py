@@ -338,6 +338,14 @@ def test_a_flipped_bit_in_the_data_is_caught_by_the_checksum(tmp_path):
     refuse(tmp_path, bytes(tar), "CRC check failed")
 
 
+def test_a_number_in_a_header_that_is_too_large_is_damage(tmp_path):
+    extended = tarfile.TarInfo("x")
+    extended.type, record = tarfile.XHDTYPE, b"99999999999999999999 path=a\n"
+    extended.size = len(record)
+    padded = record.ljust(tarfile.BLOCKSIZE, b"\0")
+    refuse(tmp_path, extended.tobuf(tarfile.USTAR_FORMAT) + padded + good_tar(), "can't be unpacked")
+
+
 def test_junk_after_the_end_is_refused(tmp_path):
     refuse(tmp_path, gzip.compress(good_tar() + bytes(3 << 20)), "junk follows the end")
 

@@ -16,9 +16,11 @@ from centernet.data.dataset import Dataset
 from centernet.data.formats import coco, csv, tfrecord, voc, yolo
 from centernet.data.formats.json_tools import json_format
 from centernet.data.formats.text_tools import CVAT, KITTI, OPEN_IMAGES, VIA_CSV
+from centernet.data.formats.through_datumaro import PREFIX, DatumaroModule
 from centernet.data.splits import ALL
+from centernet.errors import ConfigError
 
-__all__ = ["FORMATS", "Format", "FormatModule"]
+__all__ = ["FORMATS", "Format", "FormatModule", "find_format"]
 
 
 class FormatModule(Protocol):
@@ -147,3 +149,17 @@ FORMATS: Mapping[str, Format] = {
     ),
     "kitti": Format("KITTI txt", KITTI, "a .txt of 15 columns for each photo", "*.txt"),
 }
+
+
+def find_format(key: str) -> Format:
+    """The format of a key of `FORMATS`, or of `datumaro:` and the name of one of Datumaro's.
+
+    Raises:
+        ConfigError: If there is none.
+        MissingExtraError: If Datumaro is not installed.
+    """
+    if key in FORMATS:
+        return FORMATS[key]
+    if key.startswith(PREFIX):
+        return Format(f"{key.removeprefix(PREFIX)}, through Datumaro", DatumaroModule(key), "the path", "*")
+    raise ConfigError(f"Expected a format of {['auto', *FORMATS]} or {PREFIX}NAME. Received: format={key!r}")

@@ -1,0 +1,81 @@
+"""Formats that are read through Datumaro, as Datumaro itself writes them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from centernet.data import load
+from centernet.data.formats.through_datumaro import DatumaroModule
+from centernet.errors import ConfigError, MissingExtraError
+
+datumaro = pytest.importorskip("datumaro")
+BOXES = np.array([[5.5, 6.0, 25.5, 16.25], [30.0, 2.0, 41.0, 40.0]])
+FORMATS = (
+    *("arrow", "coco_instances", "cvat", "datumaro_binary", "kitti_detection", "label_me", "open_images"),
+    *("tf_detection_api", "voc_detection", "wider_face", "yolo"),
+)
+
+
+def written(folder: Path, name: str, annotations: list[Any] | None = None) -> Path:
+    """Three images of `train` and one of `val`, each with an object of both classes."""
+    from datumaro.components.media import Image
+
+    boxes = [
+        datumaro.Bbox(x0, y0, x1 - x0, y1 - y0, label=label, id=label + 1, group=label + 1)
+        for label, (x0, y0, x1, y1) in enumerate(BOXES.tolist())
+    ]
+    items = [
+        datumaro.DatasetItem(
+            f"p{number}",
+            subset="train" if number < 3 else "val",
+            media=Image.from_numpy(data=np.full((60, 80, 3), 40 * number, np.uint8)),
+            annotations=annotations or boxes,
+        )
+        for number in range(4)
+    ]
+    dataset = datumaro.Dataset.from_iterable(items, categories=["cat", "dog"], media_type=Image)
+    dataset.export(str(folder / name), name, save_media=True)
+    return folder / name
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_boxes_classes_and_subsets(tmp_path: Path, name: str) -> None:
+    train, validation = load(written(tmp_path, name), f"datumaro:{name}")
+    assert (len(train), len(validation)) == (3, 1)
+    for sample in (*train, *validation):
+        named = {train.class_names[label]: box for label, box in zip(sample.class_ids, sample.boxes, strict=True)}
+        assert named.keys() == {"cat", "dog"}
+        np.testing.assert_allclose([named["cat"], named["dog"]], BOXES, atol=0.011)
+        assert sample.image.shape == (60, 80, 3)
+    assert [int(sample.image[0, 0, 0]) for sample in sorted(train, key=lambda one: one.image_id)] == [0, 40, 80]
+
+
+def test_polygons_and_masks_have_the_box_around_them(tmp_path: Path) -> None:
+    mask = np.zeros((60, 80), np.uint8)
+    mask[3:9, 20:30] = 1
+    shapes = [
+        datumaro.Polygon([1, 2, 11, 2, 6, 12], label=0, id=1, group=1),
+        datumaro.Polygon([20, 30, 25, 31, 22, 33], label=0, id=1, group=1),  # another part of the same object
+        datumaro.Mask(mask, label=1, id=2, group=2),
+    ]
+    dataset = load(written(tmp_path, "datumaro_binary", shapes), "datumaro:datumaro_binary", "train")
+    np.testing.assert_allclose(dataset[0].boxes[0], [1, 2, 25, 33])
+    np.testing.assert_allclose(dataset[0].boxes[1], [20, 3, 30, 9], atol=1.001)
+    assert dataset[0].class_ids.tolist() == [0, 1]
+
+
+def test_names_and_folders_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"of Datumaro, such as kitti_detection.*Received: 'datumaro:kitti_detecion'"):
+        load(tmp_path, "datumaro:kitti_detecion")
+    with pytest.raises(ConfigError, match=r"Datumaro can't read .* as voc: "):
+        load(tmp_path, "datumaro:voc")
+    with pytest.raises(ConfigError, match=r"or datumaro:NAME. Received: format='kiti'"):
+        load(tmp_path, "kiti")
+    monkeypatch.setitem(sys.modules, "datumaro", None)
+    with pytest.raises(MissingExtraError, match=r"pip install centernet\[formats\]"):
+        DatumaroModule("datumaro:voc")
