@@ -56,7 +56,11 @@ def read_pipeline_config(path: Path, *, strict: bool = True) -> dict[str, Any]:
     Raises:
         ConfigError: If it can't be read, or describes no CenterNet of this library.
     """
-    return describe_pipeline(read_pipeline(path), path, strict=strict)
+    content = read_pipeline(path)
+    described = describe_pipeline(content, path, strict=strict)
+    model = {"model": section(content, "model", path)}
+    check_supported(fields_of(model, rules_of(model["model"])), str(path), strict=strict)
+    return described
 
 
 def read_pipeline(path: Path) -> Message:
@@ -70,14 +74,13 @@ def read_pipeline(path: Path) -> Message:
 
 
 def describe_pipeline(content: Message, path: Path, *, strict: bool = True) -> dict[str, Any]:
-    """Describe the CenterNet of what `read_pipeline` read; see `read_pipeline_config`."""
+    """Describe the CenterNet of what `read_pipeline` read, whatever else it sets; see `read_pipeline_config`."""
     model = section(content, "model", path)
     if "center_net" not in model:
         kinds = ", ".join(model) or "nothing"
         raise ConfigError(f"Expected a CenterNet (model {{ center_net {{ ... }} }}) in {path}. Received: {kinds}")
     net = section(model, "center_net", path)
     described = _describe(net, path)
-    check_supported(fields_of({"model": model}, rules_of(model)), str(path), strict=strict)
     try:
         return described | _labels(content, net, path)
     except _LabelsError as error:

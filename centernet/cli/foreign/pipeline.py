@@ -38,7 +38,7 @@ def pipeline_recipe(path: Path, ignored: Sequence[str]) -> tuple[dict[str, Any],
         return None
     content = without(read_pipeline(path), ignored, str(path))
     fields = fields_of(content, rules_of(section(content, "model", path)))
-    model = {key: value for key, value in describe_pipeline(content, path, strict=False).items() if key != "classes"}
+    model = {key: value for key, value in describe_pipeline(content, path).items() if key != "classes"}
     train = section(content, "train_config", path)
     recipe: dict[str, Any] = {"model": model, "data": _data(content, path), "training": _training(content, train, path)}
     if checkpoint := str(train.get("fine_tune_checkpoint", "")):
