@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 import os
@@ -66,26 +67,36 @@ def _cvat(file: Path, root: Path) -> Iterator[Annotated]:
 
 
 def _cvat_objects(image: Any) -> list[Object]:
-    objects = []
-    for shape in image:
-        label = shape.get("label")
-        if shape.tag == "box":
-            box = [float(shape.get(side)) for side in ("xtl", "ytl", "xbr", "ybr")]
-            objects.append(Object(label, _rotated_bounds(box, float(shape.get("rotation") or 0))))
-        elif shape.tag in ("polygon", "polyline"):
-            objects.append(Object(label, bounds(_cvat_points(shape))))
-        elif shape.tag == "ellipse":
-            x, y, rx, ry = (float(shape.get(key)) for key in ("cx", "cy", "rx", "ry"))
-            box = [x - rx, y - ry, x + rx, y + ry]
-            objects.append(Object(label, _rotated_bounds(box, float(shape.get("rotation") or 0))))
-        elif shape.tag == "points":
-            points = {f"keypoint_{index}": (x, y, 2.0) for index, (x, y) in enumerate(_cvat_points(shape))}
-            objects.append(Object(label, None, points))
-        elif shape.tag == "skeleton":
-            objects.append(Object(label, None, dict(map(_cvat_keypoint, shape.iter("points")))))
-        elif shape.tag not in ("tag", "attribute", "mask"):
-            raise ConfigError(f"a <{shape.tag}>, which has no box")
-    return objects
+    """The objects of an image; points belong to the box of the same label in their group, if there is one."""
+    pairs = [(shape, found) for shape in image for found in _cvat_shape(shape)]
+    keys = [(found.name, shape.get("group_id") or "0") for shape, found in pairs]
+    boxes = {key: number for number, key in enumerate(keys) if key[1] != "0" and not pairs[number][1].keypoints}
+    objects = dict(enumerate(found for _, found in pairs))
+    for number, key in enumerate(keys):
+        if objects[number].keypoints and key in boxes and not objects[boxes[key]].keypoints:
+            box, points = objects[boxes[key]], objects.pop(number)
+            objects[boxes[key]] = dataclasses.replace(box, keypoints=points.keypoints)
+    return list(objects.values())
+
+
+def _cvat_shape(shape: Any) -> Iterator[Object]:
+    label = shape.get("label")
+    if shape.tag == "box":
+        box = [float(shape.get(side)) for side in ("xtl", "ytl", "xbr", "ybr")]
+        yield Object(label, _rotated_bounds(box, float(shape.get("rotation") or 0)))
+    elif shape.tag in ("polygon", "polyline"):
+        yield Object(label, bounds(_cvat_points(shape)))
+    elif shape.tag == "ellipse":
+        x, y, rx, ry = (float(shape.get(key)) for key in ("cx", "cy", "rx", "ry"))
+        yield Object(label, _rotated_bounds([x - rx, y - ry, x + rx, y + ry], float(shape.get("rotation") or 0)))
+    elif shape.tag == "points":
+        yield Object(
+            label, None, {f"keypoint_{index}": (x, y, 2.0) for index, (x, y) in enumerate(_cvat_points(shape))}
+        )
+    elif shape.tag == "skeleton":
+        yield Object(label, None, dict(map(_cvat_keypoint, shape.iter("points"))))
+    elif shape.tag not in ("tag", "attribute", "mask"):
+        raise ConfigError(f"a <{shape.tag}>, which has no box")
 
 
 def _cvat_points(shape: Any) -> list[tuple[float, float]]:

@@ -69,6 +69,36 @@ def test_polygons_and_masks_have_the_box_around_them(tmp_path: Path) -> None:
     assert dataset[0].class_ids.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("form", ["coco_person_keypoints", "datumaro", "cvat"])
+def test_keypoints_that_datumaro_writes_are_read_by_our_readers(tmp_path: Path, form: str) -> None:
+    """CVAT's points have neither names nor visibility: Datumaro writes all as visible, a missing one at 0, 0."""
+    task = datumaro.PointsCategories()
+    task.add(0, ["left", "right", "tip"], joints=[(1, 2), (2, 3)])
+    states = datumaro.Points.Visibility
+    hand = datumaro.Points(
+        [10.25, 11, 20.5, 21, 0, 0], [states.visible, states.hidden, states.absent], label=0, id=1, group=1
+    )
+    item = datumaro.DatasetItem(
+        "a",
+        subset="train",
+        media=datumaro.Image.from_numpy(data=np.zeros((60, 80, 3), np.uint8)),
+        annotations=[hand, datumaro.Bbox(5.5, 6, 20, 18, label=0, id=1, group=1)],
+    )
+    kinds = datumaro.AnnotationType
+    categories = {kinds.label: datumaro.LabelCategories.from_iterable(["hand", "cup"]), kinds.points: task}
+    dataset = datumaro.Dataset.from_iterable([item], categories=categories, media_type=datumaro.Image)
+    dataset.export(str(tmp_path / form), form, save_media=True)
+    found = load(tmp_path / form, split="all")
+    np.testing.assert_allclose(found[0].boxes, [[5.5, 6, 25.5, 24]])
+    expected = [[10.25, 11, 2], [20.5, 21, 1], [0, 0, 0]]
+    if form == "cvat":
+        expected = [[x, y, 2] for x, y, _ in expected]
+    np.testing.assert_allclose(found[0].keypoints, [expected], atol=0.005)
+    assert found.keypoints.class_name == "hand"
+    if form != "cvat":
+        assert found.keypoints.names == ("left", "right", "tip")
+
+
 def test_names_and_folders_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"of Datumaro, such as kitti_detection.*Received: 'datumaro:kitti_detecion'"):
         load(tmp_path, "datumaro:kitti_detecion")

@@ -439,6 +439,21 @@ def test_a_skeleton_of_cvat_has_its_keypoints_and_their_box_widened(tmp_path: Pa
     assert "widened by 10 % of its longer side" in caplog.text
 
 
+def test_points_of_cvat_belong_to_the_box_of_their_group(tmp_path: Path) -> None:
+    def hand(group: int, left: int) -> str:
+        box = f'<box label="hand" xtl="{left}" ytl="10" xbr="{left + 20}" ybr="40" group_id="{group}"/>'
+        points = f'<points label="hand" points="{left + 5},15;{left + 9},30" group_id="{group}"/>'
+        return points + box if group == 2 else box + points
+
+    shapes = hand(1, 10) + hand(2, 60) + '<box label="cup" xtl="1" ytl="2" xbr="9" ybr="8" group_id="1"/>'
+    image = f'<image name="a.png" width="120" height="90">{shapes}</image>'
+    put(tmp_path / "annotations.xml", f"<annotations><meta/>{image}</annotations>")
+    photo(tmp_path / "images" / "a.png")
+    dataset = load(tmp_path, split="all")
+    rows = sorted(zip(dataset[0].boxes.tolist(), dataset[0].keypoints[..., 0].tolist(), strict=True))
+    assert rows == [([1, 2, 9, 8], [0, 0]), ([10, 10, 30, 40], [15, 19]), ([60, 10, 80, 40], [65, 69])]
+
+
 def test_rotated_boxes_become_the_box_around_them(tmp_path: Path) -> None:
     box = '<box label="a" xtl="20" ytl="30" xbr="60" ybr="50" rotation="90"/>'
     put(
