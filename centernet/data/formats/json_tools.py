@@ -155,6 +155,7 @@ def _is_photo(value: Any) -> bool:
 def _label_studio_objects(rows: Sequence[Row]) -> list[Object]:
     boxes: dict[Any, tuple[str, list[float]]] = {}
     points: dict[Any, dict[str, Point]] = defaultdict(dict)
+    loose: list[tuple[str, float, float]] = []  # points without a parent
     for number, row in enumerate(rows):
         value = row["value"]
         label = next((value[key][0] for key in value if key.endswith("labels") and value[key]), None)
@@ -168,13 +169,25 @@ def _label_studio_objects(rows: Sequence[Row]) -> list[Object]:
         elif "height" in value:
             boxes[row.get("id", number)] = (label, _rotated(value, row))
         elif "x" in value:
-            points[row.get("parentID")][label] = (value["x"] / 100, value["y"] / 100, 2.0)
+            if row.get("parentID"):
+                points[row["parentID"]][label] = (value["x"] / 100, value["y"] / 100, 2.0)
+            else:
+                loose.append((label, value["x"], value["y"]))
         else:
             raise ConfigError(f"{row.get('type')}, which has no box")
-    objects = []
-    for identity, (label, box) in boxes.items():
-        own = points.pop(identity, None) or (points.pop(None, {}) if len(boxes) == 1 else {})
-        objects.append(Object(label, [side / 100 for side in box], own, relative=True))
+    for name, x, y in loose:
+        inside = [key for key, (_, box) in boxes.items() if box[0] <= x <= box[2] and box[1] <= y <= box[3]]
+        owners = list(boxes) if len(boxes) == 1 else inside if boxes else [None]
+        if len(owners) != 1 or name in points[owners[0]]:
+            raise ConfigError(
+                f"a point {name!r} in {len(inside)} of {len(boxes)} regions, so that its object is unknown: draw each "
+                "point in one region, or give it a parentID"
+            )
+        points[owners[0]][name] = (x / 100, y / 100, 2.0)
+    objects = [
+        Object(label, [side / 100 for side in box], points.pop(key, {}), relative=True)
+        for key, (label, box) in boxes.items()
+    ]
     return objects + [Object(NO_CLASS, None, own, relative=True) for own in points.values()]
 
 

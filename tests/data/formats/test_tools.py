@@ -454,6 +454,45 @@ def test_points_of_cvat_belong_to_the_box_of_their_group(tmp_path: Path) -> None
     assert rows == [([1, 2, 9, 8], [0, 0]), ([10, 10, 30, 40], [15, 19]), ([60, 10, 80, 40], [65, 69])]
 
 
+def label_studio_points(folder: Path, *points: tuple[str, float, float, str | None], boxes: int = 2) -> Path:
+    """Rectangles from 10 to 40 and 50 to 90 percent, and points of a name, in percent, with a parent."""
+    sides = {"a": [10, 10, 30, 30], "b": [50, 50, 40, 40]}
+    result: list[dict[str, Any]] = [
+        {"id": key, "value": dict(zip(("x", "y", "width", "height"), box, strict=True)) | {"rectanglelabels": ["hand"]}}
+        for key, box in list(sides.items())[:boxes]
+    ]
+    result += [
+        {"type": "keypointlabels", "value": {"x": x, "y": y, "keypointlabels": [name]}, "parentID": parent}
+        for name, x, y, parent in points
+    ]
+    put(folder / "export.json", [{"id": 1, "data": {"image": "/data/a.png"}, "annotations": [{"result": result}]}])
+    photo(folder / "a.png")
+    return folder
+
+
+def test_points_of_label_studio_belong_to_the_rectangle_around_them(tmp_path: Path) -> None:
+    points = [("left", 60, 60, None), ("left", 20, 20, None), ("right", 95, 95, "b"), ("right", 30, 20, None)]
+    dataset = load(label_studio_points(tmp_path, *points), split="all")
+    assert dataset.keypoints.names == ("left", "right")
+    relative = dataset[0].keypoints[..., :2] / (WIDTH, HEIGHT) * 100
+    np.testing.assert_allclose(relative, [[[20, 20], [30, 20]], [[60, 60], [95, 95]]])
+
+
+@pytest.mark.parametrize(
+    ("boxes", "points"),
+    [
+        (2, [("left", 45, 45, None)]),
+        (2, [("left", 20, 20, None), ("left", 21, 20, None)]),
+        (0, [("left", 20, 20, None), ("left", 60, 60, None)]),
+    ],
+)
+def test_points_of_label_studio_whose_object_is_unknown_are_told(
+    tmp_path: Path, boxes: int, points: list[tuple[str, float, float, str | None]]
+) -> None:
+    with pytest.raises(ConfigError, match=f"a point 'left' in . of {boxes} regions"):
+        load(label_studio_points(tmp_path, *points, boxes=boxes), split="all")
+
+
 def test_rotated_boxes_become_the_box_around_them(tmp_path: Path) -> None:
     box = '<box label="a" xtl="20" ytl="30" xbr="60" ybr="50" rotation="90"/>'
     put(
