@@ -3,14 +3,14 @@
 #
 # Guess before running: task.weight_decay (5e-4 by default) is an L2 loss on the kernels, and aug_rand_brightness moves
 # values by up to a fifth of their range.
-# Seen (tf-models-official 2.19.0): the backbone gets L2 regularizers and their losses can be asked for, but the training
+# Seen (tf-models-official 2.20.0): the backbone gets L2 regularizers and their losses can be asked for, but the training
 # step adds none of them: a step with weight_decay 0 and one with 1000 end in the same weights, bit for bit. Brightness is
 # added as at most 0.2 to values up to 255 (without odapi_augmentation), which rounds away.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet tf-models-official==2.19.0 "setuptools<81"
+"$folder/venv/bin/pip" install --quiet tf-models-official==2.20.0 "setuptools<81"
 cat >"$folder/run.py" <<'PYTHON'
 import os
 import sys
@@ -20,6 +20,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from official.projects.centernet.common import registry_imports  # noqa: F401
 from official.projects.centernet.configs import backbones, centernet
 from official.projects.centernet.dataloaders import centernet_input
 from official.projects.centernet.tasks.centernet import CenterNetTask
@@ -40,15 +41,10 @@ def weights_after_a_step(weight_decay: float) -> tuple[list[np.ndarray], float]:
     boxes = np.full((1, 128, 4), 0.0, np.float32)
     boxes[0, 0] = [8, 8, 40, 48]
     labels = {
-        "source_id": tf.constant([1]),
-        "height": tf.constant([64]),
-        "width": tf.constant([64]),
         "unpad_image_shapes": tf.constant([[64.0, 64.0]]),
-        "image_info": tf.constant([[[64.0, 64.0], [64.0, 64.0], [1.0, 1.0], [0.0, 0.0]]]),
         "boxes": tf.constant(boxes),
         "classes": tf.constant(np.where(np.arange(128) == 0, 1, -1)[None].astype(np.int32)),
-        "is_crowds": tf.zeros((1, 128), tf.bool),
-        "areas": tf.ones((1, 128)),
+        "groundtruths": {"num_detections": tf.constant([1])},
     }
     image = tf.random.stateless_uniform((1, 64, 64, 3), (1, 2))
     task.train_step((image, labels), network, tf_keras.optimizers.Adam(1e-3))

@@ -43,7 +43,12 @@ def box_overlaps(first: np.ndarray, second: np.ndarray, *, of_first: bool = Fals
     Returns:
         float64 `(n, m)`; 0 where the area is 0.
     """
-    a, b = first.astype(np.float64)[:, None], second.astype(np.float64)[None]
+    return paired_overlaps(first[:, None], second[None], of_first=of_first)
+
+
+def paired_overlaps(first: np.ndarray, second: np.ndarray, *, of_first: bool = False) -> np.ndarray:
+    """IoU of boxes `(..., 4)` with others of the same or a broadcast shape; see `box_overlaps` (NumPy)."""
+    a, b = first.astype(np.float64), second.astype(np.float64)
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     shared = sides.clip(0).prod(axis=-1)
     areas = [(box[..., 2:] - box[..., :2]).clip(0).prod(axis=-1) for box in (a, b)]

@@ -9,11 +9,10 @@ import numpy as np
 from centernet.data.check.objects import TOLERANCE, Objects, excess, is_valid, repeats
 from centernet.data.check.problems import Problem, of_objects, problem
 from centernet.data.dataset_base import DatasetBase
-from centernet.ops.boxes import box_overlaps
+from centernet.ops.boxes import paired_overlaps
 
 SUBPIXELS = 10  # boxes are the same if they agree to a tenth of a pixel
 DUPLICATE_IOU = 0.9
-BLOCK = 512  # boxes compared at a time with all of their image
 MIN_INVALID = 3  # boxes that are invalid as read, for a search of their format
 MIN_INVALID_IN_PART = 10  # the same, for a search in some images only
 MIN_INVALID_SHARE = 0.02  # of all boxes
@@ -60,12 +59,16 @@ def _near_duplicates(objects: Objects, candidates: np.ndarray) -> np.ndarray:
     """Candidates (bool `(n,)`) whose IoU with an earlier candidate of their class and image is high, bool `(n,)`."""
     near = np.zeros(len(objects), bool)
     rows = np.flatnonzero(candidates)
-    for image in np.split(rows, np.flatnonzero(np.diff(objects.images[rows])) + 1):
-        for start in range(0, len(image) if len(image) > 1 else 0, BLOCK):
-            block, earlier = image[start : start + BLOCK], image[: start + BLOCK]
-            same_class = objects.class_ids[block, None] == objects.class_ids[earlier]
-            overlaps = box_overlaps(objects.boxes[block], objects.boxes[earlier])
-            near[block] = ((overlaps >= DUPLICATE_IOU) & same_class & (earlier < block[:, None])).any(axis=1)
+    rows = rows[np.lexsort((rows, objects.class_ids[rows], objects.images[rows]))]  # each image's classes together
+    groups = np.stack([objects.images[rows], objects.class_ids[rows]])
+    first = np.arange(len(rows))
+    for distance in range(1, len(rows)):  # pairs of objects of a group, by their distance in it
+        first = first[first + distance < len(rows)]
+        first = first[(groups[:, first] == groups[:, first + distance]).all(axis=0)]
+        if not len(first):
+            break
+        later = rows[first + distance]
+        near[later] |= paired_overlaps(objects.boxes[rows[first]], objects.boxes[later]) >= DUPLICATE_IOU
     return near
 
 
