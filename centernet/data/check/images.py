@@ -73,7 +73,7 @@ def _read_facts(sample: Sample) -> ImageFacts:
         failure = TRUNCATED if "truncated" in reason.lower() else UNREADABLE
         return ImageFacts(_annotated_size(sample), None, failure, reason)
     content = data if isinstance(data, bytes) else str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
-    return ImageFacts(size, hashlib.blake2b(content, digest_size=16).digest())
+    return ImageFacts(size, hashlib.sha256(content).digest())
 
 
 def image_problems(dataset: DatasetBase, facts: Sequence[ImageFacts]) -> list[Problem]:
