@@ -75,6 +75,27 @@ def test_paths_are_looked_for_beside_the_file(write, tmp_path):
     assert data["label_map"] == f"{tmp_path}/label_map.txt"
 
 
+def test_keypoints_are_trained_or_it_fails(write, tmp_path, caplog):
+    text = CONFIGS["MobileNetV2 with keypoints, patches of noise"][0]
+    path, ignored = write(text), ["random_patch_gaussian"]
+    plain = synthetic.shapes(2, (64, 64))
+    recipe = read_recipe(path, ignored=ignored)
+    assert "no label map is found" in caplog.text
+    with pytest.raises(ConfigError, match="Expected keypoints in"):
+        recipe.build(dataclasses.replace(plain, keypoints=None))
+    points = " ".join(f'keypoints {{ id: {n} label: "{name}" }}' for n, name in enumerate(("nose", "left_eye")))
+    (tmp_path / "label_map.txt").write_text(f'item {{ id: 1 name: "/m/01g317" {points} }}')
+    keypoints = read_recipe(path, ignored=ignored).model["keypoints"]
+    assert (keypoints["names"], keypoints["deviations"]) == (["nose", "left_eye"], [0.26, 0.25])
+
+
+def test_the_first_of_several_readers_is_used_and_told(write, caplog):
+    text = CONFIGS["several readers of records"][0]
+    content, _ = read_content(write(f'{text} eval_input_reader {{ tf_record_input_reader {{ input_path: "c" }} }}'))
+    assert content["data"]["validation_path"] == "PATH_TO_BE_CONFIGURED/val2017-?????-of-00032.tfrecord"
+    assert "only the first of 2 eval_input_reader is used" in caplog.text
+
+
 def rates(write, rate, steps=130):
     found = read_recipe(write(net('type: "hourglass_52"') + train(1, steps, adam(rate)) + READERS % "")).training
     schedule = PhasedLearningRate(found.learning_rate, found.schedule)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from centernet.errors import ConfigError
 from centernet.files.text_proto import Message
 from centernet.models.presets import list_models
 
+logger = logging.getLogger("centernet")
 BATCH_SIZE, MAX_OBJECTS = 32, 100  # where a file doesn't say; as in the original, like all defaults below
 OPTIMIZERS = {"adam_optimizer": "adam", "momentum_optimizer": "sgd", "rms_prop_optimizer": "rmsprop"}
 OPTIONS: Mapping[str, Mapping[str, tuple[str, float]]] = {  # ours → name and default of theirs
@@ -39,6 +41,10 @@ def pipeline_recipe(path: Path, ignored: Sequence[str]) -> tuple[dict[str, Any],
     content = without(read_pipeline(path), ignored, str(path))
     fields = fields_of(content, rules_of(section(content, "model", path)))
     model = {key: value for key, value in describe_pipeline(content, path).items() if key != "classes"}
+    if "keypoint_estimation_task" in section(section(content, "model", path), "center_net", path):
+        model["task"] = "boxes+keypoints"
+        if "keypoints" not in model:
+            logger.warning("%s: no label map is found, so that its keypoints are those of the data, as they are.", path)
     train = section(content, "train_config", path)
     recipe: dict[str, Any] = {"model": model, "data": _data(content, path), "training": _training(content, train, path)}
     if checkpoint := str(train.get("fine_tune_checkpoint", "")):
@@ -62,10 +68,12 @@ def _data(content: Message, path: Path) -> dict[str, Any]:
 
 def _reader(content: Message, key: str, path: Path) -> str:
     """The record patterns of the first reader, with commas between them."""
-    readers = [row for row in rows(content, key) if isinstance(row, dict)][:1]
+    readers = [row for row in rows(content, key) if isinstance(row, dict)]
+    if len(readers) > 1:
+        logger.warning("%s: only the first of %d %s is used.", path, len(readers), key)
     patterns = [
         str(pattern)
-        for reader in readers
+        for reader in readers[:1]
         for pattern in rows(section(reader, "tf_record_input_reader", path), "input_path")
     ]
     return ",".join(_near(pattern, path) for pattern in patterns)
