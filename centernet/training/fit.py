@@ -18,6 +18,7 @@ from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
 from centernet.errors import ConfigError
 from centernet.models.network import Network
+from centernet.training.augmentation.augmentation import check_flip
 from centernet.training.callbacks import Evaluate, KeepBest, SaveState, StopAtInvalidLoss, StopAtStep, Throughput
 from centernet.training.checks import check_callbacks, check_data, check_folder
 from centernet.training.optimizers import RememberWeights
@@ -67,6 +68,8 @@ def fit(
     settings = _settings(settings or TrainingSettings(), changes)
     out = None if out is None else Path(out).expanduser()
     check_data(detector, train, validation_data, settings.batch_size)
+    if task := detector.config.keypoints:
+        check_flip(settings.augmentation, task.flip, len(task.names))
     callbacks = check_callbacks(callbacks, settings)
     check_scope(detector)
     check_replicas(settings, strategy_of(detector))

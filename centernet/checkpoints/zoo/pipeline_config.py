@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -11,8 +12,10 @@ from typing import Any
 from centernet.checkpoints.fields import check_supported, fields_of
 from centernet.checkpoints.zoo.pipeline_fields import rules_of
 from centernet.data.formats.label_map import LabelMap, read_label_map
+from centernet.data.keypoints import keypoint_task
 from centernet.errors import ConfigError
 from centernet.files.text_proto import Message, parse_text_proto
+from centernet.files.validation import to_plain
 from centernet.models.input_normalization import default_preprocessing
 
 # Type of the feature extractor → our backbone and its arguments.
@@ -127,24 +130,27 @@ def _labels(content: Message, net: Message, path: Path) -> dict[str, Any]:
         return {"classes": list(found.names.values())}
     wanted = task.get("keypoint_class_name")
     owner = next((number for number in named if found.names[number] == wanted), named[0])
-    keypoints: dict[str, Any] = {"class_name": found.names[owner], "names": list(found.keypoints[owner])}
+    names = list(found.keypoints[owner])
     deviations = {
         str(row.get("key")): number(row, "value", float, path, 0)
         for row in rows(task, "keypoint_label_to_std")
         if isinstance(row, dict)
     }
-    if set(keypoints["names"]) <= deviations.keys():
-        keypoints["deviations"] = [deviations[name] for name in keypoints["names"]]
     edges = [row for row in rows(section(content, "eval_config", path), "keypoint_edge") if isinstance(row, dict)]
-    keypoints["skeleton"] = [[number(row, end, int, path, 0) for end in ("start", "end")] for row in edges]
     flips = [
         rows(section(step, "random_horizontal_flip", path), "keypoint_flip_permutation")
         for step in rows(section(content, "train_config", path), "data_augmentation_options")
         if isinstance(step, dict) and "random_horizontal_flip" in step
     ]
-    if flips and flips[0]:
-        keypoints["flip"] = [number({"flip": one}, "flip", int, path, 0) for one in flips[0]]
-    return {"classes": list(found.names.values()), "task": "boxes+keypoints", "keypoints": keypoints}
+    keypoints = keypoint_task(
+        found.names[owner],
+        names,
+        skeleton=[[number(row, end, int, path, 0) for end in ("start", "end")] for row in edges] or None,
+        flip=[number({"flip": one}, "flip", int, path, 0) for one in flips[0]] or None if flips else None,
+        deviations=[deviations[name] for name in names] if {*names} <= deviations.keys() else None,
+    )
+    described = {"classes": list(found.names.values()), "task": "boxes+keypoints"}
+    return described | {"keypoints": to_plain(dataclasses.asdict(keypoints))}
 
 
 def _label_map(content: Message, path: Path) -> LabelMap | None:

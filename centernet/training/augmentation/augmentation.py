@@ -120,15 +120,22 @@ class Augmentation:
         return choose(use, mosaics, plain), choose_objects(use, first_objects(placed, slots), objects)
 
     def _check_keypoints(self, batch: Mapping[str, Any]) -> None:
-        if "keypoints" not in batch or not self.settings.mirrors:
-            return
-        count = batch["keypoints"].shape[2]
-        if len(self._flip) != count:
-            raise ConfigError(
-                f"Expected the flip of {count} keypoints, because photos are mirrored: which of them is left and which "
-                f"right. Received: {list(self._flip) or 'none'}. Give it in the dataset's keypoints, or set "
-                "horizontal_flip, vertical_flip and transpose to 0."
-            )
+        if "keypoints" in batch:
+            check_flip(self.settings, self._flip, batch["keypoints"].shape[2])
+
+
+def check_flip(settings: AugmentationSettings, flip: Sequence[int], count: int) -> None:
+    """Check that mirrored photos of `count` keypoints know which keypoint becomes which.
+
+    Raises:
+        ConfigError: If photos may be mirrored, and `flip` is that of another number of keypoints.
+    """
+    if settings.mirrors and len(flip) != count:
+        raise ConfigError(
+            f"Expected the flip of {count} keypoints, because photos are mirrored: which of them is left and which "
+            f"right. Received: {list(flip) or 'none'}. Give it in the dataset's keypoints, or set "
+            "horizontal_flip, vertical_flip and transpose to 0."
+        )
 
 
 def mix(
