@@ -93,7 +93,7 @@ class TestData:
 
     def test_mirrored_keypoints_of_which_none_is_left_or_right(self):
         found = small_detector(CLASSES, lively=False, keypoints=KeypointTask("circle", ("a", "b")))
-        with pytest.raises(ConfigError, match="^Expected the flip of 2 keypoints"):
+        with pytest.raises(ConfigError, match=r"^Expected the flip of 2 keypoints"):
             found.fit(with_keypoints(), **OPTIONS, augmentation={"horizontal_flip": 0.5})
 
     def test_some_objects_that_are_left_out_are_counted(self, caplog):
