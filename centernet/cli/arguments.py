@@ -40,6 +40,7 @@ Exact = Annotated[bool, Option("--exact", help="Reproduce the quirks of the soft
 Data = Annotated[Path, Argument(metavar="DATA", help="Folder or file of a dataset: COCO, VOC, YOLO, CSV …")]
 Format = Annotated[str, Option(help="Dataset format; auto detects it; datumaro:NAME is one of Datumaro's.")]
 VocOrigin = Annotated[int, Option(min=0, max=1, help="1 if Pascal VOC counts pixels from 1.")]
+LabelMap = Annotated[Path | None, Option(help="Label map of TFRecords, if it is not beside them.")]
 Json = Annotated[Path | None, Option("--json", help="Write the results as JSON to this file; - for standard output.")]
 COCO_HELP = "Write COCO results to this file; - for standard output. image_id: number in the file name or position."
 Coco = Annotated[Path | None, Option("--coco", help=COCO_HELP)]

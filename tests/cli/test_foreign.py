@@ -267,3 +267,15 @@ def test_from_a_pipeline_config_to_a_recipe(run, trained, tmp_path):
     assert "exists already" in run("convert", trained, "mine.yaml").err
     assert "Expected one target" in run("convert", trained).err
     assert "Expected a pipeline.config" in run("convert", tmp_path / "mine.yaml", "other.yaml").err
+
+
+def test_a_label_map_that_is_not_beside_the_records(run, trained, tmp_path):
+    (tmp_path / "other.pbtxt").write_text('item { id: 1 name: "disc" } item { id: 2 name: "box" }')
+    done = run("check", "records", "--label-map", "other.pbtxt")
+    assert done.code == 0, done.err
+    assert "disc" in done.out
+    assert "label_map='other.pbtxt'" in done.out
+    found = centernet.data.load(tmp_path / "records", split="val", label_map=tmp_path / "other.pbtxt")
+    assert found.class_names == ("disc", "box")
+    centernet.data.write(found, tmp_path / "voc", format="voc")
+    assert "only for TFRecords" in run("evaluate", "shapes", "voc", "--label-map", "other.pbtxt").err

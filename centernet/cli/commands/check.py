@@ -48,6 +48,7 @@ def check(
     ] = None,
     format: arguments.Format = "auto",
     voc_origin: arguments.VocOrigin = 0,
+    label_map: arguments.LabelMap = None,
     split: Annotated[str, Option(help="Dataset split, or all.")] = "all",
     size: Annotated[
         str | None,
@@ -75,7 +76,8 @@ def check(
     arguments.ensure_writable_file(json_file, "--json")
     with collected_warnings() as warnings:
         classes, origin = (plan.data.classes, voc_origin or plan.data.voc_origin) if plan else (None, voc_origin)
-        dataset = load(data, format, split, classes=classes, voc_origin=origin)
+        labels = label_map or (plan.data.label_map if plan else None)
+        dataset = load(data, format, split, classes=classes, voc_origin=origin, label_map=labels)
     _ensure_not_in(dataset, out)
     with console.progress("Checking", len(dataset)) as advance:
         report = check_dataset(dataset, input_size=input_size, images=images, progress=advance)
@@ -89,13 +91,14 @@ def check(
         tables.out(f"Contact sheet: {out}")
     if not report.trainable:
         raise typer.Exit(1)
-    tables.out(f"Train in Python:\n{_training_line(dataset, data, format, voc_origin)}")
+    tables.out(f"Train in Python:\n{_training_line(dataset, data, format, voc_origin, labels)}")
 
 
-def _training_line(dataset: Dataset, data: Path, format: str, voc_origin: int) -> str:
+def _training_line(dataset: Dataset, data: Path, format: str, voc_origin: int, label_map: Path | str | None) -> str:
     """The line of code that trains on the dataset."""
     options = "" if format == "auto" else f", format={format!r}"
     options += f", voc_origin={voc_origin}" if voc_origin else ""
+    options += f", label_map={str(label_map)!r}" if label_map else ""
     model, keypoints = ("kpts", ", keypoints=train.keypoints") if dataset.keypoints else ("od", "")
     return (
         f"train, validation = centernet.data.load({str(data)!r}{options}); "

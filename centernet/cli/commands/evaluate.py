@@ -21,6 +21,7 @@ def evaluate(
     data: arguments.Data,
     format: arguments.Format = "auto",
     voc_origin: arguments.VocOrigin = 0,
+    label_map: arguments.LabelMap = None,
     split: Annotated[
         str | None, Option(help="Dataset split, or all.", show_default="the first of test, val, all")
     ] = None,
@@ -58,7 +59,8 @@ def evaluate(
         ensure_no_report(out, overwrite=overwrite)
         arguments.ensure_writable(out, "--out")
     arguments.ensure_writable_file(json_file, "--json")
-    dataset = load(data, format, split or _default_split(data.expanduser(), format), voc_origin=voc_origin)
+    split = split or _default_split(data.expanduser(), format)
+    dataset = load(data, format, split, voc_origin=voc_origin, label_map=label_map)
 
     detector = arguments.load_detector(model, weights, names)
     with console.progress("Detecting", len(dataset)) as advance:
