@@ -266,6 +266,8 @@ def test_from_a_pipeline_config_to_a_recipe(run, trained, tmp_path):
     assert written.training.augmentation.horizontal_flip == 0.3
     assert "exists already" in run("convert", trained, "mine.yaml").err
     assert "Expected one target" in run("convert", trained).err
+    assert "Expected no --weights" in run("convert", trained, "a.yaml", "--dtype", "float16").err
+    assert "Expected --ignore only for a recipe" in run("convert", "shapes", "folder", "--ignore", "x").err
     assert "Expected a pipeline.config" in run("convert", tmp_path / "mine.yaml", "other.yaml").err
 
 

@@ -52,8 +52,12 @@ def convert(
     target = target or out
     assert target is not None
     if target.suffix.lower() in (".yaml", ".yml"):
+        if weights or classes or dtype:
+            raise ConfigError("Expected no --weights, --classes or --dtype for a recipe; edit it instead.")
         _convert_recipe(Path(source), target, ignore or [], overwrite)
         return
+    if ignore:
+        raise ConfigError(f"Expected --ignore only for a recipe (a target that ends in .yaml). Received: {target}")
     options = {"dtype": dtype.value} if dtype else {}
     check_form(target, **options)  # before the model is loaded
     _check_free(target, overwrite)

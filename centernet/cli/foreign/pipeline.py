@@ -55,7 +55,11 @@ def pipeline_recipe(path: Path, ignored: Sequence[str]) -> tuple[dict[str, Any],
 def _data(content: Message, path: Path) -> dict[str, Any]:
     train, validation = (_reader(content, key, path) for key in ("train_input_reader", "eval_input_reader"))
     if not train:
-        raise ConfigError(f"Expected train_input_reader {{ tf_record_input_reader {{ input_path }} }} in {path}.")
+        received = ", ".join(content)
+        raise ConfigError(
+            f"Expected train_input_reader {{ tf_record_input_reader {{ input_path }} }} in {path}, the records to "
+            f"train on. Received: {received}"
+        )
     data = {"path": train, "format": "tfrecord"} | ({"validation_path": validation} if validation else {})
     labels = [
         row["label_map_path"]
