@@ -11,6 +11,7 @@ from typing import Any
 
 from centernet.errors import ConfigError
 
+EMPTY = "set"  # the value of a section without fields
 logger = logging.getLogger("centernet")
 
 
@@ -150,11 +151,13 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return _text(value[0]) if len(value) == 1 else f"[{', '.join(map(_text, value))}]"
-    return "set" if value == {} else str(value)
+    return EMPTY if value == {} else str(value)
 
 
 def _field(path: str, values: list[str], rules: Sequence[Rule]) -> Field:
     rule = next((rule for rule in rules if fnmatchcase(path, rule.pattern)), None)
+    if rule is None and values == [EMPTY] and any(rule.pattern.startswith(f"{path}.") for rule in rules):
+        return Field(path, EMPTY, Fate.LEFT_OUT, "empty")
     if rule is None:
         return Field(path, ", ".join(values), Fate.UNSUPPORTED, "no field that is known here")
     others = [value for value in values if not any(_same(value, allowed) for allowed in rule.values)]

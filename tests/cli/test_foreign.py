@@ -60,6 +60,18 @@ def test_what_becomes_of_some_fields(write):
     )
 
 
+def test_empty_sections(write):
+    text = CONFIGS["several readers of records"][0]
+    empty = "eval_config { } " + text.replace(
+        '{ metrics_set: "coco_detection_metrics" use_moving_averages', "{ use_moving_averages"
+    )
+    _, fields = read_content(write(empty))
+    assert not _unsupported(fields)
+    focal = text.replace("{ alpha: 2.0 beta: 4.0 }", "{ }")  # alpha and beta of 0, another loss
+    _, fields = read_content(write(focal))
+    assert [*_unsupported(fields)] == ["model.center_net.object_center_params.classification_loss"]
+
+
 def test_a_published_checkpoint_on_another_machine_is_the_published_model(write):
     assert read_content(write(CONFIGS["a published checkpoint by its folder"][0]))[0]["weights"] == ZOO
     assert read_content(write(CONFIGS["DeepMAC"][0]))[0]["weights"] == "PATH_TO_BE_CONFIGURED/ckpt-1"

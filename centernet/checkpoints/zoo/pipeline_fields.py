@@ -41,7 +41,7 @@ MODEL: list[Rule] = [
     *taken("preprocessing.size", *_all(NET + "image_resizer.keep_aspect_ratio_resizer.", "max_dimension")),
     *left_out("images are always padded", NET + "image_resizer.keep_aspect_ratio_resizer.pad_to_max_dimension"),
     *taken("preprocessing", NET + "image_resizer.keep_aspect_ratio_resizer.resize_method", values=("BILINEAR",)),
-    *left_out("never", NET + "image_resizer.keep_aspect_ratio_resizer.convert_to_grayscale", values=NO),
+    *left_out("off, as here", NET + "image_resizer.keep_aspect_ratio_resizer.convert_to_grayscale", values=NO),
     *taken(
         "padding",
         NET + "image_resizer.keep_aspect_ratio_resizer.per_channel_pad_value",
@@ -60,10 +60,10 @@ MODEL: list[Rule] = [
     *taken("bias of heatmaps", NET + "*heatmap_bias_init", values=("-2.19",)),
     *taken("targets.min_overlap", NET + "object_center_params.min_box_overlap_iou"),
     *taken("decoder.max_detections", NET + "object_center_params.max_box_predictions"),
-    *left_out("never", NET + "object_center_params.use_labeled_classes", values=NO),
+    *left_out("off, as here", NET + "object_center_params.use_labeled_classes", values=NO),
     *taken("decoder", NET + "*peak_max_pool_kernel_size", values=("3",)),
     *taken("data.label_map", NET + "keypoint_label_map_path"),
-    *left_out("a name", TASK + "task_name"),
+    *left_out("only a name", TASK + "task_name"),
     *taken("loss_weights", TASK + "task_loss_weight", TASK + "keypoint_regression_loss_weight"),
     *taken("loss_weights", TASK + "keypoint_heatmap_loss_weight", TASK + "keypoint_offset_loss_weight"),
     *taken("keypoints.class_name", TASK + "keypoint_class_name"),
@@ -77,15 +77,15 @@ MODEL: list[Rule] = [
     ),
     *taken("targets.keypoint_radius", TASK + "offset_peak_radius"),
     *taken("heads", TASK + "per_keypoint_offset", values=YES),
-    *left_out("never", *_all(TASK, "clip_out_of_frame_keypoints", "rescore_instances"), values=NO),
-    *left_out("never", *_all(TASK, "predict_depth", "argmax_postprocessing"), values=NO),
+    *left_out("off, as here", *_all(TASK, "clip_out_of_frame_keypoints", "rescore_instances"), values=NO),
+    *left_out("off, as here", *_all(TASK, "predict_depth", "argmax_postprocessing"), values=NO),
     *left_out("no depth", *_all(TASK, "per_keypoint_depth", "keypoint_depth_loss_weight")),
     *unsupported("instance masks", NET + "mask_estimation_task*", NET + "deepmac_mask_estimation*"),
     *unsupported("DensePose", NET + "densepose_estimation_task*"),
     *unsupported("tracking", NET + "track_estimation_task*"),
     *unsupported("offsets between frames", NET + "temporal_offset_task*"),
     *unsupported("suppression after decoding; see TestTime", NET + "post_processing*"),
-    *left_out("an output", NET + "output_prediction_dict"),
+    *left_out("only another output", NET + "output_prediction_dict"),
 ]
 
 TRAINING: list[Rule] = [
@@ -95,8 +95,10 @@ TRAINING: list[Rule] = [
     *taken("training.max_objects", TRAIN + "max_number_of_boxes"),
     *taken("weights; heads that fit are kept, too", TRAIN + "fine_tune_checkpoint"),
     *taken("weights", TRAIN + "fine_tune_checkpoint_type", values=("detection", "full", "fine_tune", "")),
-    *left_out("recognized", TRAIN + "fine_tune_checkpoint_version", values=("V2", "2")),
-    *left_out("recognized", *_all(TRAIN, "from_detection_checkpoint", "load_all_detection_checkpoint_vars")),
+    *left_out("the form is recognized", TRAIN + "fine_tune_checkpoint_version", values=("V2", "2")),
+    *left_out(
+        "the form is recognized", *_all(TRAIN, "from_detection_checkpoint", "load_all_detection_checkpoint_vars")
+    ),
     *taken("augmentation.horizontal_flip", AUGMENTATION + "random_horizontal_flip"),
     *taken("augmentation.horizontal_flip", AUGMENTATION + "random_horizontal_flip.probability"),
     *taken("keypoints.flip", AUGMENTATION + "random_horizontal_flip.keypoint_flip_permutation"),
@@ -129,8 +131,8 @@ TRAINING: list[Rule] = [
         ),
     ),
     *unsupported("see training.freeze", *_all(TRAIN, "freeze_variables", "update_trainable_variables")),
-    *left_out("never", TRAIN + "bias_grad_multiplier", values=ZERO),
-    *left_out("never", *_all(TRAIN, "merge_multiple_label_boxes", "use_multiclass_scores"), values=NO),
+    *left_out("off, as here", TRAIN + "bias_grad_multiplier", values=ZERO),
+    *left_out("off, as here", *_all(TRAIN, "merge_multiple_label_boxes", "use_multiclass_scores"), values=NO),
     *left_out("CenterNet has no regularization", TRAIN + "add_regularization_loss"),
     *left_out("trained in float32", TRAIN + "use_bfloat16"),
     *left_out(
@@ -148,7 +150,7 @@ READING: list[Rule] = [
         *taken("data", reader + "tf_record_input_reader.input_path"),
         *taken("keypoints of the label map", reader + "num_keypoints"),
         *left_out("all images are read", reader + "sample_1_of_n_examples", values=("1",)),
-        *left_out("never", *_all(reader, "num_additional_channels"), values=ZERO),
+        *left_out("off, as here", *_all(reader, "num_additional_channels"), values=ZERO),
         *left_out("display_name is preferred", reader + "use_display_name"),
         *left_out("neither masks nor parts are read", *_all(reader, "load_*", "mask_type")),
         *left_out(
@@ -157,7 +159,7 @@ READING: list[Rule] = [
             *_all(reader, "queue_capacity", "min_after_dequeue", "read_block_length", "drop_remainder"),
             *_all(reader, "max_number_of_boxes", "include_source_id", "use_keypoint_label_map"),
         ),
-        *left_out("examples", reader + "input_type", values=("TF_EXAMPLE", "INPUT_DEFAULT")),
+        *left_out("TF Examples are read", reader + "input_type", values=("TF_EXAMPLE", "INPUT_DEFAULT")),
         *unsupported("only TFRecord files", reader + "external_input_reader*"),
     )
 ]

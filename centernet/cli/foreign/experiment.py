@@ -33,7 +33,7 @@ RULES: list[Rule] = [
     *left_out("the original adds it to no loss", TASK + "weight_decay"),
     *taken("weights", TASK + "init_checkpoint", TASK + "init_checkpoint_modules"),
     *left_out("COCO's metrics are computed", TASK + "per_category_metrics", TASK + "annotation_file"),
-    *left_out("a name, or a picture", TASK + "name", TASK + "allow_image_summary"),
+    *left_out("only a name or a picture", TASK + "name", TASK + "allow_image_summary"),
     *taken("training.steps", TRAINER + "train_steps"),
     *taken("training.optimizer", OPTIMIZER + "optimizer.type", OPTIMIZER + "learning_rate.type"),
     *taken("training.optimizer", OPTIMIZER + "warmup.type", values=("linear",)),
@@ -42,8 +42,8 @@ RULES: list[Rule] = [
         for name, keys in {"adam": ("epsilon", "beta_1", "beta_2"), "sgd": ("momentum", "nesterov")}.items()
         for rule in taken("training.optimizer_options", *(f"{OPTIMIZER}optimizer.{name}.{key}" for key in keys))
     ),
-    *left_out("never", *(f"{OPTIMIZER}optimizer.adam.amsgrad",), values=("false",)),
-    *left_out("a name", OPTIMIZER + "*.name"),
+    *left_out("off, as here", *(f"{OPTIMIZER}optimizer.adam.amsgrad",), values=("false",)),
+    *left_out("only a name", OPTIMIZER + "*.name"),
     *taken("training.learning_rate", OPTIMIZER + "learning_rate.constant.learning_rate"),
     *taken("training.schedule", *(f"{OPTIMIZER}learning_rate.stepwise.{key}" for key in ("boundaries", "values"))),
     *taken(
@@ -51,7 +51,7 @@ RULES: list[Rule] = [
         *(f"{OPTIMIZER}learning_rate.cosine.{key}" for key in ("initial_learning_rate", "decay_steps", "alpha")),
         *(f"{OPTIMIZER}warmup.linear.{key}" for key in ("warmup_steps", "warmup_learning_rate")),
     ),
-    *left_out("none", OPTIMIZER + "learning_rate.*.offset", values=("0",)),
+    *left_out("zero, as here", OPTIMIZER + "learning_rate.*.offset", values=("0",)),
     *taken("training.ema", OPTIMIZER + "ema.average_decay"),
     *unsupported("no such optimizer, schedule or average", OPTIMIZER + "*"),
     *left_out("of the original's own trainer", TRAINER + "*", "runtime.*"),
