@@ -84,7 +84,7 @@ def check_supported(fields: Sequence[Field], where: str, *, strict: bool = True)
     Raises:
         ConfigError: If one is; a warning instead without `strict`.
     """
-    found = _unsupported(fields)
+    found = unsupported_sections(fields)
     if not found:
         return
     message = f"{where} sets what is not supported: {'; '.join(f'{path} ({why})' for path, why in found.items())}."
@@ -94,7 +94,7 @@ def check_supported(fields: Sequence[Field], where: str, *, strict: bool = True)
     logger.warning("%s It is left out.", message)
 
 
-def _unsupported(fields: Sequence[Field]) -> dict[str, str]:
+def unsupported_sections(fields: Sequence[Field]) -> dict[str, str]:
     """The largest sections without a supported field → why."""
     supported = {field.path for field in fields if field.fate is not Fate.UNSUPPORTED}
     found = {}

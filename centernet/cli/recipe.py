@@ -131,6 +131,9 @@ def read_recipe(path: Path | str, changes: Sequence[str] = (), ignored: Sequence
     check_supported(fields, str(path))
     for change in changes:
         _change(content, change)
+    training = content.get("training")
+    if isinstance(training, Mapping) and None not in (training.get("epochs"), training.get("steps")):
+        raise ConfigError(f"Expected epochs or steps in {path}. Received: {training['epochs']}, {training['steps']}")
     content["training"] = dataclass_from(TrainingSettings, content.get("training") or {}, f"training of {path}")
     if "data" in content:
         content["data"] = dataclass_from(DataSettings, content["data"], f"data of {path}")
@@ -163,6 +166,8 @@ def _change(content: dict[str, Any], change: str) -> None:
             raise ConfigError(f"Expected {part} to have keys, as {change!r} sets one. Received: {inner!r}")
         content[part] = dict(inner)
         content = content[part]
+    if parts in (["training", "epochs"], ["training", "steps"]):  # instead of the other
+        content.pop("steps" if parts[-1] == "epochs" else "epochs", None)
     try:
         content[parts[-1]] = parse_yaml(text)
     except YAML_ERRORS as error:

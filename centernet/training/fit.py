@@ -102,7 +102,8 @@ def check_arguments(names: Iterable[str]) -> None:
 
 def _settings(settings: TrainingSettings, changes: TrainingOptions) -> TrainingSettings:
     check_arguments(changes)
-    options: dict[str, Any] = dict(changes)
+    options: dict[str, Any] = {"steps": None} if "epochs" in changes else {}  # epochs instead of steps
+    options |= changes
     try:
         return dataclasses.replace(settings, **options)
     except ConfigError as error:

@@ -12,7 +12,7 @@ import yaml
 from foreign_configs import CONFIGS, READERS, ZOO, adam, net, train
 
 import centernet
-from centernet.checkpoints.fields import Fate, _unsupported
+from centernet.checkpoints.fields import Fate, unsupported_sections
 from centernet.cli.recipe import read_content, read_recipe
 from centernet.data import synthetic
 from centernet.errors import ConfigError
@@ -36,7 +36,7 @@ def test_every_field_of_public_configurations_is_told(write, name):
     text, unsupported, training = CONFIGS[name]
     path = write(text)
     content, fields = read_content(path)
-    assert set(_unsupported(fields)) == unsupported
+    assert set(unsupported_sections(fields)) == unsupported
     assert {key: content["training"][key] for key in training} == training
     if unsupported:
         with pytest.raises(ConfigError, match="sets what is not supported") as caught:
@@ -66,10 +66,10 @@ def test_empty_sections(write):
         '{ metrics_set: "coco_detection_metrics" use_moving_averages', "{ use_moving_averages"
     )
     _, fields = read_content(write(empty))
-    assert not _unsupported(fields)
+    assert not unsupported_sections(fields)
     focal = text.replace("{ alpha: 2.0 beta: 4.0 }", "{ }")  # alpha and beta of 0, another loss
     _, fields = read_content(write(focal))
-    assert [*_unsupported(fields)] == ["model.center_net.object_center_params.classification_loss"]
+    assert [*unsupported_sections(fields)] == ["model.center_net.object_center_params.classification_loss"]
 
 
 def test_a_published_checkpoint_on_another_machine_is_the_published_model(write):
@@ -159,6 +159,24 @@ def test_exponential_decay(write, staircase, lowest, burn):
     np.testing.assert_allclose(rates(write, text), [expected(step) for step in range(130)], rtol=1e-4)
 
 
+def test_a_decay_to_nothing(write):
+    """Half of the rate each step would be 0 in floating point after a thousand."""
+    found = rates(
+        write, "exponential_decay_learning_rate { initial_learning_rate: 1 decay_steps: 1 decay_factor: 0.5 }", 3000
+    )
+    np.testing.assert_allclose(found[:30], 0.5 ** np.arange(30), rtol=1e-4)
+    assert found[-1] < 1e-11
+
+
+def test_epochs_instead_of_steps(write):
+    path = write(CONFIGS["several readers of records"][0])
+    assert read_recipe(path, ["epochs=3"]).training.total_steps(7) == 21
+    assert read_recipe(path, ["steps=5"]).training.total_steps(7) == 5
+    both = write("model: shapes\ndata: {path: photos}\ntraining: {epochs: 3, steps: 5}", "mine.yaml")
+    with pytest.raises(ConfigError, match=r"Expected epochs or steps in .*Received: 3, 5"):
+        read_recipe(both)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -188,7 +206,7 @@ def test_fields_to_ignore_must_be_there(write, tmp_path):
 
 def test_the_experiment_that_the_trainer_of_model_garden_writes():
     content, fields = read_content(PARAMS)
-    assert not _unsupported(fields)
+    assert not unsupported_sections(fields)
     settings = read_recipe(PARAMS).training
     assert (settings.steps, settings.batch_size, settings.optimizer_options["epsilon"]) == (138600, 128, 1e-7)
     assert content["data"] == {"path": "coco/train*", "format": "tfrecord", "validation_path": "coco/val*"}

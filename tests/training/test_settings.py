@@ -35,3 +35,10 @@ def test_values_that_cannot_be(options, message):
 
 def test_the_typed_options_of_fit_are_the_fields_of_the_settings():
     assert list(TrainingOptions.__annotations__) == [field.name for field in dataclasses.fields(TrainingSettings)]
+
+
+def test_epochs_of_fit_replace_the_steps_of_its_settings():
+    from centernet.training.fit import _settings
+
+    assert _settings(TrainingSettings(steps=6), {"epochs": 2}).total_steps(4) == 8
+    assert _settings(TrainingSettings(steps=6), {"batch_size": 2}).total_steps(4) == 6

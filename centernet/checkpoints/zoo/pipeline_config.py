@@ -125,11 +125,11 @@ def _labels(content: Message, net: Message, path: Path) -> dict[str, Any]:
             f"Expected ids 1 to {count} (num_classes) in the label map of {path}. Received: {[*found.names]}"
         )
     task = section(net, "keypoint_estimation_task", path)
-    named = [number for number, points in found.keypoints.items() if points]
+    named = [label for label, points in found.keypoints.items() if points]
     if not task or not named:
         return {"classes": list(found.names.values())}
     wanted = task.get("keypoint_class_name")
-    owner = next((number for number in named if found.names[number] == wanted), named[0])
+    owner = next((label for label in named if found.names[label] == wanted), named[0])
     names = list(found.keypoints[owner])
     deviations = {
         str(row.get("key")): number(row, "value", float, path, 0)
@@ -158,8 +158,8 @@ def _label_map(content: Message, path: Path) -> LabelMap | None:
     readers = (rows(content, key) for key in ("train_input_reader", "eval_input_reader"))
     named = [
         str(row["label_map_path"])
-        for rows in readers
-        for row in rows
+        for reader in readers
+        for row in reader
         if isinstance(row, dict) and "label_map_path" in row
     ]
     near = [path.parent, path.parent.parent, path.parent / "annotations", path.parent / "data"]
@@ -169,9 +169,9 @@ def _label_map(content: Message, path: Path) -> LabelMap | None:
     return next((read_label_map(place) for place in places if os.path.isfile(place)), None)
 
 
-def rows(section: Message, key: str) -> list[Any]:
+def rows(message: Message, key: str) -> list[Any]:
     """The values of a repeated field."""
-    value = section.get(key, [])
+    value = message.get(key, [])
     return value if isinstance(value, list) else [value]
 
 
@@ -223,9 +223,9 @@ def section(parent: Message, key: str, path: Path) -> Message:
     return value
 
 
-def number(section: Message, key: str, kind: Callable[[str], Any], path: Path, default: float) -> Any:
+def number(message: Message, key: str, kind: Callable[[str], Any], path: Path, default: float) -> Any:
     """A number of a message."""
-    value = section.get(key, default)
+    value = message.get(key, default)
     try:
         return kind(value)
     except (TypeError, ValueError, OverflowError):
@@ -239,6 +239,6 @@ def _channels(section: Message, key: str, path: Path, default: float) -> tuple[f
     return tuple(number({key: value}, key, float, path, default) for value in values)
 
 
-def flag(section: Message, key: str, default: bool = False) -> bool:
+def flag(message: Message, key: str, default: bool = False) -> bool:
     """Whether a message sets a flag."""
-    return section.get(key, default) in (True, "true", "True", "t", "1")
+    return message.get(key, default) in (True, "true", "True", "t", "1")

@@ -121,7 +121,10 @@ TRAINING: list[Rule] = [
         *_all(TRAIN + "optimizer.*_optimizer.", "momentum_optimizer_value", "epsilon"),
     ),
     *taken("training.optimizer_options.rho", TRAIN + "optimizer.rms_prop_optimizer.decay"),
-    *taken("training.ema", *_all(TRAIN + "optimizer.", "use_moving_average", "moving_average_decay")),
+    *taken(
+        "training.ema, over a tenth of the training at most",
+        *_all(TRAIN + "optimizer.", "use_moving_average", "moving_average_decay"),
+    ),
     *taken(
         "training.schedule",
         *(

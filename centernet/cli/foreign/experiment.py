@@ -10,6 +10,7 @@ from typing import Any
 
 from centernet.checkpoints.fields import Field, Rule, fields_of, left_out, taken, unsupported, without
 from centernet.checkpoints.model_garden.experiment import is_experiment, read_experiment
+from centernet.cli.foreign.pipeline import limited_average
 from centernet.errors import ConfigError
 from centernet.files.yaml_files import read_yaml
 
@@ -52,7 +53,7 @@ RULES: list[Rule] = [
         *(f"{OPTIMIZER}warmup.linear.{key}" for key in ("warmup_steps", "warmup_learning_rate")),
     ),
     *left_out("zero, as here", OPTIMIZER + "learning_rate.*.offset", values=("0",)),
-    *taken("training.ema", OPTIMIZER + "ema.average_decay"),
+    *taken("training.ema, over a tenth of the training at most", OPTIMIZER + "ema.average_decay"),
     *unsupported("no such optimizer, schedule or average", OPTIMIZER + "*"),
     *left_out("of the original's own trainer", TRAINER + "*", "runtime.*"),
 ]
@@ -139,6 +140,7 @@ def _training(values: _Values) -> dict[str, Any]:
     options = {name: values.number(f"{optimizer}.{kind}.{name}", 0.0) for name in names}
     losses = {"heatmap": ("object_center", 1.0), "offset": ("offset", 1.0), "size": ("scale", 0.1)}
     steps = values.whole("trainer.train_steps", STEPS)
+    average = values.number("trainer.optimizer_config.ema.average_decay", 0.0)
     return {
         "steps": steps,
         "batch_size": values.whole("task.train_data.global_batch_size", 128),
@@ -146,7 +148,7 @@ def _training(values: _Values) -> dict[str, Any]:
         "optimizer_options": ({"epsilon": 1e-7} if kind == "adam" else {}) | options,
         **_schedule(values, steps),
         "clip_norm": values.number("task.gradient_clip_norm", 10.0) or None,
-        "ema": values.number("trainer.optimizer_config.ema.average_decay", 0.0) or None,
+        "ema": limited_average(average, max(steps, 1)) if average else None,
         "augmentation": _augmentation(values),
         "loss_weights": {
             ours: values.number(f"task.losses.detection.{theirs}_weight", default)

@@ -120,11 +120,16 @@ def _training(content: Message, train: Message, path: Path) -> dict[str, Any]:
         "optimizer_options": options,
         **schedule_of(section(chosen, "learning_rate", path), steps, path),
         "clip_norm": clip or None,
-        "ema": max(min(average, 1 - AVERAGED / steps), 0.5) if used else None,
+        "ema": limited_average(average, steps) if used else None,
         "max_objects": number(train, "max_number_of_boxes", int, path, MAX_OBJECTS),
         "augmentation": _augmentation(rows(train, "data_augmentation_options"), path),
         **_losses(section(section(content, "model", path), "center_net", path), path),
     }
+
+
+def limited_average(momentum: float, steps: int) -> float:
+    """The momentum of a moving average over at most a tenth of the training."""
+    return max(min(momentum, 1 - AVERAGED / steps), 0.5)
 
 
 def _augmentation(options: Sequence[Any], path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from centernet.files.text_proto import Message
 
 Phases = tuple[float, list[dict[str, Any]]]  # the base rate, and phases with rates instead of factors
 RATE, MANY = 2e-3, 4_000_000  # rates and steps that a file doesn't give
+NIL = 1e-12  # of the base rate; a decay ends there, before it is no longer a number above 0
 
 
 def schedule_of(rate: Message, steps: int, path: Path) -> dict[str, Any]:
@@ -84,8 +85,8 @@ def _exponential(rate: Message, steps: int, path: Path) -> Phases:
     burn = number(rate, "burnin_steps", int, path, 0)
     staircase = flag(rate, "staircase", default=True)
     decays = math.ceil(steps / every)
-    if lowest > 0 and factor < 1:  # a decay ends where the lowest rate is reached
-        reached = math.log(lowest / base) / math.log(factor)
+    if base > 0 and factor < 1:  # a decay ends where the lowest rate is reached
+        reached = math.log(max(lowest / base, NIL)) / math.log(factor)
         decays = min(decays, math.floor(reached) + 1 if staircase else max(reached, 1 / every))
     length = math.ceil(decays * every)
     end = base * factor ** (length / every)
