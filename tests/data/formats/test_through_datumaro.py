@@ -69,6 +69,16 @@ def test_polygons_and_masks_have_the_box_around_them(tmp_path: Path) -> None:
     assert dataset[0].class_ids.tolist() == [0, 1]
 
 
+def test_a_polygon_whose_group_has_a_box_is_the_same_object(tmp_path: Path) -> None:
+    shapes = [
+        datumaro.Polygon([1, 2, 11, 2, 6, 12], label=0, id=1, group=1),
+        datumaro.Bbox(0, 1, 12, 13, label=0, id=2, group=1),
+        datumaro.Polygon([20, 30, 25, 31, 22, 33], label=1, id=3),
+    ]
+    dataset = load(written(tmp_path, "datumaro_binary", shapes), "datumaro:datumaro_binary", "train")
+    assert dataset[0].boxes.tolist() == [[0, 1, 12, 14], [20, 30, 25, 33]]
+
+
 @pytest.mark.parametrize("form", ["coco_person_keypoints", "datumaro", "cvat"])
 def test_keypoints_that_datumaro_writes_are_read_by_our_readers(tmp_path: Path, form: str) -> None:
     """CVAT's points have neither names nor visibility: Datumaro writes all as visible, a missing one at 0, 0."""
