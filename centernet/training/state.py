@@ -143,6 +143,9 @@ def find_state(folder: Path) -> Path | None:
 
 
 def _check_settings(saved: Mapping[str, Any], received: Mapping[str, Any], folder: Path) -> None:
+    saved = to_plain(asdict(TrainingSettings())) | dict(
+        saved
+    )  # an earlier version did what defaults of new settings do
     changed = [name for name in received if saved.get(name) != received[name]]
     if changed:
         before, now = (", ".join(f"{name}={of.get(name)!r}" for name in changed) for of in (saved, received))
