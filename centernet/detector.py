@@ -23,6 +23,7 @@ from centernet.images.sources import read_single_image
 from centernet.inference.compiled import Inference
 from centernet.inference.detecting import detect
 from centernet.inference.exporting import export
+from centernet.inference.graph import GraphOptions
 from centernet.models.config import FAMILIES, ModelConfig
 from centernet.models.family import Arrays, Signature
 from centernet.models.heads import HeadSettings
@@ -334,26 +335,34 @@ class Detector(Network):
         format: str | None = None,
         *,
         image_size: tuple[int, int] | None = None,
+        batch_size: int | None = None,
+        passes: bool = True,
     ) -> None:
-        """Write a file for other runtimes: uint8 images in, boxes out, as `detect` gives them in one pass.
+        """Write a file for other runtimes: uint8 images in, boxes out, as `detect` gives them.
 
         The input, `images`, is uint8 RGB `(batch, height, width, 3)` of any size. The outputs are those of `decode`, by
         name, best first; rows with score 0 are empty. The description of the model (among others the names of classes
-        and keypoints) is in `config.json` in a SavedModel, and beside a file as `NAME.onnx.json` or `NAME.tflite.json`.
+        and keypoints) is in the file itself (in a SavedModel: `config.json`), and beside it as `NAME.onnx.json`.
+        `centernet.load` reads the file.
 
         Args:
-            filepath: Ending in `.onnx` for ONNX or `.tflite` for LiteRT; otherwise the folder of a SavedModel.
-            format: `"onnx"`, `"litert"` or `"saved_model"`; by default from the path's ending.
+            filepath: Ending in `.onnx` for ONNX, `.tflite` for LiteRT or `.xml` for OpenVINO; otherwise the folder of a
+                SavedModel.
+            format: `"onnx"`, `"litert"`, `"openvino"` or `"saved_model"`; by default from the path's ending.
             image_size: Height and width in pixels of all images, for a fixed size. Required if the network's input is
                 as large as the images (`fit="original"`).
+            batch_size: Images of every batch, for a fixed number.
+            passes: Whether the file also computes the test-time passes of the model's description (the mirrored
+                image, other scales, soft-NMS), so that it finds what `detect` finds. Without them it is faster, and
+                finds what `detect(..., test_time=TestTime())` finds.
 
         Raises:
-            ConfigError: If the format is unknown, the path holds something else, a size is missing, or the backend is
-                not TensorFlow.
+            ConfigError: If the format is unknown, the path holds something else, a size is missing, the passes need
+                images at scales that are made outside the graph, or the backend is not TensorFlow.
             MissingExtraError: If the writer of the format is not installed: `pip install centernet[export]`.
             WriteError: If it can't be written; existing files are unchanged.
         """
-        export(self, Path(filepath), format, image_size=image_size)
+        export(self, Path(filepath), format, GraphOptions(image_size, batch_size, passes))
 
     def get_config(self) -> dict[str, Any]:
         """The description as plain data."""

@@ -110,6 +110,28 @@ class Family(Protocol):
         """Detections of one image from several passes; see `Network.infer_passes`."""
         ...
 
+    def passes_in_graph(
+        self, detector: Compiles, forward: Callable[[Any], Any], images: Any, sizes: Any, test_time: TestTime
+    ) -> dict[str, Any]:
+        """Detections of a batch from several passes, computed on the device, with the values of `detect_passes`.
+
+        Args:
+            detector: The detector.
+            forward: The network as a function of a batch.
+            images: uint8 RGB `(batch, height, width, 3)`, all of one size.
+            sizes: That size for each image, int32 `(batch, 2)`.
+            test_time: The passes; with `fit="original"` at scale 1 only.
+
+        Returns:
+            As `Network.decode`.
+        """
+        ...
+
+
+def image_size(images: Any) -> np.ndarray:
+    """Height and width of a batch of images in a graph, `(1, 2)`; 1 where the size varies."""
+    return np.array([[side or 1 for side in images.shape[1:3]]])
+
 
 def check_input(config: ModelConfig, multiple: int, *, one_less: bool, needed: int, what: str) -> None:
     """Check that inputs of every possible size pass a backbone and have room for what is decoded.

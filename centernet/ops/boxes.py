@@ -7,6 +7,19 @@ from typing import Any
 import numpy as np
 
 
+def reverse(x: Any, axis: int = -1) -> Any:
+    """An array with the order along an axis reversed (keras.ops).
+
+    As a slice, since `ops.flip` is exported to ONNX as ReverseSequence, which few runtimes have.
+    """
+    import keras
+
+    if keras.backend.backend() == "torch":  # has no slices with negative steps
+        return keras.ops.flip(x, axis=axis)
+    axis %= len(x.shape)
+    return x[(*[slice(None)] * axis, slice(None, None, -1))]
+
+
 def from_center(center: Any, size: Any) -> Any:
     """Convert centers and sizes to corners (keras.ops).
 
@@ -20,7 +33,7 @@ def from_center(center: Any, size: Any) -> Any:
     from keras import ops
 
     top_left, bottom_right = center - size / 2, center + size / 2
-    return ops.concatenate([ops.flip(top_left, axis=-1), ops.flip(bottom_right, axis=-1)], axis=-1)
+    return ops.concatenate([reverse(top_left), reverse(bottom_right)], axis=-1)
 
 
 def enlarge(boxes: Any, factor: float) -> Any:

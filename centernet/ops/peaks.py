@@ -67,7 +67,7 @@ def best_peaks(heatmap: Any, k: int, tolerance: float = PEAK_TOLERANCE) -> Peaks
     _, best = top_k(ops.max(cells, axis=-1), k)
     best = ops.sort(best, axis=-1)  # orders ties by position
     scores, index = top_k(ops.reshape(gather_cells(cells, best), (-1, k * channels)), k)
-    cell = ops.take_along_axis(best, index // channels, axis=1)
+    cell = gather_rows(best, index // channels)
     return Peaks(scores, cell // width, cell % width, index % channels)
 
 
@@ -96,6 +96,14 @@ def gather_cells(cells: Any, index: Any) -> Any:
     flat = ops.reshape(index, (batch, -1)) + ops.arange(batch, dtype="int32")[:, None] * count
     values = ops.take(ops.reshape(cells, (-1, cells.shape[-1])), ops.reshape(flat, (-1,)), axis=0)
     return ops.reshape(values, (*shape, cells.shape[-1]))
+
+
+def gather_rows(values: Any, index: Any) -> Any:
+    """Gather `values` `(batch, n)` at int32 `index` `(batch, k)`: `(batch, k)`.
+
+    As `ops.take_along_axis`, which is exported as dozens of operations.
+    """
+    return gather_cells(values[..., None], index)[..., 0]
 
 
 def gather_at(features: Any, rows: Any, columns: Any) -> Any:

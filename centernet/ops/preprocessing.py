@@ -11,6 +11,7 @@ import numpy as np
 
 from centernet.errors import ConfigError, SourceError
 from centernet.files.validation import check_types, to_plain
+from centernet.ops.boxes import reverse
 from centernet.ops.resize import Sampling, fitted_sizes, resize_to_canvas
 
 ORIGINAL_STEP = 128  # the hourglass needs multiples of it, or one less
@@ -163,7 +164,7 @@ class Preprocessing:
 
         _, height, width, _ = pixels.shape
         if self.channels == "bgr":
-            pixels = ops.flip(pixels, axis=-1)
+            pixels = reverse(pixels)
         # Whole rows at a time: broadcasting along three channels is several times slower.
         mean, std = (np.tile(np.asarray(values, np.float32), width) for values in (self.mean, self.std))
         rows = (ops.reshape(pixels, (-1, height, width * 3)) - mean) / std

@@ -18,6 +18,8 @@ from centernet.errors import CheckpointError, ConfigError, WriteError
 from centernet.files.environment import package_version
 from centernet.models.config import ModelConfig
 
+METADATA = "centernet.json"  # the description inside an exported file
+LABELS = "labels.txt"
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 FORMAT = 1
@@ -74,11 +76,37 @@ def _write(detector: Any, folder: Path, dtype: str) -> None:
     write_config(detector, folder / CONFIG)
 
 
-def write_config(detector: Any, path: Path) -> None:
-    """Write the description of a detector, with the versions of the library and of Keras."""
+def write_config(detector: Any, path: Path, exported: Mapping[str, Any] | None = None) -> None:
+    """Write the description of a detector, with the versions of the library and of Keras.
+
+    Args:
+        detector: The detector.
+        path: The file.
+        exported: What an exported file computes.
+    """
     versions = {"centernet": package_version(), "keras": importlib.metadata.version("keras")}
     description = {"format": FORMAT, "versions": versions, "model": detector.config.to_dict()}
+    description |= {"exported": exported} if exported is not None else {}
     path.write_text(json.dumps(description, indent=1), encoding="utf-8")
+
+
+def metadata(description: str) -> dict[str, str]:
+    """What a file says about itself: the whole description, and its parts for other programs."""
+    model = json.loads(description)["model"]
+    keypoints = model.get("keypoints") or {}
+    return {
+        METADATA: description,
+        "names": json.dumps(model["classes"]),
+        "keypoint_names": json.dumps(keypoints.get("names", [])),
+        "images": "uint8 RGB (batch, height, width, 3), all of one size, not resized or normalized",
+        "boxes": "x0 y0 x1 y1 in pixels of the image",
+        "scores": "0 to 1, descending; rows with score 0 are empty",
+    }
+
+
+def description_of(path: Path) -> Path:
+    """The file beside an exported one that describes the model."""
+    return path.with_name(f"{path.name}.json")
 
 
 def _packed(folder: Path) -> Path:
@@ -126,17 +154,30 @@ def read_config(folder: Path, name: str = CONFIG) -> ModelConfig:
     """
     path = folder / name
     try:
-        description: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"Expected the description of a saved detector in {path}. {error!r}") from error
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, path: str) -> ModelConfig:
+    """A description from the text that `write_config` wrote; `path` is where it was read, for messages.
+
+    Raises:
+        CheckpointError: If it is no description, or has a newer format.
+    """
+    try:
+        description: Mapping[str, Any] = json.loads(text)
         if "class_name" in description:  # unpacked from Keras's own form
-            return ModelConfig.from_dict(description["config"]["config"], where=str(path))
+            return ModelConfig.from_dict(description["config"]["config"], where=path)
         version, model = int(description["format"]), description["model"]
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"Expected the description of a saved detector in {path}. {error!r}") from error
     if version > FORMAT:
         raise CheckpointError(
             f"{path} has format {version}; this version of centernet reads up to {FORMAT}. Update centernet."
         )
-    return ModelConfig.from_dict(model, where=str(path))
+    return ModelConfig.from_dict(model, where=path)
 
 
 def _check_room(detector: Any, folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from centernet.models.settings import RULES, DecodeRules, PointDecoderSettings
-from centernet.ops.boxes import enlarge, from_center
+from centernet.ops.boxes import enlarge, from_center, reverse
 from centernet.ops.constants import STRIDE
 from centernet.ops.peaks import Peaks, best_peaks, best_peaks_per_channel, gather_at, gather_cells
 
@@ -56,7 +56,7 @@ def decode(
     centers = _find_centers(maps, image_sizes, settings.max_detections, rules)
     # Cells to fractions of the image, in x y order: times `scale`, less `start`.
     offsets = ops.zeros_like(image_sizes) if offsets is None else offsets
-    sizes, starts = (ops.flip(ops.cast(pair, "float32"), axis=-1)[:, None] for pair in (image_sizes, offsets))
+    sizes, starts = (reverse(ops.cast(pair, "float32"))[:, None] for pair in (image_sizes, offsets))
     scale, start = STRIDE / sizes, starts / sizes
     corners = centers.boxes * ops.concatenate([scale, scale], axis=-1) - ops.concatenate([start, start], axis=-1)
     found = {
@@ -153,7 +153,7 @@ def _candidates(maps: Mapping[str, Any], settings: PointDecoderSettings) -> tupl
     index = cell * pairs + peaks.channels if pairs > 1 else cell
     offset = ops.cast(gather_cells(ops.reshape(offsets, (batch, -1, 2)), index), "float32")
     position = ops.cast(ops.stack([peaks.rows, peaks.columns], axis=-1), "float32") + offset
-    return ops.flip(position, axis=-1), peaks.scores
+    return reverse(position), peaks.scores
 
 
 def _pick(candidates: Any, scores: Any, index: Any) -> tuple[Any, Any]:
@@ -169,4 +169,4 @@ def _regressed(regression: Any, centers: Peaks) -> Any:
     values = ops.cast(gather_at(regression, centers.rows, centers.columns), "float32")
     vectors = ops.reshape(values, (*ops.shape(values)[:2], regression.shape[-1] // 2, 2))
     index = ops.cast(ops.stack([centers.rows, centers.columns], axis=-1), "float32")
-    return ops.flip(index[:, :, None] + vectors, axis=-1)
+    return reverse(index[:, :, None] + vectors)

@@ -13,9 +13,10 @@ from centernet.models.heads import apply_heads
 from centernet.models.points.decode import decode
 from centernet.models.points.heads import point_heads
 from centernet.models.points.losses import LossWeights, point_losses
-from centernet.models.points.passes import detect_passes
+from centernet.models.points.passes import detect_passes, passes_in_graph
 from centernet.models.points.targets import point_targets
 from centernet.models.settings import PointTargetSettings
+from centernet.ops.boxes import reverse
 from centernet.ops.preprocessing import Placement
 
 
@@ -27,6 +28,7 @@ class Points:
     loss_weights = LossWeights
     losses = staticmethod(point_losses)
     detect_passes = staticmethod(detect_passes)
+    passes_in_graph = staticmethod(passes_in_graph)
 
     def heads(self, features: Sequence[Any], config: ModelConfig) -> dict[str, list[Any]]:
         """See `Family.heads`."""
@@ -52,7 +54,7 @@ class Points:
         """See `Family.decode`. Positions are fractions of the image first, so `canvas` isn't needed."""
         place = {"image_sizes": placement.sizes, "offsets": placement.offsets}
         found = decode(maps, settings=config.decoder, keypoint_class=config.keypoint_class, exact=exact, **place)
-        scale = ops.flip(ops.cast(image_sizes, "float32"), axis=-1)[:, None]
+        scale = reverse(ops.cast(image_sizes, "float32"))[:, None]
         found["boxes"] = found["boxes"] * ops.concatenate([scale, scale], axis=-1)
         if "keypoints" in found:
             found["keypoints"] = found["keypoints"] * scale[:, :, None]

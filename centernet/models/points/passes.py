@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from keras import ops
 
-from centernet.models.family import ONE_IMAGE, Arrays, Compiles, check_scale
+from centernet.models.family import ONE_IMAGE, Arrays, Compiles, check_scale, image_size
 from centernet.models.points.heads import HEATMAPS
 from centernet.models.test_time import TestTime, check_canvas
+from centernet.ops.boxes import reverse
+from centernet.ops.graph_nms import soft_nms_in_graph
 from centernet.ops.nms import soft_nms
+from centernet.ops.peaks import gather_cells, gather_rows
 from centernet.ops.preprocessing import collate, shape_step
 from centernet.ops.resize import resize_like_opencv
 
@@ -72,19 +76,59 @@ def _compiled(detector: Compiles, canvas: tuple[int, int], flip: bool, exact: bo
     """The detector for one canvas, compiled once."""
 
     def step(forward: Callable[[Any], Any], images: Any, sizes: Any) -> dict[str, Any]:
-        batch = detector.config.preprocessing(images, sizes, canvas)
-        if not flip:
-            return detector.decode(forward(batch), sizes, canvas=canvas, exact=exact)
-        maps = forward(ops.concatenate([batch, ops.flip(batch, axis=2)], axis=0))
-        last = {name: [_average(name, stacks[-1], detector)] for name, stacks in maps.items()}
-        return detector.decode(last, sizes, canvas=canvas, exact=exact)
+        return _scale_in_graph(detector, forward, images, sizes, canvas, flip, exact)
 
     return detector.compiled_form(("points", canvas, flip, exact), step, ONE_IMAGE)
 
 
-def _average(name: str, maps: Any, detector: Compiles) -> Any:
+def passes_in_graph(
+    detector: Compiles, forward: Callable[[Any], Any], images: Any, sizes: Any, test_time: TestTime
+) -> dict[str, Any]:
+    """The passes over a batch of images of one size, and their merging, as one graph; see `Family.passes_in_graph`."""
+    preprocessing, multiple = detector.config.preprocessing, detector.backbone.input_multiple
+    canvases = [preprocessing.scaled(scale, multiple).canvas(image_size(images)) for scale in test_time.scales]
+    found = [
+        _scale_in_graph(detector, forward, images, sizes, canvas, test_time.flip, exact=False) for canvas in canvases
+    ]
+    if len(found) == 1:
+        return found[0]
+    arrays = {name: ops.concatenate([one[name] for one in found], axis=1) for name in found[0]}
+    boxes, scores, class_ids = (arrays.pop(name) for name in ("boxes", "scores", "class_ids"))
+    weights, count = ops.stack([scores, scores], axis=-1), detector.config.decoder.max_detections
+    suppression = test_time.joining(vote=False)
+    rows, scores, boxes = soft_nms_in_graph(boxes, scores, class_ids, weights, suppression, count)
+    kept = {name: _gathered(values, rows) for name, values in arrays.items()}
+    return kept | {"boxes": boxes, "scores": scores, "class_ids": gather_rows(class_ids, rows)}
+
+
+def _gathered(values: Any, rows: Any) -> Any:
+    """Values `(batch, n, …)` at rows `(batch, k)`."""
+    size = values.shape[2:]
+    flat = gather_cells(ops.reshape(values, (*ops.shape(values)[:2], math.prod(size))), rows)
+    return ops.reshape(flat, (*ops.shape(rows), *size))
+
+
+def _scale_in_graph(
+    detector: Compiles,
+    forward: Callable[[Any], Any],
+    images: Any,
+    sizes: Any,
+    canvas: tuple[int, int],
+    flip: bool,
+    exact: bool,
+) -> dict[str, Any]:
+    """Detections at the scale that a canvas has."""
+    batch = detector.config.preprocessing(images, sizes, canvas)
+    if not flip:
+        return detector.decode(forward(batch), sizes, canvas=canvas, exact=exact)
+    maps = forward(ops.concatenate([batch, reverse(batch, 2)], axis=0))
+    last = {name: [_average(name, *ops.split(stacks[-1], 2), detector)] for name, stacks in maps.items()}
+    return detector.decode(last, sizes, canvas=canvas, exact=exact)
+
+
+def _average(name: str, upright: Any, mirrored: Any, detector: Compiles) -> Any:
     """Map of the upright pass, averaged with the mirrored pass where both predict the same quantity."""
-    upright, mirrored = maps[:1], ops.flip(maps[1:], axis=2)
+    mirrored = reverse(mirrored, 2)
     if name == "keypoint_regression":
         return (upright + _mirror_vectors(mirrored, detector.config.keypoints)) / 2
     if name in AVERAGED:

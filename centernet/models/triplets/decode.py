@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from keras import ops
 
 from centernet.errors import ConfigError
 from centernet.models.settings import TripletDecoderSettings
-from centernet.models.triplets.geometry import NO_PAIR, triplet_scores
-from centernet.ops.constants import EXACT_PEAK
-from centernet.ops.peaks import Peaks, best_peaks, gather_at, gather_cells, top_k
+from centernet.models.triplets.geometry import NO_PAIR, Frame, boxes_in_image, triplet_scores
+from centernet.ops.boxes import reverse
+from centernet.ops.constants import EXACT_PEAK, STRIDE
+from centernet.ops.peaks import Peaks, best_peaks, gather_at, gather_cells, gather_rows, top_k
+from centernet.ops.preprocessing import Placement
 
 
 class Pairs(NamedTuple):
@@ -78,11 +81,33 @@ def decode_pairs(
     pairs = Pairs(
         ops.concatenate([gather_cells(start, row), gather_cells(end, column)], axis=-1),
         best,
-        ops.take_along_axis(top_left.scores, row, axis=1),
-        ops.take_along_axis(bottom_right.scores, column, axis=1),
-        ops.take_along_axis(top_left.channels, row, axis=1),
+        gather_rows(top_left.scores, row),
+        gather_rows(bottom_right.scores, column),
+        gather_rows(top_left.channels, row),
     )
     return pairs, Centers(_positions(maps, "center", centers), centers.scores, center_ids)
+
+
+def frame_of(image_sizes: Any, placement: Placement, canvas: tuple[int, int]) -> Frame:
+    """Mapping of output cells to images (keras.ops); its fields broadcast with positions `(batch, n, 2)`.
+
+    Args:
+        image_sizes: Height and width of the original images in pixels, int32 `(batch, 2)`.
+        placement: Where they lie on the canvas.
+        canvas: Height and width of the network's input.
+    """
+    sizes, offsets, own = (reverse(ops.cast(pair, "float32"))[:, None] for pair in (*placement, image_sizes))
+    ratio = np.array([-(-side // STRIDE) / side for side in canvas[::-1]], np.float32)
+    return Frame(ratio, offsets, sizes, sizes / own)
+
+
+def in_image(pairs: Pairs, centers: Centers, frame: Frame, image_sizes: Any) -> tuple[Pairs, Centers]:
+    """Pairs and centers in pixels of the original images instead of output cells; see `boxes_in_image`."""
+    boxes, scores = boxes_in_image(pairs.boxes, pairs.scores, frame, ops)
+    own = reverse(ops.cast(image_sizes, "float32"))[:, None]
+    limits = ops.concatenate([own, own], axis=-1)  # rounding may exceed them
+    pairs = pairs._replace(boxes=ops.minimum(boxes, limits), scores=scores)
+    return pairs, centers._replace(points=frame.in_image(centers.points))
 
 
 def join_centers(pairs: Pairs, centers: Centers, settings: TripletDecoderSettings) -> tuple[Any, Any, Any]:
@@ -100,7 +125,7 @@ def join_centers(pairs: Pairs, centers: Centers, settings: TripletDecoderSetting
     columns = pairs.boxes, pairs.scores, pairs.class_ids
     scores = ops.maximum(triplet_scores(*columns, centers, settings.large_area, ops, first=False), 0.0)
     best, index = top_k(scores, settings.max_detections)
-    return gather_cells(pairs.boxes, index), best, ops.take_along_axis(pairs.class_ids, index, axis=1)
+    return gather_cells(pairs.boxes, index), best, gather_rows(pairs.class_ids, index)
 
 
 def _check_cells(heatmap: Any, keypoints: int) -> None:

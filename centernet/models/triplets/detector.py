@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from keras import ops
-
 from centernet.models.config import ModelConfig
 from centernet.models.family import check_input
 from centernet.models.settings import TripletTargetSettings
-from centernet.models.triplets.decode import decode_pairs, join_centers
-from centernet.models.triplets.geometry import Frame, boxes_in_image
+from centernet.models.triplets.decode import decode_pairs, frame_of, in_image, join_centers
 from centernet.models.triplets.heads import triplet_heads
 from centernet.models.triplets.losses import LossWeights, triplet_losses
-from centernet.models.triplets.passes import detect_passes
+from centernet.models.triplets.passes import detect_passes, passes_in_graph
 from centernet.models.triplets.targets import triplet_targets
 from centernet.ops.preprocessing import Placement
 
@@ -28,6 +24,7 @@ class Triplets:
     loss_weights = LossWeights
     losses = staticmethod(triplet_losses)
     detect_passes = staticmethod(detect_passes)
+    passes_in_graph = staticmethod(passes_in_graph)
 
     def heads(self, features: Sequence[Any], config: ModelConfig) -> dict[str, list[Any]]:
         """See `Family.heads`."""
@@ -47,17 +44,8 @@ class Triplets:
         exact: bool,
     ) -> dict[str, Any]:
         """See `Family.decode`."""
-        pairs, centers = decode_pairs(maps, config.decoder, exact=exact)
-        _, rows, columns, _ = ops.shape(maps["center"])
-        sizes, offsets, own = (
-            ops.flip(ops.cast(pair, "float32"), axis=-1)[:, None] for pair in (*placement, image_sizes)
-        )
-        ratio = np.array([columns / canvas[1], rows / canvas[0]], np.float32)
-        frame = Frame(ratio, offsets, sizes, sizes / own)
-        boxes, scores = boxes_in_image(pairs.boxes, pairs.scores, frame, ops)
-        limits = ops.concatenate([own, own], axis=-1)  # rounding may exceed them
-        pairs = pairs._replace(boxes=ops.minimum(boxes, limits), scores=scores)
-        centers = centers._replace(points=frame.in_image(centers.points))
+        found = decode_pairs(maps, config.decoder, exact=exact)
+        pairs, centers = in_image(*found, frame_of(image_sizes, placement, canvas), image_sizes)
         boxes, scores, class_ids = join_centers(pairs, centers, config.decoder)
         return {"boxes": boxes, "scores": scores, "class_ids": class_ids}
 

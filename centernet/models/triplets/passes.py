@@ -33,10 +33,10 @@ import numpy as np
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.models.family import ONE_IMAGE, Arrays, Compiles, check_scale
+from centernet.models.family import ONE_IMAGE, Arrays, Compiles, check_scale, image_size
 from centernet.models.settings import TripletDecoderSettings
 from centernet.models.test_time import TestTime
-from centernet.models.triplets.decode import decode_pairs
+from centernet.models.triplets.decode import Centers, Pairs, decode_pairs, frame_of, in_image
 from centernet.models.triplets.geometry import (
     NO_PAIR,
     Canvas,
@@ -46,7 +46,11 @@ from centernet.models.triplets.geometry import (
     scale_image,
     triplet_scores,
 )
+from centernet.ops.boxes import reverse
+from centernet.ops.constants import STRIDE
+from centernet.ops.graph_nms import soft_nms_in_graph
 from centernet.ops.nms import SuppressionSettings, soft_nms
+from centernet.ops.peaks import gather_rows
 from centernet.ops.preprocessing import Preprocessing, collate, shape_step
 
 
@@ -91,10 +95,52 @@ def _compiled(
 
     def step(forward: Callable[[Any], Any], images: Any, sizes: Any) -> tuple[Any, Any]:
         batch = preprocessing(images, sizes, canvas)
-        maps = forward(ops.concatenate([batch, ops.flip(batch, axis=2)], axis=0) if flip else batch)
+        maps = forward(ops.concatenate([batch, reverse(batch, 2)], axis=0) if flip else batch)
         return keypoint_rows({name: stacks[-1] for name, stacks in maps.items()}, detector.config.decoder, exact=exact)
 
     return detector.compiled_form(("triplets", canvas, flip, exact), step, ONE_IMAGE)
+
+
+def passes_in_graph(
+    detector: Compiles, forward: Callable[[Any], Any], images: Any, sizes: Any, test_time: TestTime
+) -> dict[str, Any]:
+    """The passes over a batch of images of one size, and their merging, as one graph; see `Family.passes_in_graph`."""
+    config = detector.config
+    center_scale = min(test_time.scales, key=lambda scale: abs(np.log(scale)))
+    pairs: list[Pairs] = []
+    centers: list[Centers] = []
+    for scale in test_time.scales:
+        preprocessing = config.preprocessing.scaled(scale, detector.backbone.input_multiple)
+        canvas = preprocessing.canvas(image_size(images))
+        frame = frame_of(sizes, preprocessing.place(sizes, canvas), canvas)
+        batch = preprocessing(images, sizes, canvas)
+        maps = forward(ops.concatenate([batch, reverse(batch, 2)], axis=0) if test_time.flip else batch)
+        halves = {name: ops.split(stacks[-1], 1 + test_time.flip) for name, stacks in maps.items()}
+        for mirrored in (False, True)[: 1 + test_time.flip]:
+            found = decode_pairs({name: half[mirrored] for name, half in halves.items()}, config.decoder)
+            if mirrored:
+                found = _unmirrored(*found, end=np.float32(-(-canvas[1] // STRIDE)) - frame.ratio[0])
+            new_pairs, new_centers = in_image(*found, frame, sizes)
+            pairs.append(new_pairs)
+            centers += [new_centers] if scale == center_scale else []
+    every, middles = (
+        type(parts[0])(*(ops.concatenate(columns, axis=1) for columns in zip(*parts, strict=True)))
+        for parts in (pairs, centers)
+    )
+    columns = every.boxes, every.scores, every.class_ids
+    scores = ops.maximum(triplet_scores(*columns, middles, config.decoder.large_area, ops, first=False), 0.0)
+    weights = ops.stack([every.top_left_scores, every.bottom_right_scores], axis=-1)
+    suppression, count = test_time.joining(vote=len(test_time.scales) > 1), config.decoder.max_detections
+    rows, scores, boxes = soft_nms_in_graph(every.boxes, scores, every.class_ids, weights, suppression, count)
+    return {"boxes": boxes, "scores": scores, "class_ids": gather_rows(every.class_ids, rows)}
+
+
+def _unmirrored(pairs: Pairs, centers: Centers, end: Any) -> tuple[Pairs, Centers]:
+    """Pairs and centers as if the canvas had not been mirrored; see `unmirror`."""
+    left, top, right, bottom = (pairs.boxes[..., side] for side in range(4))
+    boxes = ops.stack([end - right, top, end - left, bottom], axis=-1)
+    points = ops.stack([end - centers.points[..., 0], centers.points[..., 1]], axis=-1)
+    return pairs._replace(boxes=boxes), centers._replace(points=points)
 
 
 def keypoint_rows(maps: Mapping[str, Any], settings: TripletDecoderSettings, *, exact: bool = False) -> tuple[Any, Any]:
