@@ -7,6 +7,7 @@ from typing import Any
 from keras import ops
 
 from centernet.ops.nms import TINY, SuppressionSettings
+from centernet.ops.peaks import gather_cells
 
 
 def soft_nms_in_graph(
@@ -30,6 +31,7 @@ def soft_nms_in_graph(
         their boxes `(batch, count, 4)`, which differ from the input only with voting.
     """
     min_score = max(float(settings.min_score), float(TINY))
+    votes = settings.voting_exponent is not None
     places = ops.arange(ops.shape(scores)[1], dtype="int32")[None]
     slots = ops.arange(count, dtype="int32")[None]
     classes = ops.cast(class_ids, "float32")
@@ -54,19 +56,22 @@ def soft_nms_in_graph(
         shared = _area(*start, *end)
         iou = shared / ops.maximum(_area(*box) + areas - shared, float(TINY))
         same = _one_if(classes == at_row(classes))
-        factors = (same * _decay(iou, settings) + (1 - same)) * (1 - itself)
-        if settings.voting_exponent is not None:
+        factors = (1 + same * (_decay(iou, settings) - 1)) * (1 - itself)
+        moved = []
+        if votes:
             loss = (_one_if(left >= min_score) * (1.0 - factors)) ** settings.voting_exponent
-            box = [
+            moved = [
                 _mean(side, weight * loss, own) for side, weight, own in zip(sides, corner_weights, box, strict=True)
             ]
         here = _one_if(slots == step) * _one_if(best >= min_score)
-        changes = zip((ops.cast(row, "float32"), best, *box), found, strict=True)
+        changes = zip((ops.cast(row, "float32"), best, *moved), found, strict=True)
         return step + 1, left * factors, *(old + here * new for new, old in changes)
 
     empty = ops.zeros_like(scores[:, :1]) + ops.zeros((1, count), "float32")
-    _, _, rows, kept, *moved = ops.while_loop(goes_on, pick, (0, scores, *[empty] * 6))
-    return ops.cast(rows, "int32"), kept, ops.stack(moved, axis=-1)
+    state = (0, scores, *[empty] * (6 if votes else 2))
+    _, _, picked, kept, *moved = ops.while_loop(goes_on, pick, state)
+    rows = ops.cast(picked, "int32")
+    return rows, kept, ops.stack(moved, axis=-1) if votes else gather_cells(boxes, rows)
 
 
 def _one_if(condition: Any) -> Any:
