@@ -337,6 +337,7 @@ class Detector(Network):
         image_size: tuple[int, int] | None = None,
         batch_size: int | None = None,
         passes: bool = True,
+        dtype: str = "float32",
     ) -> None:
         """Write a file for other runtimes: uint8 images in, boxes out, as `detect` gives them.
 
@@ -355,6 +356,7 @@ class Detector(Network):
             passes: Whether the file also computes the test-time passes of the model's description (the mirrored
                 image, other scales, soft-NMS), so that it finds what `detect` finds. Without them it is faster, and
                 finds what `detect(..., test_time=TestTime())` finds.
+            dtype: `"float16"` stores weights in half precision (ONNX and OpenVINO); computations are in float32.
 
         Raises:
             ConfigError: If the format is unknown, the path holds something else, a size is missing, the passes need
@@ -362,7 +364,7 @@ class Detector(Network):
             MissingExtraError: If the writer of the format is not installed: `pip install centernet[export]`.
             WriteError: If it can't be written; existing files are unchanged.
         """
-        export(self, Path(filepath), format, GraphOptions(image_size, batch_size, passes))
+        export(self, Path(filepath), format, GraphOptions(image_size, batch_size, passes, dtype))
 
     def get_config(self) -> dict[str, Any]:
         """The description as plain data."""

@@ -29,7 +29,7 @@ def export(detector: Network, path: Path, format: str | None, options: GraphOpti
             written = Path(temporary) / f"model{form.suffix}"
             described = Path(temporary) / "model.json"
             write_config(detector, described, {"passes": options.passes and detector.config.test_time is not None})
-            form.write(model, written, described.read_text(encoding="utf-8"))
+            form.write(model, written, described.read_text(encoding="utf-8"), options.dtype)
             if not form.suffix:
                 described = described.rename(written / CONFIG)
             files = {path.with_suffix(suffix): written.with_suffix(suffix) for suffix in form.beside}

@@ -16,16 +16,16 @@ from centernet.inference.onnx_file import write_onnx
 
 OTHERS = (".zip", KERAS, *ELSEWHERE)  # endings that no folder of a SavedModel has
 
-# Writes a model to a path, with its description in JSON.
-Writer = Callable[[keras.Model, Path, str], None]
+# Writes a model to a path, with its description in JSON and its weights in a dtype.
+Writer = Callable[[keras.Model, Path, str, str], None]
 
 
-def write_saved_model(model: keras.Model, path: Path, description: str) -> None:
+def write_saved_model(model: keras.Model, path: Path, description: str, dtype: str) -> None:
     """Write a SavedModel."""
     model.export(str(path), format="tf_saved_model", verbose=False)
 
 
-def write_litert(model: keras.Model, path: Path, description: str) -> None:
+def write_litert(model: keras.Model, path: Path, description: str, dtype: str) -> None:
     """Write a LiteRT file, with description and labels in an archive at its end, as TensorFlow Lite Metadata has it."""
     model.export(str(path), format="litert", verbose=False)
     with zipfile.ZipFile(path, "a") as archive:
@@ -33,16 +33,16 @@ def write_litert(model: keras.Model, path: Path, description: str) -> None:
         archive.writestr(LABELS, "\n".join(json.loads(description)["model"]["classes"]))
 
 
-def write_openvino(model: keras.Model, path: Path, description: str) -> None:
+def write_openvino(model: keras.Model, path: Path, description: str, dtype: str) -> None:
     """Write OpenVINO's form, through ONNX, with the description in its runtime information."""
     import openvino
 
     between = path.with_suffix(".onnx")
-    write_onnx(model, between, description)
+    write_onnx(model, between, description, dtype)
     converted = openvino.convert_model(between)
     for key, value in metadata(description).items():
         converted.set_rt_info(value, [METADATA, key])
-    openvino.save_model(converted, path, compress_to_fp16=False)
+    openvino.save_model(converted, path, compress_to_fp16=dtype == "float16")
     between.unlink()
 
 

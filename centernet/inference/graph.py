@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from centernet.checkpoints.saved.saving import PRECISIONS
 from centernet.errors import ConfigError
 from centernet.inference.folding import fold_batch_normalization
 from centernet.models.network import Network
@@ -26,14 +27,18 @@ class GraphOptions:
         image_size: Height and width of all images in pixels; None for any.
         batch_size: Images of a batch; None for any.
         passes: Whether the test-time passes of the model's description are part of the graph.
+        dtype: Of the stored weights; all computations are in float32.
     """
 
     image_size: tuple[int, int] | None = None
     batch_size: int | None = None
     passes: bool = True
+    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         """Check the values."""
+        if self.dtype not in PRECISIONS:
+            raise ConfigError(f"Expected a dtype of {PRECISIONS} to store weights in. Received: {self.dtype!r}")
         if self.image_size is not None and not _is_size(self.image_size):
             raise ConfigError(
                 f"Expected image_size as a height and width in whole pixels. Received: {self.image_size!r}"
@@ -44,18 +49,21 @@ class GraphOptions:
 
 
 class Graph(keras.layers.Layer):
-    """Preprocessing, network (its batch normalization folded into the convolutions), decoder and passes."""
+    """Preprocessing, network, decoder and passes."""
 
-    def __init__(self, detector: Network, image_size: tuple[int, int], test_time: TestTime | None) -> None:
+    def __init__(
+        self, detector: Network, image_size: tuple[int, int], test_time: TestTime | None, *, fold: bool
+    ) -> None:
         """Take a detector as it is.
 
         Args:
             detector: The detector; its weights are copied.
             image_size: Height and width of the images in pixels, which count if the network's input is as large.
             test_time: The passes; None for one.
+            fold: Whether batch normalization is folded into the convolutions.
         """
         super().__init__(name="detector", dtype="float32", autocast=False)
-        self.network = fold_batch_normalization(detector)
+        self.network = fold_batch_normalization(detector) if fold else keras.Model(detector.input, detector.output)
         # Functions only: the detector's own weights, as an attribute, would be exported as well.
         canvas = detector.config.preprocessing.canvas(np.array([image_size]))
         self._preprocess = partial(detector.config.preprocessing, canvas=canvas)
@@ -101,7 +109,8 @@ def graph_of(detector: Network, options: GraphOptions = GraphOptions()) -> keras
         )
     shape = (*(size or (None, None)), 3)
     images = keras.Input(shape, batch_size=options.batch_size, dtype="uint8", name="images")
-    graph = Graph(detector, size or config.preprocessing.size, test_time)
+    # Folded weights are no longer those that half precision holds; runtimes fold when they load a file.
+    graph = Graph(detector, size or config.preprocessing.size, test_time, fold=options.dtype == "float32")
     return keras.Model(images, graph(images), name=config.identifier)
 
 

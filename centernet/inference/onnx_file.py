@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import keras
+import numpy as np
 
 from centernet.checkpoints.saved.saving import metadata
 
 OPSET = 18
+LAYOUTS = ((3, 2, 0, 1), (2, 3, 0, 1))  # of ONNX kernels, as axes of Keras's: convolution, depthwise or transposed
 
 
-def write_onnx(model: keras.Model, path: Path, description: str) -> None:
+def write_onnx(model: keras.Model, path: Path, description: str, dtype: str) -> None:
     """Write an ONNX file with its description in `metadata_props`."""
     import onnx
 
@@ -22,6 +25,8 @@ def write_onnx(model: keras.Model, path: Path, description: str) -> None:
     for node in converted.graph.node:
         if node.op_type == "Loop":
             _capture_invariants(node)
+    if dtype == "float16":
+        _store_halves(converted.graph, [np.asarray(value) for value in model.variables if len(value.shape) == 4])
     onnx.helper.set_model_props(converted, metadata(description))
     onnx.save(converted, path)
 
@@ -53,3 +58,51 @@ def _capture_invariants(loop: Any) -> None:
             node.input[place] = outer.get(name, name)
     for place in reversed(fixed):
         del body.input[place], body.output[place - 1], loop.input[place], loop.output[place - first]
+
+
+def _store_halves(graph: Any, kernels: Sequence[np.ndarray]) -> None:
+    """Store kernels in half precision; runtimes make them float32 once, when they load the file.
+
+    tf2onnx folds batch normalization, so a kernel of the graph is one of the model times a scale per channel. The
+    model's is stored in half precision, and the scale in float32: the product is exact where the model's kernel is.
+
+    Args:
+        graph: The ONNX graph.
+        kernels: Those of the model `(height, width, channels, channels)`, float32.
+    """
+    import onnx
+
+    by_shape: dict[tuple[int, ...], list[np.ndarray]] = {}
+    for kernel in kernels:
+        for axes in LAYOUTS:
+            laid = kernel.transpose(axes)
+            by_shape.setdefault(laid.shape, []).append(laid)
+    made = []
+    for weight in graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        found = _unscaled(values, by_shape.get(values.shape, ()))
+        if found is None:
+            continue
+        half, full, scale = (f"{weight.name}/{part}" for part in ("half", "full", "scale"))
+        made += [
+            onnx.helper.make_node("Cast", [half], [full], to=onnx.TensorProto.FLOAT),
+            onnx.helper.make_node("Mul", [full, scale], [weight.name]),
+        ]
+        graph.initializer.append(onnx.numpy_helper.from_array(found[1], scale))
+        weight.CopyFrom(onnx.numpy_helper.from_array(found[0].astype(np.float16), half))
+    nodes = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*made, *nodes])
+
+
+def _unscaled(values: np.ndarray, kernels: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+    """The kernel of which `values` are a multiple per channel, and the multiples; None if there is none."""
+    for kernel in kernels:
+        for axis in (0, 1):
+            others = tuple(place for place in range(4) if place != axis)
+            squares = np.square(kernel, dtype=np.float64).sum(others, keepdims=True)
+            products = np.multiply(values, kernel, dtype=np.float64).sum(others, keepdims=True)
+            scale = np.divide(products, squares, out=np.zeros_like(products), where=squares > 0).astype(np.float32)
+            if np.allclose(kernel * scale, values, rtol=1e-5, atol=1e-9):
+                return kernel, scale
+    return None
