@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from centernet.detector import PointDetector as PointDetector
     from centernet.detector import TripletDetector as TripletDetector
     from centernet.errors import CenterNetError as CenterNetError
-    from centernet.loading import load as load
+    from centernet.loading.load_keras import load as load
     from centernet.models import backbones as backbones
     from centernet.models import layers as layers
     from centernet.models.config import ModelConfig as ModelConfig
@@ -46,7 +46,7 @@ else:
 
     def load(source, weights="published", classes=None, *, keypoints=None, image_size=None):
         """Load a detector from a name, path, address or handle; `help(centernet.loading.load)` has the details."""
-        from centernet.loading import load as load_detector
+        from centernet.loading.load_keras import load as load_detector
 
         return load_detector(source, weights, classes, keypoints=keypoints, image_size=image_size)
 

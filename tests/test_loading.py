@@ -334,7 +334,7 @@ class TestPublishedFiles:
 def test_a_model_is_described_without_its_weights(made, published, own_cache, detector):
     shutil.rmtree(own_cache)
     for source in ("small", made / "small.yaml", made / "saved"):
-        assert centernet.loading.describe(source).preprocessing == detector.config.preprocessing
+        assert centernet.loading.load_keras.describe(source).preprocessing == detector.config.preprocessing
     assert not own_cache.exists()
 
 

@@ -96,7 +96,7 @@ class Recipe:
         """
         import keras
 
-        from centernet.loading import build, changed, with_weights_of
+        from centernet.loading.load_keras import build, changed, with_weights_of
 
         keras.utils.set_random_seed(self.training.seed)
         if isinstance(self.model, str):

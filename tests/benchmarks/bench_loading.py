@@ -54,7 +54,7 @@ def one(way: str, prefix: str, saved: str) -> None:
 
     import centernet
     import centernet.models.points.detector
-    from centernet import loading as loader
+    from centernet.loading import load_keras as loader
     from centernet.models import presets
 
     before = _peak()

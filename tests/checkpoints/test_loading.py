@@ -17,7 +17,7 @@ from centernet.checkpoints.zoo.loading import transfer
 from centernet.checkpoints.zoo.tf_checkpoint import SAVED_MODEL, TRAINING, TensorFlowCheckpoint
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import CheckpointError, ConfigError
-from centernet.loading import changed, rebuilt
+from centernet.loading.load_keras import changed, rebuilt
 
 TASK = KeypointTask("a", ("left", "right"))
 STEM = "model/_feature_extractor/_network/downsample_input/conv_block/conv/kernel"

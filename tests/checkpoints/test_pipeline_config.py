@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from centernet.checkpoints.locate import read_model
 from centernet.checkpoints.zoo.pipeline_config import EXTRACTORS, read_pipeline_config
 from centernet.errors import ConfigError
-from centernet.loading import load
+from centernet.loading.load_keras import load
 from centernet.models.config import ModelConfig
 from centernet.models.presets import list_models
 

@@ -20,7 +20,7 @@ from centernet.checkpoints.saved import saving, weights_file
 from centernet.checkpoints.saved.weights_file import load_weights
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, DownloadError, WriteError
-from centernet.loading import build
+from centernet.loading.load_keras import build
 
 PARTS = ["config.json", "model.weights.h5"]
 

@@ -10,7 +10,7 @@ from small import TINY, same, small_detector, state
 
 from centernet.checkpoints.saved.weights_file import find_weights, load_weights, read_weights, write_weights
 from centernet.errors import CheckpointError
-from centernet.loading import load
+from centernet.loading.load_keras import load
 from centernet.models.backbones import BACKBONES
 
 

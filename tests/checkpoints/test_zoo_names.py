@@ -16,7 +16,7 @@ from goldens.reference import MODELS, POINTS, manifests, read_json, training
 from centernet.checkpoints.zoo.loading import load_checkpoint
 from centernet.checkpoints.zoo.names import DEFAULT_TASK, UNUSED_LAYERS, head_paths, layer_paths
 from centernet.checkpoints.zoo.tf_checkpoint import BESIDE_THE_MODEL, TensorFlowCheckpoint
-from centernet.loading import build
+from centernet.loading.load_keras import build
 from centernet.models.presets import find_model
 
 MOBILENET = "centernet_mobilenetv2fpn_512x512_coco17_od"

@@ -9,7 +9,7 @@ from PIL import Image
 
 from centernet import PointDetector
 from centernet.cli.app import main
-from centernet.loading import load
+from centernet.loading.load_keras import load
 
 
 @dataclass
@@ -51,7 +51,7 @@ def run(monkeypatch, capsys, tmp_path, tiny, compiled):
         again = str(source) == str(tiny) and weights == "published" and not changed
         return compiled if again else load(source, weights, classes, **options)
 
-    monkeypatch.setattr("centernet.loading.load", load_once)
+    monkeypatch.setattr("centernet.loading.load_keras.load", load_once)
     monkeypatch.delenv("COLUMNS", raising=False)  # which pytest-xdist sets
     monkeypatch.setenv("CENTERNET_OFFLINE", "1")
     monkeypatch.setenv("CENTERNET_HOME", str(tmp_path / "home"))

@@ -19,7 +19,7 @@ from small import SIZE, TINY, same, small_detector, state
 from centernet import PointDetector
 from centernet.data import synthetic
 from centernet.errors import ConfigError, TrainingError
-from centernet.loading import describe, load
+from centernet.loading.load_keras import describe, load
 from centernet.models.backbones import BACKBONES
 from centernet.models.config import Archive, Published
 from centernet.models.settings import PointHeadSettings

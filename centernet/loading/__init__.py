@@ -1,0 +1,1 @@
+"""`centernet.load`: detectors on Keras, and exported ones on other runtimes."""
