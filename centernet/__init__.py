@@ -15,6 +15,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Literal, overload
+
     from centernet import data as data
     from centernet import evaluation as evaluation
     from centernet.checkpoints.report import LoadReport as LoadReport
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from centernet.detector import PointDetector as PointDetector
     from centernet.detector import TripletDetector as TripletDetector
     from centernet.errors import CenterNetError as CenterNetError
-    from centernet.loading.load_keras import load as load
+    from centernet.loading.exported import ExportedDetector as ExportedDetector
     from centernet.models import backbones as backbones
     from centernet.models import layers as layers
     from centernet.models.config import ModelConfig as ModelConfig
@@ -42,13 +46,65 @@ if TYPE_CHECKING:
     from centernet.training import augmentation as augmentation
 
     __version__: str
+
+    @overload
+    def load(
+        source: str | Path,
+        weights: str | Path | None = ...,
+        classes: int | Sequence[str] | None = ...,
+        *,
+        keypoints: KeypointTask | None = ...,
+        image_size: tuple[int, int] | None = ...,
+        runtime: Literal["keras"] | None = ...,
+    ) -> Detector: ...
+    @overload
+    def load(
+        source: str | Path,
+        weights: str | Path | None = ...,
+        classes: int | Sequence[str] | None = ...,
+        *,
+        keypoints: KeypointTask | None = ...,
+        image_size: tuple[int, int] | None = ...,
+        runtime: str | None = ...,
+    ) -> Detector | ExportedDetector: ...
+    def load(*arguments: Any, **options: Any) -> Any: ...  # noqa: D103 # documented below
 else:
 
-    def load(source, weights="published", classes=None, *, keypoints=None, image_size=None):
-        """Load a detector from a name, path, address or handle; `help(centernet.loading.load)` has the details."""
-        from centernet.loading.load_keras import load as load_detector
+    def load(source, weights="published", classes=None, *, keypoints=None, image_size=None, runtime=None):
+        """Load a detector from a name, path, address or handle.
 
-        return load_detector(source, weights, classes, keypoints=keypoints, image_size=image_size)
+        Args:
+            source: An exported file (`.onnx`, `.tflite`, `.xml` of OpenVINO, the folder of a SavedModel), which gives
+                an `ExportedDetector` and needs neither Keras nor TensorFlow; or what
+                `help(centernet.loading.load_keras.load)` lists.
+            weights: See there.
+            classes: See there.
+            keypoints: See there.
+            image_size: See there.
+            runtime: `"keras"` (the default) for a detector that can also be trained, `"onnx"` for ONNX Runtime,
+                `"openvino"`, `"auto"` for the fastest that is installed. The exported file is made once and kept in the
+                cache. For an exported file: `"onnx"`, `"openvino"`, `"litert"` or `"tensorflow"`, by default the first
+                that is installed and reads it.
+
+        Returns:
+            A `Detector`, or an `ExportedDetector`.
+        """
+        from centernet.loading.load_exported import exported_path, load_exported, load_on_runtime
+
+        def on_keras():
+            from centernet.loading.load_keras import load as load_detector
+
+            return load_detector(source, weights, classes, keypoints=keypoints, image_size=image_size)
+
+        path = exported_path(source)
+        if path is not None:
+            changes = {"classes": classes, "keypoints": keypoints, "image_size": image_size}
+            changes["weights"] = None if weights == "published" else weights
+            return load_exported(path, runtime, **changes)
+        changed = weights is None or any(value is not None for value in (classes, keypoints, image_size))
+        if runtime in (None, "keras") or (runtime == "auto" and changed):
+            return on_keras()
+        return load_on_runtime(str(source), weights, runtime, on_keras, is_changed=changed)
 
 
 # Public name → its module and, for an alias, its name there.
@@ -57,6 +113,7 @@ _PUBLIC = {
     "DecoderSettings": "centernet.models.settings:PointDecoderSettings",
     "Detections": "centernet.results.detections",
     "Detector": "centernet.detector",
+    "ExportedDetector": "centernet.loading.exported",
     "HeadSettings": "centernet.models.settings:PointHeadSettings",
     "KeypointTask": "centernet.data.keypoints",
     "LoadReport": "centernet.checkpoints.report",

@@ -25,7 +25,7 @@ from centernet.inference.detecting import detect
 from centernet.inference.exporting import export
 from centernet.inference.graph import GraphOptions
 from centernet.models.config import FAMILIES, ModelConfig
-from centernet.models.family import Arrays, Signature
+from centernet.models.family import Signature
 from centernet.models.heads import HeadSettings
 from centernet.models.input_normalization import default_preprocessing
 from centernet.models.network import Network
@@ -36,6 +36,7 @@ from centernet.models.settings import (
     TripletHeadSettings,
 )
 from centernet.models.test_time import TestTime
+from centernet.ops.constants import Arrays
 from centernet.ops.preprocessing import Preprocessing
 from centernet.training.checks import check_batch
 from centernet.training.fit import fit

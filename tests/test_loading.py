@@ -19,6 +19,7 @@ import centernet
 from centernet.checkpoints.zoo import tf_checkpoint
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import CenterNetError, CheckpointError, ConfigError, DownloadError
+from centernet.loading.load_keras import describe
 from centernet.models import presets
 
 CLASSES = ("cat", "dog")
@@ -334,7 +335,7 @@ class TestPublishedFiles:
 def test_a_model_is_described_without_its_weights(made, published, own_cache, detector):
     shutil.rmtree(own_cache)
     for source in ("small", made / "small.yaml", made / "saved"):
-        assert centernet.loading.load_keras.describe(source).preprocessing == detector.config.preprocessing
+        assert describe(source).preprocessing == detector.config.preprocessing
     assert not own_cache.exists()
 
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from centernet.errors import CenterNetError
 from centernet.inference.folding import fold_batch_normalization
-from centernet.models.family import Arrays, Signature
+from centernet.models.family import Signature
 from centernet.models.network import Network
+from centernet.ops.constants import Arrays
 from centernet.ops.preprocessing import check_images, collate, shape_step
 
 Forward = Callable[[Any], Any]

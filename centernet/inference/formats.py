@@ -85,8 +85,8 @@ def format_of(path: Path, name: str | None) -> Format:
     suffix = path.suffix.lower() if path.suffix.lower() in by_suffix else ""
     if not suffix and path.name.lower().endswith(OTHERS):
         raise ConfigError(
-            f"Expected a path to export to that ends in .onnx, .tflite or .xml, or a folder's. Received: {str(path)!r}. To "
-            "load the detector here again: detector.save."
+            "Expected a path to export to that ends in .onnx, .tflite or .xml, or a folder's. Received: "
+            f"{str(path)!r}. To load the detector here again: detector.save."
         )
     key = by_suffix[suffix] if name is None else name
     if key not in FORMATS:

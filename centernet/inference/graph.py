@@ -80,7 +80,7 @@ class Graph(keras.layers.Layer):
         return self._decode(forward(self._preprocess(images, sizes)), sizes)
 
 
-def graph_of(detector: Network, options: GraphOptions = GraphOptions()) -> keras.Model:  # noqa: B008 # frozen
+def graph_of(detector: Network, options: GraphOptions = GraphOptions()) -> keras.Model:
     """A detector as a model of uint8 RGB images `(batch, height, width, 3)`.
 
     Args:

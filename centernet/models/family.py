@@ -11,11 +11,10 @@ import numpy as np
 from centernet.errors import ConfigError
 from centernet.models.config import ModelConfig
 from centernet.models.test_time import TestTime
-from centernet.ops.constants import STRIDE
+from centernet.ops.constants import STRIDE, Arrays
 from centernet.ops.losses import DeviceSum
 from centernet.ops.preprocessing import Placement
 
-Arrays = dict[str, np.ndarray]
 Signature = Sequence[tuple[str, tuple[int | None, ...]]]  # dtype and shape of each argument; None where it varies
 ONE_IMAGE: Signature = [("uint8", (1, None, None, 3)), ("int32", (1, 2))]  # an image and its size
 

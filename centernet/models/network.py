@@ -12,10 +12,11 @@ from keras import ops
 from centernet.errors import ConfigError
 from centernet.models.backbones import build_backbone
 from centernet.models.config import ModelConfig
-from centernet.models.family import Arrays, Family, Signature
+from centernet.models.family import Family, Signature
 from centernet.models.points.detector import Points
 from centernet.models.test_time import TestTime
 from centernet.models.triplets.detector import Triplets
+from centernet.ops.constants import Arrays
 from centernet.ops.losses import DeviceSum, one_device
 from centernet.ops.preprocessing import collate
 

@@ -16,7 +16,7 @@ from centernet.checkpoints.saved.saving import save
 from centernet.data.batches.loader import Batches
 from centernet.data.dataset import Dataset
 from centernet.errors import CheckpointError, MissingExtraError, SourceError, TrainingError
-from centernet.evaluation.evaluating import CocoEvaluation
+from centernet.evaluation.callback import CocoEvaluation
 from centernet.inference.detecting import detect
 from centernet.training.optimizers import averaged_weights
 from centernet.training.state import Position, find_state, restore_state, save_state

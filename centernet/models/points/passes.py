@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from centernet.models.family import ONE_IMAGE, Arrays, Compiles, check_scale, image_size
+from centernet.models.family import ONE_IMAGE, Compiles, check_scale, image_size
 from centernet.models.points.heads import HEATMAPS
 from centernet.models.test_time import TestTime, check_canvas
 from centernet.ops.boxes import reverse
+from centernet.ops.constants import Arrays
 from centernet.ops.graph_nms import soft_nms_in_graph
 from centernet.ops.nms import soft_nms
 from centernet.ops.peaks import gather_cells, gather_rows
@@ -122,7 +123,8 @@ def _scale_in_graph(
     if not flip:
         return detector.decode(forward(batch), sizes, canvas=canvas, exact=exact)
     maps = forward(ops.concatenate([batch, reverse(batch, 2)], axis=0))
-    last = {name: [_average(name, *ops.split(stacks[-1], 2), detector)] for name, stacks in maps.items()}
+    halves = {name: ops.split(stacks[-1], 2) for name, stacks in maps.items()}
+    last = {name: [_average(name, half[0], half[1], detector)] for name, half in halves.items()}
     return detector.decode(last, sizes, canvas=canvas, exact=exact)
 
 

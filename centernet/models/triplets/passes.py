@@ -33,7 +33,7 @@ import numpy as np
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.models.family import ONE_IMAGE, Arrays, Compiles, check_scale, image_size
+from centernet.models.family import ONE_IMAGE, Compiles, check_scale, image_size
 from centernet.models.settings import TripletDecoderSettings
 from centernet.models.test_time import TestTime
 from centernet.models.triplets.decode import Centers, Pairs, decode_pairs, frame_of, in_image
@@ -47,7 +47,7 @@ from centernet.models.triplets.geometry import (
     triplet_scores,
 )
 from centernet.ops.boxes import reverse
-from centernet.ops.constants import STRIDE
+from centernet.ops.constants import STRIDE, Arrays
 from centernet.ops.graph_nms import soft_nms_in_graph
 from centernet.ops.nms import SuppressionSettings, soft_nms
 from centernet.ops.peaks import gather_rows
@@ -123,10 +123,8 @@ def passes_in_graph(
             new_pairs, new_centers = in_image(*found, frame, sizes)
             pairs.append(new_pairs)
             centers += [new_centers] if scale == center_scale else []
-    every, middles = (
-        type(parts[0])(*(ops.concatenate(columns, axis=1) for columns in zip(*parts, strict=True)))
-        for parts in (pairs, centers)
-    )
+    every = Pairs(*(ops.concatenate(columns, axis=1) for columns in zip(*pairs, strict=True)))
+    middles = Centers(*(ops.concatenate(columns, axis=1) for columns in zip(*centers, strict=True)))
     columns = every.boxes, every.scores, every.class_ids
     scores = ops.maximum(triplet_scores(*columns, middles, config.decoder.large_area, ops, first=False), 0.0)
     weights = ops.stack([every.top_left_scores, every.bottom_right_scores], axis=-1)
