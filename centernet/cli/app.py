@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "evaluate": "Evaluate a detector on a dataset with COCO's metrics.",
     "train": "Train a detector on your own images, as described by a recipe.",
     "convert": "Convert a model to this library's own format, or another program's training to a recipe.",
-    "export": "Export a detector to ONNX, LiteRT or a SavedModel: uint8 images in, boxes out.",
+    "export": "Export a detector to ONNX, LiteRT, OpenVINO or a SavedModel: uint8 images in, boxes out.",
     "benchmark": "Measure the latency of detection and the share of the network in it.",
 }
 DEBUG = "CENTERNET_DEBUG"

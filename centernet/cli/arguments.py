@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,14 +48,32 @@ Coco = Annotated[Path | None, Option("--coco", help=COCO_HELP)]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace an existing output.")]
 IGNORE_HELP = "Leave out a field of another program's file that is not supported; may be repeated."
 Ignore = Annotated[list[str] | None, Option("--ignore", metavar="FIELD", help=IGNORE_HELP)]
+RUNTIME_HELP = "What computes: auto (the fastest installed), keras, onnx, openvino; or that of an exported file."
+Runtime = Annotated[str, Option("--runtime", help=RUNTIME_HELP, envvar="CENTERNET_RUNTIME")]
 Verbose = Annotated[bool, Option("--verbose", "-v", help="Print what is loaded and from where.")]
 
 
-def load_detector(model: str, weights: str | None, classes: list[str] | None) -> centernet.Detector:
-    """Load a model for detection, and say so in a terminal. Weights must exist for all classes."""
+def load_detector(
+    model: str, weights: str | None, classes: list[str] | None, runtime: str, on_keras: Mapping[str, Any]
+) -> centernet.Detector | centernet.ExportedDetector:
+    """Load a model for detection, and say so in a terminal. Weights must exist for all classes.
+
+    Args:
+        model: See `centernet.load`.
+        weights: Likewise.
+        classes: Likewise.
+        runtime: Likewise.
+        on_keras: Options that only a detector on Keras can have, and their values.
+
+    Raises:
+        ConfigError: If there is such an option, and the runtime is another.
+    """
     if console.stderr().is_terminal:
         console.stderr().out(f"Loading {model} …")
-    detector = centernet.load(model, weights or "published", classes)
+    given = [f"--{name.replace('_', '-')}" for name, value in on_keras.items() if value not in (None, False)]
+    if given and runtime not in ("auto", "keras"):
+        raise ConfigError(f"Expected --runtime keras or auto for {' and '.join(given)}. Received: {runtime}")
+    detector = centernet.load(model, weights or "published", classes, runtime="keras" if given else runtime)
     if classes and detector.report and detector.report.new:
         note = detector.report.notes[-1].partition(";")[0]
         raise ConfigError(

@@ -65,13 +65,18 @@ def check_target(path: Path, format: str | None = None) -> Format:
     missing = [name for name in form.needs if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError(f"{', '.join(missing)} is needed: pip install centernet[{form.extra}]")
-    described = _is_description(description_of(path))
-    known = {path: path.is_file(), description_of(path): described}
-    known |= {path.with_suffix(suffix): described for suffix in form.beside}
-    for place, replaceable in (known if form.suffix else {path: _is_exported(path)}).items():
+    ours = _is_description(description_of(path))
+    for place in written_by(form, path):
+        replaceable = (place.is_file() if place == path else ours) if form.suffix else _is_exported(path)
         if place.exists() and not replaceable:
             raise ConfigError(f"{place} exists and was not exported: it is left alone. Export to another path.")
     return form
+
+
+def written_by(form: Format, path: Path) -> list[Path]:
+    """The files, or the folder, that an export to a path writes."""
+    beside = [path.with_suffix(suffix) for suffix in form.beside]
+    return [path, *beside, *([description_of(path)] if form.suffix else [])]
 
 
 def _is_exported(folder: Path) -> bool:

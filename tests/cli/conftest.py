@@ -56,6 +56,7 @@ def run(monkeypatch, capsys, tmp_path, tiny, compiled):
     monkeypatch.setenv("CENTERNET_OFFLINE", "1")
     monkeypatch.setenv("CENTERNET_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CENTERNET_DEBUG", "0")
+    monkeypatch.setenv("CENTERNET_RUNTIME", "keras")  # auto would export the small network for every test
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
     logger = logging.getLogger("centernet")
     before = logger.handlers[:], logger.level, logger.propagate

@@ -41,6 +41,7 @@ def detect(
     ] = False,
     no_draw: Annotated[bool, Option("--no-draw", help="Don't write drawn images.")] = False,
     exact: arguments.Exact = False,
+    runtime: arguments.Runtime = "auto",
     verbose: arguments.Verbose = False,
 ) -> None:
     """Detect objects and write images with their boxes to a folder.
@@ -64,7 +65,8 @@ def detect(
     with ExitStack() as stack:
         stack.callback(summary.print_failures, console.stderr())  # called last
         stack.callback(summary.print, tables)
-        detector = arguments.load_detector(model, weights, names) if opened else None
+        on_keras = {"flip": flip, "scales": scales, "vote": vote, "exact": exact, "show_heatmap": show_heatmap}
+        detector = arguments.load_detector(model, weights, names, runtime, on_keras) if opened else None
         files = (stack.enter_context(JsonArray(path)) if path else None for path in (json_file, coco_file))
         records = Records(summary, *files)
         for name, error in failures:
@@ -83,7 +85,9 @@ def detect(
         raise typer.Exit(1)
 
 
-def _renders(detector: centernet.Detector, boxes: bool, heatmap: bool) -> dict[str, Render]:
+def _renders(
+    detector: centernet.Detector | centernet.ExportedDetector, boxes: bool, heatmap: bool
+) -> dict[str, Render]:
     """Suffix of a file's stem → function that draws the detections."""
 
     def draw_centers(detections: Detections) -> Image.Image:

@@ -42,6 +42,7 @@ def evaluate(
     worst: Annotated[int, Option(min=0, help="Images with the most mistakes to show in the report.")] = 12,
     overwrite: arguments.Overwrite = False,
     exact: arguments.Exact = False,
+    runtime: arguments.Runtime = "auto",
     verbose: arguments.Verbose = False,
 ) -> None:
     """Evaluate a detector on a dataset with COCO's metrics.
@@ -62,7 +63,8 @@ def evaluate(
     split = split or _default_split(data.expanduser(), format)
     dataset = load(data, format, split, voc_origin=voc_origin, label_map=label_map)
 
-    detector = arguments.load_detector(model, weights, names)
+    on_keras = {"flip": flip, "scales": scales, "vote": vote, "exact": exact}
+    detector = arguments.load_detector(model, weights, names, runtime, on_keras)
     with console.progress("Detecting", len(dataset)) as advance:
         evaluation = detector.evaluate(
             dataset,

@@ -14,20 +14,29 @@ from centernet.errors import ConfigError
 
 def export(
     model: arguments.ModelArgument,
-    target: Annotated[Path, Argument(help="File ending in .onnx or .tflite, or a folder for a SavedModel.")],
+    target: Annotated[
+        Path, Argument(help="File ending in .onnx, .tflite or .xml (OpenVINO), or a folder for a SavedModel.")
+    ],
     image_size: Annotated[
         tuple[int, int] | None,
         Option(metavar="HEIGHT WIDTH", help="Fixed image size in pixels.", show_default="images of any size"),
     ] = None,
+    batch_size: Annotated[int | None, Option(min=1, help="Fixed batch size.", show_default="any")] = None,
+    no_passes: Annotated[
+        bool, Option("--no-passes", help="One pass, without the mirrored image and soft-NMS of the model.")
+    ] = False,
+    half: Annotated[
+        bool, Option("--half", help="Store weights in half precision; computations are in float32.")
+    ] = False,
     overwrite: arguments.Overwrite = False,
 ) -> None:
-    """Export a detector to ONNX, LiteRT or a SavedModel: uint8 images in, boxes out."""
-    from centernet.inference.exporting import check_target, description_of
+    """Export a detector to ONNX, LiteRT, OpenVINO or a SavedModel: uint8 images in, boxes out."""
+    from centernet.inference.exporting import check_target, written_by
 
-    form = check_target(target)
-    for path in (target, *([description_of(target)] if form.suffix else [])):
+    for path in written_by(check_target(target), target):
         if path.exists() and not overwrite:
             raise ConfigError(f"{path} exists already. Choose another path, or add --overwrite to replace it.")
     detector = centernet.load(model)
-    detector.export(target, image_size=image_size)
+    dtype = "float16" if half else "float32"
+    detector.export(target, image_size=image_size, batch_size=batch_size, passes=not no_passes, dtype=dtype)
     console.stdout().out(f"Exported {detector.name} to {target}.")
