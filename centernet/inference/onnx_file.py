@@ -78,7 +78,7 @@ def _store_halves(graph: Any, kernels: Sequence[np.ndarray]) -> None:
             laid = kernel.transpose(axes)
             by_shape.setdefault(laid.shape, []).append(laid)
     made = []
-    for weight in graph.initializer:
+    for weight in list(graph.initializer):
         values = onnx.numpy_helper.to_array(weight)
         found = _unscaled(values, by_shape.get(values.shape, ()))
         if found is None:
