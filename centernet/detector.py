@@ -356,7 +356,7 @@ class Detector(Network):
             batch_size: Images of every batch, for a fixed number.
             passes: Whether the file also computes the test-time passes of the model's description (the mirrored
                 image, other scales, soft-NMS), so that it finds what `detect` finds. Without them it is faster, and
-                finds what `detect(..., test_time=TestTime())` finds.
+                gives the boxes of the decoder.
             dtype: `"float16"` stores weights in half precision (ONNX and OpenVINO); computations are in float32.
 
         Raises:

@@ -32,14 +32,21 @@ def run_litert(path: Path, batch: np.ndarray) -> dict[str, np.ndarray]:
     return signature(**{name: batch})
 
 
+def run_openvino(path: Path, batch: np.ndarray) -> dict[str, np.ndarray]:
+    runtime = pytest.importorskip("openvino", reason="runs OpenVINO's files: pip install openvino")
+    compiled = runtime.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return {output.get_any_name(): np.array(values) for output, values in compiled(batch).items()}
+
+
 @dataclass(frozen=True)
 class Form:
-    """A form of file: what Keras calls it, the ending of its files, how they are run, and what writes them."""
+    """A form of file: its name, the ending of its files, how they are run, what writes them, Keras's name."""
 
     name: str
     suffix: str
     run: Callable[[Path, np.ndarray], dict[str, np.ndarray]]
     needs: tuple[str, ...] = ()
+    keras_name: str = ""
 
     def path(self, folder: Path) -> Path:
         """Where a file of this form may be written; skips where what writes it is not installed."""
@@ -51,14 +58,18 @@ class Form:
         """The outputs of a Keras model's file, in the order of their names."""
         path = self.path(folder)
         model(batch, training=False)  # Keras's exporter of ONNX wants a model that was called
-        model.export(str(path), format=self.name, verbose=False)
+        model.export(str(path), format=self.keras_name, verbose=False)
         outputs = self.run(path, batch)
         return [outputs[name] for name in sorted(outputs)]
 
 
 FORMS = (
-    Form("tf_saved_model", "", run_saved_model),
-    Form("onnx", ".onnx", run_onnx, ("onnx", "tf2onnx")),
-    Form("litert", ".tflite", run_litert, ("ai_edge_litert",)),
+    Form("SavedModel", "", run_saved_model, keras_name="tf_saved_model"),
+    Form("ONNX", ".onnx", run_onnx, ("onnx", "tf2onnx"), "onnx"),
+    Form("LiteRT", ".tflite", run_litert, ("ai_edge_litert",), "litert"),
+    Form("OpenVINO", ".xml", run_openvino, ("onnx", "tf2onnx", "openvino")),
 )
 each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+each_form_of_keras = pytest.mark.parametrize(
+    "form", [form for form in FORMS if form.keras_name], ids=lambda form: form.name
+)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from centernet.checkpoints.saved.saving import metadata
+from centernet.errors import ConfigError
 
 OPSET = 18
 LAYOUTS = ((3, 2, 0, 1), (2, 3, 0, 1))  # of ONNX kernels, as axes of Keras's: convolution, depthwise or transposed
@@ -22,6 +23,12 @@ def write_onnx(model: keras.Model, path: Path, description: str, dtype: str) -> 
     import onnx
 
     converted = _converted(model)
+    unknown = sorted({node.op_type for node in converted.graph.node if not onnx.defs.has(node.op_type)})
+    if unknown:
+        raise ConfigError(
+            f"Expected a network whose operations ONNX has. Received one with {', '.join(unknown)}, from a layer of your "
+            "own backbone. Write it with other operations, or export a SavedModel."
+        )
     for node in converted.graph.node:
         if node.op_type == "Loop":
             _capture_invariants(node)

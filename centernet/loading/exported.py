@@ -148,11 +148,11 @@ class ExportedDetector:
         Raises:
             ConfigError: If the file has other passes.
         """
-        own = self.config.test_time or TestTime()
-        if test_time != own:
+        if test_time != self.config.test_time:
             raise ConfigError(
-                f"Expected the passes that {self.path.name} computes: {own}. Received: test_time={test_time}. Export "
-                'with other passes (export(passes=False) is one pass), or load the detector with runtime="keras".'
+                f"Expected the passes that {self.path.name} computes: test_time={self.config.test_time}. Received: "
+                f"test_time={test_time}. Export with other passes (export(passes=False) is the decoder alone), or load "
+                'the detector with runtime="keras".'
             )
         return {name: values[0] for name, values in self.infer([image], exact=exact).items()}
 

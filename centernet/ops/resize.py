@@ -48,15 +48,17 @@ def resize_to_canvas(
     from keras import ops
 
     # Columns first, then rows, as in the reference, for equal rounding. Both are gathered as rows, which copies whole
-    # rows at a time. The row and column of zeros appended here are read for canvas pixels outside the image.
-    x = _append_zeros(ops.transpose(_append_zeros(images), (0, 2, 1, 3)))
+    # rows at a time.
+    x = ops.transpose(images, (0, 2, 1, 3))
     columns = sample_positions(sizes[:, 1], new_sizes[:, 1], offsets[:, 1], canvas[1], sampling)
     x = ops.transpose(_interpolate(x, columns), (0, 2, 1, 3))
     rows = sample_positions(sizes[:, 0], new_sizes[:, 0], offsets[:, 0], canvas[0], sampling)
     return ops.reshape(_interpolate(x, rows), (-1, *canvas, 3))
 
 
-def sample_positions(size: Any, new_size: Any, offset: Any, length: int, sampling: Sampling) -> tuple[Any, Any, Any]:
+def sample_positions(
+    size: Any, new_size: Any, offset: Any, length: int, sampling: Sampling
+) -> tuple[Any, Any, Any, Any]:
     """Source pixels of each canvas pixel along one axis.
 
     Args:
@@ -68,31 +70,24 @@ def sample_positions(size: Any, new_size: Any, offset: Any, length: int, samplin
             models). `"half_pixel"`: `(i + 0.5) * size / new_size - 0.5`.
 
     Returns:
-        Index of the pixel before and after each position, int32 `(batch, length)`, `size` outside the image, and the
-        weight of the pixel after it, float32 `(batch, length)`.
+        Index of the pixel before and after each position, int32 `(batch, length)`, the weight of the pixel after it,
+        float32 `(batch, length)`, and 1 inside the image or 0 outside it, likewise.
     """
     from keras import ops
 
     ratio = (ops.cast(size, "float32") / ops.cast(new_size, "float32"))[:, None]
     index = ops.arange(length, dtype="int32")[None] - offset[:, None]
-    outside = ops.logical_or(index < 0, index >= new_size[:, None])
+    inside = ops.logical_and(index >= 0, index < new_size[:, None])
     target = ops.cast(index, "float32")
     position = target * ratio if sampling == "legacy" else ops.maximum((target + 0.5) * ratio - 0.5, 0.0)
     before = ops.floor(position)
     last = size[:, None] - 1
     index = ops.cast(before, "int32")
-    pixels = (ops.where(outside, size[:, None], ops.minimum(index + step, last)) for step in (0, 1))
-    return *pixels, ops.where(outside, 0.0, position - before)
+    pixels = (ops.maximum(ops.minimum(index + step, last), 0) for step in (0, 1))
+    return *pixels, position - before, ops.cast(inside, "float32")
 
 
-def _append_zeros(images: Any) -> Any:
-    """Append a row of zeros; concatenated, because LiteRT can't pad uint8."""
-    from keras import ops
-
-    return ops.concatenate([images, ops.zeros_like(images[:, :1])], axis=1)
-
-
-def _interpolate(images: Any, positions: tuple[Any, Any, Any]) -> Any:
+def _interpolate(images: Any, positions: tuple[Any, Any, Any, Any]) -> Any:
     """Linear interpolation along axis 1 of `(batch, n, m, 3)`, as float32."""
     from keras import ops
 
@@ -104,9 +99,9 @@ def _interpolate(images: Any, positions: tuple[Any, Any, Any]) -> Any:
         taken = ops.take(pixels, ops.reshape(index + start, (-1,)), axis=0)
         return ops.cast(ops.reshape(taken, (batch, -1, other, channels)), "float32")
 
-    before, after, weight = positions
+    before, after, weight, inside = positions
     low, high = take(before), take(after)
-    return low + (high - low) * weight[:, :, None, None]
+    return (low + (high - low) * weight[:, :, None, None]) * inside[:, :, None, None]
 
 
 def resize_like_opencv(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -19,14 +19,26 @@ from small_triplets import small_triplets
 from centernet import load
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import ConfigError, MissingExtraError, WriteError
-from centernet.inference.exporting import FORMATS
+from centernet.inference.formats import FORMATS
 from centernet.models.config import ModelConfig
+from centernet.models.test_time import TestTime
 from centernet.ops.preprocessing import Preprocessing
+from centernet.results.detections import Detections
 
 TASK = KeypointTask("a", ("left", "right", "top"), flip=(1, 0, 2))
+SEVERAL = TestTime(flip=True, scales=(1.0, 1.5))
+
+
+def with_passes(detector: Any) -> Any:
+    detector.config = dataclasses.replace(detector.config, test_time=SEVERAL)
+    return detector
+
+
 DETECTORS: dict[str, Callable[[], Any]] = {
     "points with keypoints": lambda: small_detector(keypoints=TASK),
+    "points in several passes": lambda: with_passes(small_detector(keypoints=TASK)),
     "triplets": small_triplets,
+    "triplets in several passes": lambda: with_passes(small_triplets()),
 }
 on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="exports on TensorFlow only")
 
@@ -50,17 +62,124 @@ def test_every_format_of_the_table_is_tested_here() -> None:
     assert {(form.name, form.suffix) for form in FORMS} == {(form.name, form.suffix) for form in FORMATS.values()}
 
 
+def expected(detector: Any, images: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """What a detector finds in its own passes, padded with empty rows."""
+    test_time = detector.config.test_time
+    if test_time is None:
+        return detector.infer(images)
+    count = detector.config.decoder.max_detections
+    found = [detector.infer_passes(image, test_time) for image in images]
+    rows = {name: [] for name in found[0]}
+    for one in found:
+        for name, values in one.items():
+            rows[name].append(np.concatenate([values, np.zeros((count - len(values), *values.shape[1:]))]))
+    return {name: np.stack(values) for name, values in rows.items()}
+
+
 @on_tensorflow
 @each_form
-def test_a_file_finds_the_same_in_batches_of_any_size(form: Form, detector: Any, tmp_path: Path) -> None:
+def test_a_file_finds_what_its_detector_finds(form: Form, detector: Any, tmp_path: Path) -> None:
     path = form.path(tmp_path / "new")
     detector.export(path)
     image = picture(100, 120)
+    loaded = load(path)
+    assert loaded.config == detector.config
     for images in ([image], [picture(97, 80)[:64, :64]] * 2, [image, image[:, ::-1], image[::-1]]):
-        equal(form.run(path, np.stack(images)), detector.infer(images))
+        found, wanted = form.run(path, np.stack(images)), expected(detector, images)
+        equal(found, wanted)
+        for name, values in loaded.infer(images).items():
+            np.testing.assert_allclose(values, found[name], atol=1e-4)
+        for here, there in zip(detector.detect(images), loaded.detect(images), strict=True):
+            same_detections(here, there)
     described = path.with_name(f"{path.name}.json") if form.suffix else path / "config.json"
     assert ModelConfig.from_dict(json.loads(described.read_text())["model"]) == detector.config
-    assert len(list((tmp_path / "new").iterdir())) == (2 if form.suffix else 1)
+    assert len(list((tmp_path / "new").iterdir())) == {"": 1, ".xml": 3}.get(form.suffix, 2)
+    if form.suffix:  # the description is inside, too
+        described.unlink()
+        assert load(path).config == detector.config
+
+
+def same_detections(here: Detections, there: Detections) -> None:
+    assert (here.class_names, here.keypoint_names, here.skeleton) == (
+        there.class_names,
+        there.keypoint_names,
+        there.skeleton,
+    )
+    assert here.names == there.names
+    np.testing.assert_allclose(here.boxes, there.boxes, atol=1e-3)
+    np.testing.assert_allclose(here.scores, there.scores, atol=1e-4)
+
+
+@on_tensorflow
+def test_without_passes_it_gives_the_boxes_of_the_decoder(tmp_path: Path) -> None:
+    detector, image = with_passes(small_triplets()), picture(100, 120)
+    detector.export(tmp_path / "model", passes=False)
+    loaded = load(tmp_path / "model")
+    assert loaded.config.test_time is None
+    equal(loaded.infer([image]), detector.infer([image]))
+    assert len(loaded.detect(image)) == (detector.infer([image])["scores"] >= 0.3).sum()
+    with pytest.raises(ConfigError, match=r"Expected the passes that model computes.*export\(passes=False\)"):
+        loaded.detect(image, test_time=SEVERAL)
+    with pytest.raises(ConfigError, match="Expected exact=False"):
+        loaded.detect(image, exact=True)
+    with pytest.raises(ConfigError, match="Expected a detector on Keras for fit"):
+        loaded.fit(image)
+
+
+@on_tensorflow
+def test_passes_at_scales_made_outside_the_graph_are_refused(tmp_path: Path) -> None:
+    preprocessing = Preprocessing((64, 64), fit="original", step=16)
+    detector = with_passes(small_triplets(image_size=None, preprocessing=preprocessing))
+    with pytest.raises(ConfigError, match=r"Expected passes at scale 1 .*passes=False"):
+        detector.export(tmp_path / "model", image_size=(50, 90))
+    detector.export(tmp_path / "model", image_size=(50, 90), passes=False)
+    image = picture(50, 90)
+    equal(load(tmp_path / "model").infer([image]), detector.infer([image]))
+
+
+@on_tensorflow
+@each_form
+def test_sizes_can_be_fixed(form: Form, tmp_path: Path) -> None:
+    detector, path = small_detector(), form.path(tmp_path)
+    detector.export(path, image_size=(50, 90), batch_size=2)
+    loaded, images = load(path), [picture(50, 90), picture(50, 90)[:, ::-1], picture(50, 90)[::-1]]
+    equal(loaded.infer(images), detector.infer(images))  # a batch and a half
+    with pytest.raises(ConfigError, match=r"Expected images of 50×90 pixels.*Received: 90×50"):
+        loaded.detect(picture(90, 50))
+    with pytest.raises(ConfigError, match="Expected a whole batch_size of at least 1"):
+        detector.export(path, batch_size=0)
+
+
+@on_tensorflow
+def test_half_precision_stores_saved_weights_exactly(tmp_path: Path) -> None:
+    pytest.importorskip("tf2onnx")
+    small_detector().save(tmp_path / "half", dtype="float16")
+    detector = load(tmp_path / "half")
+    for dtype in ("float32", "float16"):
+        detector.export(tmp_path / f"{dtype}.onnx", dtype=dtype)
+    full, half = (load(tmp_path / f"{dtype}.onnx") for dtype in ("float32", "float16"))
+    images = [picture(100, 120)]
+    for name, values in full.infer(images).items():
+        np.testing.assert_allclose(half.infer(images)[name], values, atol=1e-4)
+    assert half.path.stat().st_size < 0.8 * full.path.stat().st_size
+    with pytest.raises(ConfigError, match="Expected a dtype of"):
+        detector.export(tmp_path / "x.onnx", dtype="int4")
+
+
+@on_tensorflow
+def test_the_graph_has_nothing_that_stops_other_runtimes(detector: Any, tmp_path: Path) -> None:
+    onnx, path = pytest.importorskip("onnx"), tmp_path / "model.onnx"
+    detector.export(path)
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert "ReverseSequence" not in {node.op_type for node in model.graph.node}
+    assert {one.key for one in model.metadata_props} >= {"names", "keypoint_names", "boxes", "scores"}
+    slim = pytest.importorskip("onnxslim", reason="an optimizer of ONNX files: pip install onnxslim")
+    slim.slim(str(path), str(tmp_path / "slim.onnx"))
+    images = [picture(100, 120)]
+    whole, slimmed = (load(place).infer(images) for place in (path, tmp_path / "slim.onnx"))
+    for name, values in whole.items():
+        np.testing.assert_allclose(slimmed[name], values, atol=1e-4)
 
 
 @on_tensorflow
@@ -123,13 +242,6 @@ def test_the_current_folder_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @on_tensorflow
-def test_what_was_exported_is_not_what_is_loaded(tmp_path: Path) -> None:
-    small_detector().export(tmp_path / "model")
-    with pytest.raises(ConfigError, match=r"was exported for other programs.*detector\.save"):
-        load(tmp_path / "model")
-
-
-@on_tensorflow
 @pytest.mark.parametrize("size", [320, (480, 640, 3), (3.5, 5), ("480", "640"), (0, 5)])
 def test_sizes_that_are_none_are_refused(tmp_path: Path, size: Any) -> None:
     with pytest.raises(ConfigError, match="image_size as a height and width in whole pixels"):
@@ -138,14 +250,14 @@ def test_sizes_that_are_none_are_refused(tmp_path: Path, size: Any) -> None:
 
 def test_what_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     detector = small_detector()
-    with pytest.raises(ConfigError, match=r"saved_model, onnx, litert\. Received: 'coreml'"):
+    with pytest.raises(ConfigError, match=r"saved_model, onnx, litert, openvino\. Received: 'coreml'"):
         detector.export(tmp_path / "model", "coreml")
     with pytest.raises(ConfigError, match=r"path for litert with \.tflite\. Received: .*model\.onnx"):
         detector.export(tmp_path / "model.onnx", "litert")
     with pytest.raises(ConfigError, match=r"path for saved_model with no ending"):
         detector.export(tmp_path / "model.onnx", "saved_model")
     for name in ("model.zip", "model.keras", "model.H5", "model.tar.gz"):
-        with pytest.raises(ConfigError, match=r"ends in \.onnx or \.tflite, or a folder's"):
+        with pytest.raises(ConfigError, match=r"ends in \.onnx, \.tflite or \.xml, or a folder's"):
             detector.export(tmp_path / name)
     if keras.backend.backend() == "tensorflow":
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -140,7 +140,7 @@ def _average(name: str, upright: Any, mirrored: Any, detector: Compiles) -> Any:
     if name == "keypoint_heatmap":
         mirrored = ops.take(mirrored, np.asarray(_flipped(detector.config.keypoints)), axis=-1)
     probability = (ops.sigmoid(upright) + ops.sigmoid(mirrored)) / 2
-    return ops.log(probability) - ops.log1p(-probability)
+    return ops.log(probability) - ops.log(1 - probability)
 
 
 def _mirror_vectors(maps: Any, task: Any) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from exported import Form, each_form
+from exported import Form, each_form_of_keras
 
 from centernet.models.layers import (
     BottomPool,
@@ -35,7 +35,7 @@ def all_layers(size: tuple[int | None, ...]) -> keras.Model:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@each_form
+@each_form_of_keras
 def test_an_exported_file_computes_the_same(form: Form, size: str, tmp_path: Path) -> None:
     model = all_layers(SIZES[size])
     expected = [output.numpy() for output in model(BATCH, training=False)]
