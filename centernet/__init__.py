@@ -92,8 +92,7 @@ else:
         from centernet.loading.load_exported import exported_path, load_exported, load_on_runtime
 
         def on_keras():
-            from centernet.loading.load_keras import load as load_detector
-
+            load_detector = _module("centernet.loading.load_keras").load
             return load_detector(source, weights, classes, keypoints=keypoints, image_size=image_size)
 
         path = exported_path(source)
@@ -141,13 +140,28 @@ _MODULES = {
 __all__ = [*_PUBLIC, *_MODULES, "load"]
 
 
+def _module(name: str) -> Any:
+    """Import a module of the package; say what to do where it needs a TensorFlow that is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != "tensorflow":
+            raise
+        errors = importlib.import_module("centernet.errors")
+        raise errors.MissingExtraError(
+            "Training, export and detection on Keras need TensorFlow, which is not installed (it has no package for "
+            'Python 3.14). Install it (pip install "tensorflow>=2.20"), or detect without it: '
+            'centernet.load("model.onnx"), or a shipped model with runtime="onnx".'
+        ) from error
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name at first use (PEP 562)."""
     if name in _PUBLIC:
         module, _, alias = _PUBLIC[name].partition(":")
-        return getattr(importlib.import_module(module), alias or name)
+        return getattr(_module(module), alias or name)
     if name in _MODULES:
-        return importlib.import_module(_MODULES[name])
+        return _module(_MODULES[name])
     if name == "__version__":
         return importlib.import_module("centernet.files.environment").package_version()
     raise AttributeError(f"module 'centernet' has no attribute {name!r}")

@@ -106,7 +106,7 @@ class Runtime:
         module: The module that it is.
         suffixes: Endings of the files that it reads, the preferred one first; an empty one is a folder.
         open: Opens a file.
-        extra: The extra that installs it.
+        extra: The extra that installs it; empty for TensorFlow, which needs none.
     """
 
     module: str
@@ -124,7 +124,7 @@ RUNTIMES: Mapping[str, Runtime] = {
     "onnx": Runtime("onnxruntime", (".onnx",), open_onnxruntime, "onnx"),
     "openvino": Runtime("openvino", (".onnx", ".xml"), open_openvino, "openvino"),
     "litert": Runtime("ai_edge_litert", (".tflite",), open_litert, "litert"),
-    "tensorflow": Runtime("tensorflow", ("",), open_saved_model, "keras"),
+    "tensorflow": Runtime("tensorflow", ("",), open_saved_model, ""),
 }
 SUFFIXES = frozenset(suffix for runtime in RUNTIMES.values() for suffix in runtime.suffixes if suffix)
 
@@ -158,7 +158,8 @@ def open_exported(path: Path, runtime: str | None = None) -> tuple[Session, str]
     installed = [name for name, one in fitting.items() if one.is_installed and runtime in (None, name)]
     if not installed:
         extras = [one.extra for name, one in fitting.items() if runtime in (None, name)]
-        raise MissingExtraError(f"A runtime that reads {path} is needed: pip install centernet[{extras[0]}]")
+        package = f"centernet[{extras[0]}]" if extras[0] else "tensorflow"
+        raise MissingExtraError(f"A runtime that reads {path} is needed: pip install {package}")
     if not path.exists():
         raise CheckpointError(f"Expected an exported detector at {path}: there is no such file.")
     try:
