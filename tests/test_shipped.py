@@ -59,5 +59,7 @@ def test_the_pictures_in_the_examples_are_those_that_the_scripts_render(tmp_path
 
 def test_their_files_are_small() -> None:
     files = list((configs_dir() / "weights").iterdir())
-    assert {file.name for file in files} == {"bccd.weights.h5", "shapes.weights.h5"}
+    assert {file.name for file in files} == {
+        f"{name}.{end}" for name in ("bccd", "shapes") for end in ("onnx", "weights.h5")
+    }
     assert all(file.stat().st_size <= LARGEST for file in files)

@@ -72,8 +72,7 @@ class Graph(keras.layers.Layer):
 
     def call(self, images: Any) -> dict[str, Any]:
         """What `Detector.decode` returns, of uint8 RGB images `(batch, height, width, 3)`."""
-        batch, *size, _ = ops.shape(images)
-        sizes = ops.tile(ops.convert_to_tensor([size], dtype="int32"), (batch, 1))
+        sizes = ops.convert_to_tensor([ops.shape(images)[1:3]], dtype="int32")  # of each image: broadcasts
         forward = partial(self.network, training=False)
         if self._passes:
             return self._passes(forward, images, sizes)

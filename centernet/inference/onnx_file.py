@@ -15,6 +15,7 @@ from centernet.checkpoints.saved.saving import metadata
 from centernet.errors import ConfigError
 
 OPSET = 18
+DIMENSIONS = ("batch", "height", "width")  # of the images
 LAYOUTS = ((3, 2, 0, 1), (2, 3, 0, 1))  # of ONNX kernels, as axes of Keras's: convolution, depthwise or transposed
 
 
@@ -26,12 +27,13 @@ def write_onnx(model: keras.Model, path: Path, description: str, dtype: str) -> 
     unknown = sorted({node.op_type for node in converted.graph.node if not onnx.defs.has(node.op_type)})
     if unknown:
         raise ConfigError(
-            f"Expected a network whose operations ONNX has. Received one with {', '.join(unknown)}, from a layer of your "
-            "own backbone. Write it with other operations, or export a SavedModel."
+            f"Expected a network whose operations ONNX has. Received one with {', '.join(unknown)}, from a layer of "
+            "your own backbone. Write it with other operations, or export a SavedModel."
         )
     for node in converted.graph.node:
         if node.op_type == "Loop":
             _capture_invariants(node)
+    _name_dimensions(converted.graph)
     if dtype == "float16":
         _store_halves(converted.graph, [np.asarray(value) for value in model.variables if len(value.shape) == 4])
     onnx.helper.set_model_props(converted, metadata(description))
@@ -49,6 +51,15 @@ def _converted(model: keras.Model) -> Any:
     # Without this, tf2onnx copies the graph before each of its passes, to undo those that fail. None does here.
     with mock.patch.dict(os.environ, {"TF2ONNX_CATCH_ERRORS": "FALSE"}):
         return tf2onnx.convert.from_function(function, signature, opset=OPSET)[0]
+
+
+def _name_dimensions(graph: Any) -> None:
+    """Name the dimensions that vary: under tf2onnx's (unk__1 …), onnxslim takes them for unknown and fixes some."""
+    for tensor, names in ((graph.input[0], DIMENSIONS), *((output, DIMENSIONS[:1]) for output in graph.output)):
+        for dimension, name in zip(tensor.type.tensor_type.shape.dim, names, strict=False):
+            if not dimension.dim_value:
+                dimension.dim_param = name
+    del graph.value_info[:]  # of the tensors between, under the former names
 
 
 def _capture_invariants(loop: Any) -> None:

@@ -256,7 +256,7 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for(tmp_path, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("centernet.evaluation.evaluating.evaluate", interrupt)
+        patch.setattr("centernet.evaluation.callback.evaluate", interrupt)
         with pytest.raises(KeyboardInterrupt):
             detector().fit(dataset(), epochs=epochs, **options)
     assert not (tmp_path / "out" / "best").exists()

@@ -123,13 +123,13 @@ def _scale_in_graph(
     if not flip:
         return detector.decode(forward(batch), sizes, canvas=canvas, exact=exact)
     maps = forward(ops.concatenate([batch, reverse(batch, 2)], axis=0))
-    halves = {name: ops.split(stacks[-1], 2) for name, stacks in maps.items()}
-    last = {name: [_average(name, half[0], half[1], detector)] for name, half in halves.items()}
+    last = {name: [_average(name, stacks[-1], detector)] for name, stacks in maps.items()}
     return detector.decode(last, sizes, canvas=canvas, exact=exact)
 
 
-def _average(name: str, upright: Any, mirrored: Any, detector: Compiles) -> Any:
-    """Map of the upright pass, averaged with the mirrored pass where both predict the same quantity."""
+def _average(name: str, maps: Any, detector: Compiles) -> Any:
+    """Maps of the upright pass (first half), averaged with the mirrored one where both predict the same quantity."""
+    upright, mirrored = ops.split(maps, 2)
     mirrored = reverse(mirrored, 2)
     if name == "keypoint_regression":
         return (upright + _mirror_vectors(mirrored, detector.config.keypoints)) / 2
