@@ -57,6 +57,7 @@ class Format:
         needs: Modules that write it.
         extra: The extra that installs them.
         beside: Endings of further files that belong to it.
+        halves: Whether it can store weights in half precision.
     """
 
     name: str
@@ -65,13 +66,16 @@ class Format:
     needs: tuple[str, ...] = ()
     extra: str = "export"
     beside: tuple[str, ...] = ()
+    halves: bool = False
 
 
 FORMATS: Mapping[str, Format] = {
     "saved_model": Format("SavedModel", write_saved_model),
-    "onnx": Format("ONNX", write_onnx, ".onnx", ("onnx", "tf2onnx")),
+    "onnx": Format("ONNX", write_onnx, ".onnx", ("onnx", "tf2onnx"), halves=True),
     "litert": Format("LiteRT", write_litert, ".tflite", ("ai_edge_litert",)),
-    "openvino": Format("OpenVINO", write_openvino, ".xml", ("onnx", "tf2onnx", "openvino"), beside=(".bin",)),
+    "openvino": Format(
+        "OpenVINO", write_openvino, ".xml", ("onnx", "tf2onnx", "openvino"), beside=(".bin",), halves=True
+    ),
 }
 
 

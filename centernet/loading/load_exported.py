@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from centernet.checkpoints.fetching import is_hub_handle
-from centernet.checkpoints.locate import Located, find
-from centernet.errors import CenterNetError, ConfigError, MissingExtraError
+from centernet.checkpoints.locate import Located, find, locate_weights
+from centernet.errors import CenterNetError, CheckpointError, ConfigError, MissingExtraError
 from centernet.files.environment import cache_dir, configs_dir, package_version
 from centernet.files.web import is_url
 from centernet.inference.runtimes import RUNTIMES, is_exported
@@ -27,6 +27,7 @@ from centernet.loading.exported import ExportedDetector
 KERAS, AUTO = "keras", "auto"
 WRITERS = ("tensorflow", "keras", "onnx", "tf2onnx")  # what writes an ONNX file
 CONVERTED_ON = ("onnx", "openvino")  # runtimes for which a detector is exported
+MOST_BYTES = 2**28  # of weights that auto exports: more takes minutes, and is no faster elsewhere
 AGREEMENT = 1e-3  # largest difference of scores between runtimes
 ROUNDS = 5  # of a measurement
 logger = logging.getLogger("centernet")
@@ -102,22 +103,28 @@ def load_on_runtime(
             f"Expected a model whose input has one size to run on {runtime}. Received: {found.config.name}, which sees "
             "images at their own size. Export it for one size: export(path, image_size=(480, 640))."
         )
-    path, on_keras = _shipped(found) if weights == "published" else None, None
+    path = _shipped(found) if weights == "published" else None
     if path is None:
         missing = [name for name in WRITERS if importlib.util.find_spec(name) is None]
-        if missing and runtime == AUTO:
+        files = _weight_files(found if weights == "published" else locate_weights(weights))
+        if runtime == AUTO and (missing or sum(file.stat().st_size for file in files) > MOST_BYTES):
             return load_on_keras()
         if missing:
             raise MissingExtraError(f"{', '.join(missing)} is needed to export {source}: pip install centernet[export]")
-        path = _cached_path(found, weights)
+        path = _cached_path(found, files)
         if not path.is_file():
             logger.info("Exporting %s to %s, once.", found.config.name, path)
             on_keras = load_on_keras()
-            on_keras.export(path)
+            try:
+                on_keras.export(path)
+            except CenterNetError as error:
+                if runtime != AUTO:
+                    raise
+                logger.warning("%s is not exported, and runs on Keras: %s", found.config.name, error)
+                return on_keras
     if runtime != AUTO:
         return ExportedDetector(path, runtime)
-    chosen = names[0] if len(names) == 1 else _fastest(path, names)
-    return ExportedDetector(path, chosen)
+    return ExportedDetector(path, names[0] if len(names) == 1 else _fastest(path, names))
 
 
 def _shipped(found: Located) -> Path | None:
@@ -127,17 +134,28 @@ def _shipped(found: Located) -> Path | None:
     return path if path and path.is_file() else None
 
 
-def _cached_path(found: Located, weights: str) -> Path:
+def _weight_files(found: Located) -> list[Path]:
+    """The files of weights: one, or those of a checkpoint's prefix.
+
+    Raises:
+        CheckpointError: If there is none.
+    """
+    path = found.path
+    if path is None or path.is_file():
+        files = [path] if path else []
+    else:
+        files = sorted(file for file in path.parent.iterdir() if file.name.startswith(f"{path.name}."))
+    if not files:
+        raise CheckpointError(f"Expected weights to export at {path}. Found no file.")
+    return files
+
+
+def _cached_path(found: Located, files: list[Path]) -> Path:
     """Place of the exported file in the cache, named by a hash of the weights, the description and the versions."""
     content = hashlib.sha256(json.dumps(found.config.to_dict(), sort_keys=True).encode())
-    place = found.path if weights == "published" else Path(weights).expanduser()
-    files = sorted(place.parent.glob(f"{place.name}*")) if place is not None else []
     for file in files:
-        if file.is_file():
-            with file.open("rb") as opened:
-                content.update(hashlib.file_digest(opened, "sha256").digest())
-    if not files:
-        content.update(weights.encode())
+        with file.open("rb") as opened:
+            content.update(hashlib.file_digest(opened, "sha256").digest())
     versions = [package_version(), *(importlib.metadata.version(name) for name in WRITERS)]
     content.update(" ".join(versions).encode())
     return cache_dir() / "exported" / f"{found.config.identifier}-{content.hexdigest()[:16]}.onnx"

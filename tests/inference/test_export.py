@@ -162,6 +162,8 @@ def test_half_precision_stores_saved_weights_exactly(tmp_path: Path) -> None:
     for name, values in full.infer(images).items():
         np.testing.assert_allclose(half.infer(images)[name], values, atol=1e-4)
     assert half.path.stat().st_size < 0.8 * full.path.stat().st_size
+    with pytest.raises(ConfigError, match=r"half precision: ONNX or OpenVINO\. Received: SavedModel"):
+        detector.export(tmp_path / "model", dtype="float16")
     with pytest.raises(ConfigError, match="Expected a dtype of"):
         detector.export(tmp_path / "x.onnx", dtype="int4")
 

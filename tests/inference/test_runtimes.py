@@ -15,7 +15,7 @@ from small import picture, small_detector
 
 import centernet
 from centernet import ExportedDetector, load
-from centernet.errors import CheckpointError, ConfigError, MissingExtraError
+from centernet.errors import CenterNetError, CheckpointError, ConfigError, MissingExtraError
 from centernet.files.environment import configs_dir
 from centernet.inference.runtimes import RUNTIMES
 
@@ -79,6 +79,33 @@ def test_a_model_is_exported_once_and_again_when_its_weights_change(cache: Path,
     assert load(tmp_path / "saved", runtime="onnx").path.stat().st_mtime_ns == made
     small_detector(seed=1).save(tmp_path / "saved")
     assert load(tmp_path / "saved", runtime="onnx").path != first.path
+
+
+@on_tensorflow
+def test_other_weights_are_exported_apart(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        small_detector(seed=seed).save(tmp_path / f"saved{seed}")
+    image, names = [picture(100, 120)], ("saved0", "saved1")
+    found = [load(tmp_path / "saved0", tmp_path / name, runtime="onnx") for name in names]
+    assert found[0].path != found[1].path
+    for name, detector in zip(names, found, strict=True):
+        np.testing.assert_allclose(
+            detector.infer(image)["scores"], load(tmp_path / name).infer(image)["scores"], atol=1e-4
+        )
+
+
+@on_tensorflow
+def test_auto_stays_on_keras_where_exporting_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    small_detector().save(tmp_path / "saved")
+    (tmp_path / "home").write_text("no folder")
+    assert isinstance(load(tmp_path / "saved", runtime="auto"), centernet.Detector)
+    assert "is not exported, and runs on Keras" in caplog.text
+    with pytest.raises(CenterNetError):
+        load(tmp_path / "saved", runtime="onnx")
+    monkeypatch.setattr("centernet.loading.load_exported.MOST_BYTES", 10)
+    assert isinstance(load(tmp_path / "saved", runtime="auto"), centernet.Detector)
 
 
 def test_auto_measures_once_and_remembers(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
