@@ -145,7 +145,7 @@ def _module(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != "tensorflow":
+        if (error.name or "").partition(".")[0] != "tensorflow":
             raise
         errors = importlib.import_module("centernet.errors")
         raise errors.MissingExtraError(

@@ -57,6 +57,24 @@ class TestImport:
         found = run(IMPORT.format(statement=statement))
         assert {"keras", "tensorflow", "jax", "torch"} & set(found["modules"]) == set()
 
+    def test_without_tensorflow_exported_models_detect_and_the_rest_says_what_is_missing(self):
+        found = run(
+            "import json, sys\n"
+            "sys.modules['tensorflow'] = None\n"
+            "import centernet\n"
+            "said = []\n"
+            "uses = (lambda: centernet.load('bccd'), lambda: centernet.PointDetector, lambda: centernet.backbones)\n"
+            "for use in uses:\n"
+            "    try:\n        use()\n"
+            "    except centernet.CenterNetError as error:\n        said.append(str(error))\n"
+            f"image = {str(REPOSITORY / 'examples' / 'blood_cells.png')!r}\n"
+            "count = len(centernet.load('bccd', runtime='onnx').detect(image))\n"
+            "print(json.dumps({'said': said, 'count': count}))",
+            KERAS_BACKEND="tensorflow",
+        )
+        assert found["count"] == 15
+        assert [text.partition(",")[0] for text in found["said"]] == ["Training"] * 3
+
     def test_every_module_can_be_imported_first(self):
         """No circle is broken by the order in which a user happens to import."""
         modules = [
