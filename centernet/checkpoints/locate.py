@@ -23,7 +23,7 @@ from centernet.models import presets
 from centernet.models.config import ModelConfig
 from centernet.models.presets import complete
 
-EXPORTED = (".onnx", ".tflite")
+EXPORTED = (".onnx", ".tflite", ".xml")
 CONFIG_SUFFIX = ".config"  # of the Detection API
 logger = logging.getLogger("centernet")
 __all__ = ["Located", "locate", "locate_published", "locate_weights", "locate_weights_file"]

@@ -242,6 +242,7 @@ class TestPath:
             ("model.tar.gz", r"ending in \.zip"),
             ("model.tgz", r"ending in \.zip"),
             ("model.onnx", r"detector\.export"),
+            ("model.xml", r"detector\.export"),
             ("model.TFLITE", r"detector\.export"),
             ("saved_model.pb", r"detector\.export"),
         ],

@@ -28,7 +28,7 @@ KERAS = ".keras"
 _WEIGHTS = "For the weights alone: detector.save_weights."
 _H5 = "For the weights alone: detector.save_weights, to a path ending in .weights.h5."
 _ZIP = "For one file: a path ending in .zip."
-_EXPORT = "For other programs (ONNX, TFLite, SavedModel): detector.export, or `centernet export`."
+_EXPORT = "For other programs (ONNX, LiteRT, OpenVINO, SavedModel): detector.export, or `centernet export`."
 # Endings of other formats → what to do instead; the first match counts.
 ELSEWHERE: Mapping[str, str] = {
     ".weights.h5": _WEIGHTS,
@@ -39,6 +39,7 @@ ELSEWHERE: Mapping[str, str] = {
     ".tar": _ZIP,
     ".onnx": _EXPORT,
     ".tflite": _EXPORT,
+    ".xml": _EXPORT,
     ".pb": _EXPORT,
 }
 
