@@ -10,6 +10,7 @@ import keras
 
 from centernet.checkpoints.saved.saving import CONFIG, description_of, put_in_place, read_config, write_config
 from centernet.errors import CenterNetError, ConfigError, MissingExtraError, WriteError
+from centernet.inference.compiled import check_weights
 from centernet.inference.formats import FORMATS, Format, format_of
 from centernet.inference.graph import GraphOptions, graph_of
 from centernet.models.network import Network
@@ -24,6 +25,7 @@ def export(detector: Network, path: Path, format: str | None, options: GraphOpti
     if options.dtype == "float16" and not form.halves:
         able = " or ".join(one.name for one in FORMATS.values() if one.halves)
         raise ConfigError(f"Expected a format that stores weights in half precision: {able}. Received: {form.name}")
+    check_weights(detector)
     path = path.expanduser().absolute()
     model = graph_of(detector, options)
     try:

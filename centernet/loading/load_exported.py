@@ -156,16 +156,24 @@ def _cached_path(found: Located, files: list[Path]) -> Path:
     for file in files:
         with file.open("rb") as opened:
             content.update(hashlib.file_digest(opened, "sha256").digest())
-    versions = [package_version(), *(importlib.metadata.version(name) for name in WRITERS)]
+    versions = [package_version(), *map(_version, WRITERS)]
     content.update(" ".join(versions).encode())
     return cache_dir() / "exported" / f"{found.config.identifier}-{content.hexdigest()[:16]}.onnx"
+
+
+def _version(module: str) -> str:
+    """Version of an installed module; "unknown" if its package has another name, as tensorflow-cpu has."""
+    try:
+        return importlib.metadata.version(module)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def _fastest(path: Path, names: list[str]) -> str:
     """The runtime that is fastest for one photo on this machine, measured once, with the scores of the first."""
     kept = cache_dir() / "exported" / "fastest.json"
     state = path.stat()
-    versions = [importlib.metadata.version(RUNTIMES[name].module) for name in names]
+    versions = [_version(RUNTIMES[name].module) for name in names]
     key = " ".join(map(str, [path, state.st_size, state.st_mtime_ns, os.cpu_count(), *names, *versions]))
     try:
         known = json.loads(kept.read_text(encoding="utf-8"))

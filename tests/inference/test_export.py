@@ -18,7 +18,7 @@ from small_triplets import small_triplets
 
 from centernet import load
 from centernet.data.keypoints import KeypointTask
-from centernet.errors import ConfigError, MissingExtraError, WriteError
+from centernet.errors import CenterNetError, ConfigError, MissingExtraError, WriteError
 from centernet.inference.formats import FORMATS
 from centernet.models.config import ModelConfig
 from centernet.models.test_time import TestTime
@@ -233,6 +233,15 @@ def test_what_was_there_is_unchanged_if_it_cannot_be_replaced(tmp_path: Path, mo
     with pytest.raises(WriteError, match="What was there before is unchanged"):
         detector.export(path)
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@on_tensorflow
+def test_weights_that_are_not_finite_are_not_exported(tmp_path: Path) -> None:
+    detector = small_detector()
+    detector.variables[0].assign(np.full(detector.variables[0].shape, np.nan))
+    with pytest.raises(CenterNetError, match="Expected finite weights"):
+        detector.export(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
 
 
 @on_tensorflow

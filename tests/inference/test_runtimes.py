@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -121,6 +122,14 @@ def test_auto_measures_once_and_remembers(cache: Path, monkeypatch: pytest.Monke
         assert load("shapes", runtime="auto").runtime == name
     kept.write_text("damaged")
     assert load("shapes", runtime="auto").runtime in installed
+
+
+def test_packages_of_other_names_have_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)  # as for tensorflow-cpu or onnxruntime-gpu
+
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    assert isinstance(load("shapes", runtime="auto"), ExportedDetector)
 
 
 def test_auto_without_a_runtime_is_keras(monkeypatch: pytest.MonkeyPatch) -> None:
