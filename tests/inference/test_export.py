@@ -175,6 +175,8 @@ def test_the_graph_has_nothing_that_stops_other_runtimes(detector: Any, tmp_path
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     assert "ReverseSequence" not in {node.op_type for node in model.graph.node}
+    sides = model.graph.input[0].type.tensor_type.shape.dim
+    assert [side.dim_param or side.dim_value for side in sides] == ["batch", "height", "width", 3]
     assert {one.key for one in model.metadata_props} >= {"names", "keypoint_names", "boxes", "scores"}
     slim = pytest.importorskip("onnxslim", reason="an optimizer of ONNX files: pip install onnxslim")
     slim.slim(str(path), str(tmp_path / "slim.onnx"))
