@@ -1,4 +1,4 @@
-"""Box formats, scaling and overlaps. Keras is imported late: datasets and evaluation use the NumPy part alone."""
+"""Box formats, scaling and overlaps. Datasets and evaluation use the NumPy part alone."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import Any
 
 import numpy as np
 
+from centernet.ops.namespace import is_torch, namespace
+
 
 def reverse(x: Any, axis: int = -1) -> Any:
-    """An array with the order along an axis reversed (keras.ops).
+    """An array with the order along an axis reversed.
 
     As a slice, since `ops.flip` is exported to ONNX as ReverseSequence, which few runtimes have.
     """
-    import keras
-
-    if keras.backend.backend() == "torch":  # has no slices with negative steps
-        return keras.ops.flip(x, axis=axis)
+    if is_torch(x):
+        return namespace(x).flip(x, axis=axis)
     axis %= len(x.shape)
     return x[(*[slice(None)] * axis, slice(None, None, -1))]
 
 
 def from_center(center: Any, size: Any) -> Any:
-    """Convert centers and sizes to corners (keras.ops).
+    """Convert centers and sizes to corners.
 
     Args:
         center: `(..., 2)` as `y x`, in any unit.
@@ -30,16 +30,14 @@ def from_center(center: Any, size: Any) -> Any:
     Returns:
         Boxes `(..., 4)` as `x0 y0 x1 y1` in the same unit.
     """
-    from keras import ops
-
+    ops = namespace(center)
     top_left, bottom_right = center - size / 2, center + size / 2
     return ops.concatenate([reverse(top_left), reverse(bottom_right)], axis=-1)
 
 
 def enlarge(boxes: Any, factor: float) -> Any:
-    """Scale boxes `(..., 4)`, `x0 y0 x1 y1`, about their centers by `factor` (keras.ops)."""
-    from keras import ops
-
+    """Scale boxes `(..., 4)`, `x0 y0 x1 y1`, about their centers by `factor`."""
+    ops = namespace(boxes)
     center = (boxes[..., :2] + boxes[..., 2:]) / 2
     half = (boxes[..., 2:] - boxes[..., :2]) * (factor / 2)
     return ops.concatenate([center - half, center + half], axis=-1)

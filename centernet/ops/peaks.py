@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import keras
-from keras import ops
-
 from centernet.ops.constants import PEAK_TOLERANCE
+from centernet.ops.namespace import is_torch, namespace
 
 
 class Peaks(NamedTuple):
@@ -29,7 +27,8 @@ def top_k(values: Any, k: int) -> tuple[Any, Any]:
     Returns:
         The values `(..., k)` and their int32 indices.
     """
-    if keras.backend.backend() == "torch":  # its top-k orders ties arbitrarily
+    ops = namespace(values)
+    if is_torch(values):
         index = ops.argsort(-values, axis=-1)[..., :k]
         return ops.take_along_axis(values, index, axis=-1), ops.cast(index, "int32")
     best, index = ops.top_k(values, k)
@@ -43,6 +42,7 @@ def suppress_non_peaks(heatmap: Any, tolerance: float = PEAK_TOLERANCE) -> Any:
         heatmap: Probabilities `(batch, height, width, channels)`, float32.
         tolerance: Values less than this below the maximum are kept too.
     """
+    ops = namespace(heatmap)
     maxima = ops.max_pool(heatmap, 3, strides=1, padding="same", data_format="channels_last")
     return heatmap * ops.cast(maxima - heatmap < tolerance, heatmap.dtype)
 
@@ -61,7 +61,7 @@ def best_peaks(heatmap: Any, k: int, tolerance: float = PEAK_TOLERANCE) -> Peaks
     Returns:
         The peaks; missing ones have score 0.
     """
-    channels = heatmap.shape[-1]
+    ops, channels = namespace(heatmap), heatmap.shape[-1]
     width = ops.shape(heatmap)[2]
     cells = ops.reshape(suppress_non_peaks(heatmap, tolerance), (ops.shape(heatmap)[0], -1, channels))
     _, best = top_k(ops.max(cells, axis=-1), k)
@@ -82,6 +82,7 @@ def best_peaks_per_channel(heatmap: Any, k: int, tolerance: float = PEAK_TOLERAN
     Returns:
         The peaks, each field `(batch, channels, k)`.
     """
+    ops = namespace(heatmap)
     batch, _, width, channels = ops.shape(heatmap)
     peaks = ops.transpose(suppress_non_peaks(heatmap, tolerance), (0, 3, 1, 2))
     scores, cell = top_k(ops.reshape(peaks, (batch, channels, -1)), k)
@@ -91,6 +92,7 @@ def best_peaks_per_channel(heatmap: Any, k: int, tolerance: float = PEAK_TOLERAN
 
 def gather_cells(cells: Any, index: Any) -> Any:
     """Gather `cells` `(batch, n, channels)` at `index` `(batch, ...)`: values `(batch, ..., channels)`."""
+    ops = namespace(cells)
     batch, count = ops.shape(cells)[:2]
     shape = ops.shape(index)
     flat = ops.reshape(index, (batch, -1)) + ops.arange(batch, dtype="int32")[:, None] * count
@@ -108,5 +110,6 @@ def gather_rows(values: Any, index: Any) -> Any:
 
 def gather_at(features: Any, rows: Any, columns: Any) -> Any:
     """Gather a map `(batch, height, width, channels)` at int32 positions `(batch, ...)`: `(batch, ..., channels)`."""
+    ops = namespace(features)
     batch, _, width, _ = ops.shape(features)
     return gather_cells(ops.reshape(features, (batch, -1, features.shape[-1])), rows * width + columns)

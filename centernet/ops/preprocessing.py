@@ -12,6 +12,7 @@ import numpy as np
 from centernet.errors import ConfigError, SourceError
 from centernet.files.validation import check_types, to_plain
 from centernet.ops.boxes import reverse
+from centernet.ops.namespace import namespace
 from centernet.ops.resize import Sampling, fitted_sizes, resize_to_canvas
 
 ORIGINAL_STEP = 128  # the hourglass needs multiples of it, or one less
@@ -121,14 +122,13 @@ class Preprocessing:
         return dataclasses.replace(self, size=(nearest(self.size[0]), nearest(self.size[1])))
 
     def place(self, sizes: Any, canvas: tuple[int, int]) -> Placement:
-        """Where on the canvas images come to lie (keras.ops).
+        """Where on the canvas images come to lie.
 
         Args:
             sizes: Height and width of each image in pixels, int32 `(batch, 2)`.
             canvas: Height and width of the canvas.
         """
-        from keras import ops
-
+        ops = namespace(sizes)
         if self.fit == "original":
             half = ops.convert_to_tensor([side // 2 for side in canvas], dtype="int32")
             return Placement(sizes, half - sizes // 2)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from centernet.errors import SourceError
+from centernet.ops.namespace import namespace
 
 Sampling = Literal["legacy", "half_pixel"]
 WEIGHT_BITS = 11  # OpenCV's fixed-point weights
@@ -22,8 +23,7 @@ def fitted_sizes(sizes: Any, canvas: tuple[int, int]) -> Any:
     Returns:
         Height and width of each resized image, int32 `(batch, 2)`, rounded half to even.
     """
-    from keras import ops
-
+    ops = namespace(sizes)
     sizes = ops.cast(sizes, "float32")
     scale = ops.min(ops.convert_to_tensor(canvas, dtype="float32") / sizes, axis=-1, keepdims=True)
     return ops.cast(ops.maximum(ops.round(scale * sizes), 1.0), "int32")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from keras import ops
-
 from centernet.models.settings import RULES, DecodeRules, PointDecoderSettings
 from centernet.ops.boxes import enlarge, from_center, reverse
 from centernet.ops.constants import STRIDE
+from centernet.ops.namespace import namespace
 from centernet.ops.peaks import Peaks, best_peaks, best_peaks_per_channel, gather_at, gather_cells
 
 FAR = 1e5  # distance of what is no candidate, in cells
@@ -52,7 +51,7 @@ def decode(
         `keypoints` float32 `(batch, k, n, 2)` as `x y`, normalized likewise, and `keypoint_scores` float32
         `(batch, k, n)`.
     """
-    rules = RULES[settings.rules]
+    rules, ops = RULES[settings.rules], namespace(maps["heatmap"])
     centers = _find_centers(maps, image_sizes, settings.max_detections, rules)
     # Cells to fractions of the image, in x y order: times `scale`, less `start`.
     offsets = ops.zeros_like(image_sizes) if offsets is None else offsets
@@ -80,6 +79,7 @@ def decode(
 
 
 def _find_centers(maps: Mapping[str, Any], image_sizes: Any, count: int, rules: DecodeRules) -> Centers:
+    ops = namespace(maps["heatmap"])
     probability = ops.sigmoid(ops.cast(maps["heatmap"], "float32"))
     _, height, width, _ = ops.shape(probability)
     if rules.mask_beyond_image:
@@ -98,6 +98,7 @@ def _find_centers(maps: Mapping[str, Any], image_sizes: Any, count: int, rules: 
 
 
 def _beyond_image_mask(height: Any, width: Any, image_sizes: Any) -> Any:
+    ops = namespace(image_sizes)
     rows = ops.arange(height, dtype="int32")[None, :] < image_sizes[:, :1]
     columns = ops.arange(width, dtype="int32")[None, :] < image_sizes[:, 1:]
     return ops.cast(ops.logical_and(rows[:, :, None], columns[:, None, :]), "float32")[..., None]
@@ -121,6 +122,7 @@ def decode_keypoints(
     Returns:
         Positions in output cells, `(batch, k, keypoints, 2)` as `x y`, and scores `(batch, k, keypoints)`.
     """
+    ops = namespace(boxes)
     candidates, candidate_scores = _candidates(maps, settings)  # (b, n, m, 2) and (b, n, m)
     regressed = _regressed(maps["keypoint_regression"], centers)  # (b, k, n, 2)
     valid = candidate_scores >= settings.candidate_min_score
@@ -144,6 +146,7 @@ def decode_keypoints(
 
 def _candidates(maps: Mapping[str, Any], settings: PointDecoderSettings) -> tuple[Any, Any]:
     """Peaks of every keypoint heatmap, moved by their offsets: `x y` in cells, and scores."""
+    ops = namespace(maps["keypoint_heatmap"])
     probability = ops.sigmoid(ops.cast(maps["keypoint_heatmap"], "float32"))
     peaks = best_peaks_per_channel(probability, settings.candidates, RULES[settings.rules].peak_tolerance)
     offsets = maps["keypoint_offset"]
@@ -158,6 +161,7 @@ def _candidates(maps: Mapping[str, Any], settings: PointDecoderSettings) -> tupl
 
 def _pick(candidates: Any, scores: Any, index: Any) -> tuple[Any, Any]:
     """The candidate of each keypoint type that `index` `(batch, k, n)` names: position and score."""
+    ops = namespace(scores)
     batch, types, count = ops.shape(scores)
     flat = ops.arange(types, dtype="int32")[None, None] * count + index
     position = gather_cells(ops.reshape(candidates, (batch, -1, 2)), flat)
@@ -166,6 +170,7 @@ def _pick(candidates: Any, scores: Any, index: Any) -> tuple[Any, Any]:
 
 def _regressed(regression: Any, centers: Peaks) -> Any:
     """Positions that the centers predict, from the cell's index (no sub-cell offset): `x y` in cells."""
+    ops = namespace(regression)
     values = ops.cast(gather_at(regression, centers.rows, centers.columns), "float32")
     vectors = ops.reshape(values, (*ops.shape(values)[:2], regression.shape[-1] // 2, 2))
     index = ops.cast(ops.stack([centers.rows, centers.columns], axis=-1), "float32")

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from keras import ops
 
 from centernet.errors import ConfigError
 from centernet.models.settings import TripletDecoderSettings
 from centernet.models.triplets.geometry import NO_PAIR, Frame, boxes_in_image, triplet_scores
 from centernet.ops.boxes import reverse
 from centernet.ops.constants import EXACT_PEAK, STRIDE
+from centernet.ops.namespace import namespace
 from centernet.ops.peaks import Peaks, best_peaks, gather_at, gather_cells, gather_rows, top_k
 from centernet.ops.preprocessing import Placement
 
@@ -61,6 +61,7 @@ def decode_pairs(
     Raises:
         ConfigError: If the maps have fewer cells than keypoints are asked for.
     """
+    ops = namespace(maps["center"])
     _check_cells(maps["center"], settings.keypoints)
     top_left, start, start_tags = _corners(maps, "top_left", settings.keypoints)
     bottom_right, end, end_tags = _corners(maps, "bottom_right", settings.keypoints)
@@ -89,13 +90,14 @@ def decode_pairs(
 
 
 def frame_of(image_sizes: Any, placement: Placement, canvas: tuple[int, int]) -> Frame:
-    """Mapping of output cells to images (keras.ops); its fields broadcast with positions `(batch, n, 2)`.
+    """Mapping of output cells to images; its fields broadcast with positions `(batch, n, 2)`.
 
     Args:
         image_sizes: Height and width of the original images in pixels, int32 `(batch, 2)`.
         placement: Where they lie on the canvas.
         canvas: Height and width of the network's input.
     """
+    ops = namespace(image_sizes)
     sizes, offsets, own = (reverse(ops.cast(pair, "float32"))[:, None] for pair in (*placement, image_sizes))
     ratio = np.array([-(-side // STRIDE) / side for side in canvas[::-1]], np.float32)
     return Frame(ratio, offsets, sizes, sizes / own)
@@ -103,6 +105,7 @@ def frame_of(image_sizes: Any, placement: Placement, canvas: tuple[int, int]) ->
 
 def in_image(pairs: Pairs, centers: Centers, frame: Frame, image_sizes: Any) -> tuple[Pairs, Centers]:
     """Pairs and centers in pixels of the original images instead of output cells; see `boxes_in_image`."""
+    ops = namespace(pairs.boxes)
     boxes, scores = boxes_in_image(pairs.boxes, pairs.scores, frame, ops)
     own = reverse(ops.cast(image_sizes, "float32"))[:, None]
     limits = ops.concatenate([own, own], axis=-1)  # rounding may exceed them
@@ -122,7 +125,7 @@ def join_centers(pairs: Pairs, centers: Centers, settings: TripletDecoderSetting
         The `settings.max_detections` best triplets: boxes `(batch, n, 4)`; scores `(batch, n)`, the mean of
         the three keypoints' scores with the best center, or 0 where there is no triplet; class ids `(batch, n)`.
     """
-    columns = pairs.boxes, pairs.scores, pairs.class_ids
+    ops, columns = namespace(pairs.boxes), (pairs.boxes, pairs.scores, pairs.class_ids)
     scores = ops.maximum(triplet_scores(*columns, centers, settings.large_area, ops, first=False), 0.0)
     best, index = top_k(scores, settings.max_detections)
     return gather_cells(pairs.boxes, index), best, gather_rows(pairs.class_ids, index)
@@ -138,11 +141,13 @@ def _check_cells(heatmap: Any, keypoints: int) -> None:
 
 
 def _peaks(maps: Mapping[str, Any], name: str, count: int) -> Peaks:
+    ops = namespace(maps[name])
     return best_peaks(ops.sigmoid(ops.cast(maps[name], "float32")), count, tolerance=EXACT_PEAK)
 
 
 def _positions(maps: Mapping[str, Any], name: str, peaks: Peaks) -> Any:
     """Positions of peaks with their sub-cell offsets: `x y` in output cells."""
+    ops = namespace(peaks.scores)
     offset = ops.cast(gather_at(maps[f"{name}_offset"], peaks.rows, peaks.columns), "float32")
     return ops.cast(ops.stack([peaks.columns, peaks.rows], axis=-1), "float32") + offset
 
@@ -150,5 +155,5 @@ def _positions(maps: Mapping[str, Any], name: str, peaks: Peaks) -> Any:
 def _corners(maps: Mapping[str, Any], name: str, count: int) -> tuple[Peaks, Any, Any]:
     """Peaks of one corner, their positions and their embeddings `(batch, count)`."""
     peaks = _peaks(maps, name, count)
-    tags = ops.cast(gather_at(maps[f"{name}_embedding"], peaks.rows, peaks.columns), "float32")
+    tags = namespace(peaks.scores).cast(gather_at(maps[f"{name}_embedding"], peaks.rows, peaks.columns), "float32")
     return peaks, _positions(maps, name, peaks), tags[..., 0]
