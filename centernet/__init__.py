@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from centernet.detector import PointDetector as PointDetector
     from centernet.detector import TripletDetector as TripletDetector
     from centernet.errors import CenterNetError as CenterNetError
+    from centernet.inference.decoding import decode as decode
     from centernet.loading.exported import ExportedDetector as ExportedDetector
     from centernet.models import backbones as backbones
     from centernet.models import layers as layers
@@ -125,6 +126,7 @@ _PUBLIC = {
     "TripletDecoderSettings": "centernet.models.settings",
     "TripletDetector": "centernet.detector",
     "TripletHeadSettings": "centernet.models.settings",
+    "decode": "centernet.inference.decoding",
     "draw_detections": "centernet.results.draw",
     "draw_heatmap": "centernet.results.draw",
     "list_models": "centernet.models.presets",

@@ -339,6 +339,7 @@ class Detector(Network):
         batch_size: int | None = None,
         passes: bool = True,
         dtype: str = "float32",
+        heads_only: bool = False,
     ) -> None:
         """Write a file for other runtimes: uint8 images in, boxes out, as `detect` gives them.
 
@@ -358,6 +359,8 @@ class Detector(Network):
                 image, other scales, soft-NMS), so that it finds what `detect` finds. Without them it is faster, and
                 gives the boxes of the decoder.
             dtype: `"float16"` stores weights in half precision (ONNX and OpenVINO); computations are in float32.
+            heads_only: Whether the file ends at the float32 head maps `(batch, height / 4, width / 4, channels)`, for
+                accelerators that can't run a decoder; `centernet.decode` decodes them in NumPy. It has no passes.
 
         Raises:
             ConfigError: If the format is unknown, the path holds something else, a size is missing, the passes need
@@ -365,7 +368,7 @@ class Detector(Network):
             MissingExtraError: If the writer of the format is not installed: `pip install centernet[export]`.
             WriteError: If it can't be written; existing files are unchanged.
         """
-        export(self, Path(filepath), format, GraphOptions(image_size, batch_size, passes, dtype))
+        export(self, Path(filepath), format, GraphOptions(image_size, batch_size, passes, dtype, heads_only))
 
     def get_config(self) -> dict[str, Any]:
         """The description as plain data."""

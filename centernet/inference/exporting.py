@@ -33,7 +33,8 @@ def export(detector: Network, path: Path, format: str | None, options: GraphOpti
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".exporting.") as temporary:
             written = Path(temporary) / f"model{form.suffix}"
             described = Path(temporary) / "model.json"
-            write_config(detector, described, {"passes": options.passes and detector.config.test_time is not None})
+            passes = options.passes and not options.heads_only and detector.config.test_time is not None
+            write_config(detector, described, {"passes": passes, "heads_only": options.heads_only})
             form.write(model, written, described.read_text(encoding="utf-8"), options.dtype)
             if not form.suffix:
                 described = described.rename(written / CONFIG)

@@ -28,12 +28,14 @@ class GraphOptions:
         batch_size: Images of a batch; None for any.
         passes: Whether the test-time passes of the model's description are part of the graph.
         dtype: Of the stored weights; all computations are in float32.
+        heads_only: Whether the graph ends at the head maps, which `centernet.decode` decodes. It has no passes.
     """
 
     image_size: tuple[int, int] | None = None
     batch_size: int | None = None
     passes: bool = True
     dtype: str = "float32"
+    heads_only: bool = False
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -52,7 +54,7 @@ class Graph(keras.layers.Layer):
     """Preprocessing, network, decoder and passes."""
 
     def __init__(
-        self, detector: Network, image_size: tuple[int, int], test_time: TestTime | None, *, fold: bool
+        self, detector: Network, image_size: tuple[int, int], test_time: TestTime | None, options: GraphOptions
     ) -> None:
         """Take a detector as it is.
 
@@ -60,10 +62,13 @@ class Graph(keras.layers.Layer):
             detector: The detector; its weights are copied.
             image_size: Height and width of the images in pixels, which count if the network's input is as large.
             test_time: The passes; None for one.
-            fold: Whether batch normalization is folded into the convolutions.
+            options: What the graph takes and computes.
         """
         super().__init__(name="detector", dtype="float32", autocast=False)
+        # Folded weights are no longer those that half precision holds; runtimes fold when they load a file.
+        fold = options.dtype == "float32"
         self.network = fold_batch_normalization(detector) if fold else keras.Model(detector.input, detector.output)
+        self._heads_only = options.heads_only
         # Functions only: the detector's own weights, as an attribute, would be exported as well.
         canvas = detector.config.preprocessing.canvas(np.array([image_size]))
         self._preprocess = partial(detector.config.preprocessing, canvas=canvas)
@@ -71,12 +76,13 @@ class Graph(keras.layers.Layer):
         self._passes = partial(detector.family.passes_in_graph, detector, test_time=test_time) if test_time else None
 
     def call(self, images: Any) -> dict[str, Any]:
-        """What `Detector.decode` returns, of uint8 RGB images `(batch, height, width, 3)`."""
+        """What `Detector.decode` returns, or the last maps, of uint8 RGB images `(batch, height, width, 3)`."""
         sizes = ops.convert_to_tensor([ops.shape(images)[1:3]], dtype="int32")  # of each image: broadcasts
         forward = partial(self.network, training=False)
         if self._passes:
             return self._passes(forward, images, sizes)
-        return self._decode(forward(self._preprocess(images, sizes)), sizes)
+        maps = forward(self._preprocess(images, sizes))
+        return {name: stacks[-1] for name, stacks in maps.items()} if self._heads_only else self._decode(maps, sizes)
 
 
 def graph_of(detector: Network, options: GraphOptions = GraphOptions()) -> keras.Model:
@@ -87,7 +93,7 @@ def graph_of(detector: Network, options: GraphOptions = GraphOptions()) -> keras
         options: What the graph takes and computes.
 
     Returns:
-        The model. Its outputs are those of `Detector.decode`, by name.
+        The model. Its outputs are those of `Detector.decode`, or the head maps of the last stack, by name.
 
     Raises:
         ConfigError: If the images must have a size, because the network's input is as large as they are, or the passes
@@ -100,7 +106,7 @@ def graph_of(detector: Network, options: GraphOptions = GraphOptions()) -> keras
             f"Expected the height and width of the images, since {config.name} sees images at their own size: "
             "export(path, image_size=(480, 640)). Received: image_size=None"
         )
-    test_time = config.test_time if options.passes else None
+    test_time = config.test_time if options.passes and not options.heads_only else None
     if test_time and original and test_time.scales != (1.0,):
         raise ConfigError(
             f"Expected passes at scale 1 for {config.name}, whose images are resized outside the graph. Received: "
@@ -108,8 +114,7 @@ def graph_of(detector: Network, options: GraphOptions = GraphOptions()) -> keras
         )
     shape = (*(size or (None, None)), 3)
     images = keras.Input(shape, batch_size=options.batch_size, dtype="uint8", name="images")
-    # Folded weights are no longer those that half precision holds; runtimes fold when they load a file.
-    graph = Graph(detector, size or config.preprocessing.size, test_time, fold=options.dtype == "float32")
+    graph = Graph(detector, size or config.preprocessing.size, test_time, options)
     return keras.Model(images, graph(images), name=config.identifier)
 
 

@@ -15,6 +15,7 @@ from centernet.data.dataset import Dataset
 from centernet.errors import CheckpointError, ConfigError
 from centernet.evaluation import evaluate
 from centernet.evaluation.result import Evaluation
+from centernet.inference.decoding import decode
 from centernet.inference.detecting import detect
 from centernet.inference.runtimes import description_in, open_exported
 from centernet.models.config import ModelConfig
@@ -56,7 +57,8 @@ class ExportedDetector:
         description = description_in(self._session, path)
         config = parse_config(json.dumps(description), str(path))
         exported = description.get("exported", {})
-        has_passes = isinstance(exported, dict) and exported.get("passes")
+        exported = exported if isinstance(exported, dict) else {}
+        has_passes, self._heads_only = exported.get("passes"), bool(exported.get("heads_only"))
         self.config: ModelConfig = config if has_passes else dataclasses.replace(config, test_time=None)
         if len(self._session.shape) != 4:
             raise CheckpointError(
@@ -169,4 +171,5 @@ class ExportedDetector:
         missing = most - len(parts[-1])
         parts[-1] = np.pad(parts[-1], ((0, missing), (0, 0), (0, 0), (0, 0)))
         found = [self._session.run(part) for part in parts]
-        return {name: np.concatenate([one[name] for one in found])[:count] for name in found[0]}
+        arrays = {name: np.concatenate([one[name] for one in found])[:count] for name in found[0]}
+        return decode(arrays, size, self.config) if self._heads_only else arrays

@@ -16,6 +16,7 @@ from exported import FORMS, Form, each_form
 from small import picture, small_detector
 from small_triplets import small_triplets
 
+import centernet
 from centernet import load
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import CenterNetError, ConfigError, MissingExtraError, WriteError
@@ -135,6 +136,48 @@ def test_passes_at_scales_made_outside_the_graph_are_refused(tmp_path: Path) -> 
     detector.export(tmp_path / "model", image_size=(50, 90), passes=False)
     image = picture(50, 90)
     equal(load(tmp_path / "model").infer([image]), detector.infer([image]))
+
+
+@on_tensorflow
+@each_form
+def test_heads_alone_are_decoded_in_numpy(form: Form, detector: Any, tmp_path: Path) -> None:
+    path, images = form.path(tmp_path), [picture(100, 120), picture(100, 120)[:, ::-1]]
+    detector.export(path, heads_only=True)
+    loaded, wanted = load(path), detector.infer(images)
+    assert loaded.config == dataclasses.replace(detector.config, test_time=None)
+    equal(loaded.infer(images), wanted)
+    maps = form.run(path, np.stack(images))
+    assert maps.keys() == detector(np.zeros((1, 64, 64, 3), np.float32)).keys()
+    described = path.with_name(f"{path.name}.json") if form.suffix else path / "config.json"
+    for sizes, model in ((np.array([[100, 120]] * 2), detector.config), ((100, 120), described)):
+        found = centernet.decode(maps, sizes, model)
+        assert {name: values.dtype for name, values in found.items()} == {
+            name: values.dtype for name, values in wanted.items()
+        }
+        equal(found, wanted)
+
+
+@on_tensorflow
+def test_heads_of_images_at_their_own_size(tmp_path: Path) -> None:
+    preprocessing = Preprocessing((63, 63), fit="original", step=16)
+    detector, image = small_triplets(image_size=None, preprocessing=preprocessing), picture(50, 90)
+    detector.export(tmp_path / "model", image_size=(50, 90), heads_only=True)
+    equal(load(tmp_path / "model").infer([image]), detector.infer([image]))
+
+
+def test_maps_that_are_not_the_models_are_refused() -> None:
+    detector = small_detector()
+    maps = {name: np.asarray(stacks[-1]) for name, stacks in detector(np.zeros((1, 64, 64, 3), np.float32)).items()}
+    for broken, sizes, message in (
+        ({}, (64, 64), "Expected maps, and the height and width"),
+        (maps, (64.0, 64.0), "Expected maps, and the height and width"),
+        (maps, (0, 64), "Expected maps, and the height and width"),
+        (maps, [(64, 64)] * 2, "Expected maps, and the height and width"),
+        ({**maps, "size": maps["size"][:, 1:]}, (64, 64), r"Expected maps of \(1, 16, 16\).*'size': \(1, 15, 16, 2\)"),
+        ({"heatmap": maps["heatmap"], "size": maps["size"]}, (64, 64), "'offset' among them. Received: heatmap, size"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            centernet.decode(broken, np.asarray(sizes), detector.config)
 
 
 @on_tensorflow

@@ -93,15 +93,21 @@ def write_config(detector: Any, path: Path, exported: Mapping[str, Any] | None =
 
 def metadata(description: str) -> dict[str, str]:
     """What a file says about itself: the whole description, and its parts for other programs."""
-    model = json.loads(description)["model"]
+    whole = json.loads(description)
+    model = whole["model"]
+    outputs = {
+        "boxes": "x0 y0 x1 y1 in pixels of the image",
+        "scores": "0 to 1, descending; rows with score 0 are empty",
+    }
+    if whole.get("exported", {}).get("heads_only"):
+        outputs = {"maps": "float32 (batch, height / 4, width / 4, channels), heatmaps as logits: centernet.decode"}
     keypoints = model.get("keypoints") or {}
     return {
         METADATA: description,
         "names": json.dumps(model["classes"]),
         "keypoint_names": json.dumps(keypoints.get("names", [])),
         "images": "uint8 RGB (batch, height, width, 3), all of one size, not resized or normalized",
-        "boxes": "x0 y0 x1 y1 in pixels of the image",
-        "scores": "0 to 1, descending; rows with score 0 are empty",
+        **outputs,
     }
 
 

@@ -28,6 +28,9 @@ def export(
     half: Annotated[
         bool, Option("--half", help="Store weights in half precision; computations are in float32.")
     ] = False,
+    heads_only: Annotated[
+        bool, Option("--heads-only", help="End at the head maps, which centernet.decode decodes; one pass.")
+    ] = False,
     overwrite: arguments.Overwrite = False,
 ) -> None:
     """Export a detector to ONNX, LiteRT, OpenVINO or a SavedModel: uint8 images in, boxes out."""
@@ -38,5 +41,12 @@ def export(
             raise ConfigError(f"{path} exists already. Choose another path, or add --overwrite to replace it.")
     detector = centernet.load(model)
     dtype = "float16" if half else "float32"
-    detector.export(target, image_size=image_size, batch_size=batch_size, passes=not no_passes, dtype=dtype)
+    detector.export(
+        target,
+        image_size=image_size,
+        batch_size=batch_size,
+        passes=not no_passes,
+        dtype=dtype,
+        heads_only=heads_only,
+    )
     console.stdout().out(f"Exported {detector.name} to {target}.")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from centernet.models.config import ModelConfig
 from centernet.models.settings import RULES, DecodeRules, PointDecoderSettings
 from centernet.ops.boxes import enlarge, from_center, reverse
 from centernet.ops.constants import STRIDE
 from centernet.ops.namespace import namespace
 from centernet.ops.peaks import Peaks, best_peaks, best_peaks_per_channel, gather_at, gather_cells
+from centernet.ops.preprocessing import Placement
 
 FAR = 1e5  # distance of what is no candidate, in cells
 
@@ -75,6 +77,24 @@ def decode(
             inside = ops.all(ops.logical_and(keypoints >= 0, keypoints <= 1), axis=-1)
             keypoints, scores = ops.clip(keypoints, 0.0, 1.0), ops.where(inside, scores, 0.0)
         found |= {"keypoints": keypoints, "keypoint_scores": scores}
+    return found
+
+
+def decode_in_pixels(
+    config: ModelConfig,
+    maps: Mapping[str, Any],
+    image_sizes: Any,
+    placement: Placement,
+    canvas: tuple[int, int],
+    exact: bool,
+) -> dict[str, Any]:
+    """See `Family.decode`. Positions are fractions of the image first, so `canvas` isn't needed."""
+    ops, place = namespace(image_sizes), {"image_sizes": placement.sizes, "offsets": placement.offsets}
+    found = decode(maps, settings=config.decoder, keypoint_class=config.keypoint_class, exact=exact, **place)
+    scale = reverse(ops.cast(image_sizes, "float32"))[:, None]
+    found["boxes"] = found["boxes"] * ops.concatenate([scale, scale], axis=-1)
+    if "keypoints" in found:
+        found["keypoints"] = found["keypoints"] * scale[:, :, None]
     return found
 
 

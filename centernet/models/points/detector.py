@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras import ops
-
 from centernet.models.config import ModelConfig
 from centernet.models.family import check_input
 from centernet.models.heads import apply_heads
-from centernet.models.points.decode import decode
+from centernet.models.points.decode import decode_in_pixels
 from centernet.models.points.heads import point_heads
 from centernet.models.points.losses import LossWeights, point_losses
 from centernet.models.points.passes import detect_passes, passes_in_graph
 from centernet.models.points.targets import point_targets
 from centernet.models.settings import PointTargetSettings
-from centernet.ops.boxes import reverse
-from centernet.ops.preprocessing import Placement
 
 
 class Points:
@@ -26,6 +22,7 @@ class Points:
     center_heatmap = "heatmap"
     target_settings = PointTargetSettings
     loss_weights = LossWeights
+    decode = staticmethod(decode_in_pixels)
     losses = staticmethod(point_losses)
     detect_passes = staticmethod(detect_passes)
     passes_in_graph = staticmethod(passes_in_graph)
@@ -41,24 +38,6 @@ class Points:
         needed = max(decoder.max_detections, decoder.candidates if config.keypoints else 1)
         what = "detections and candidates (max_detections, candidates)"
         check_input(config, multiple, one_less=False, needed=needed, what=what)
-
-    def decode(
-        self,
-        config: ModelConfig,
-        maps: Mapping[str, Any],
-        image_sizes: Any,
-        placement: Placement,
-        canvas: tuple[int, int],
-        exact: bool,
-    ) -> dict[str, Any]:
-        """See `Family.decode`. Positions are fractions of the image first, so `canvas` isn't needed."""
-        place = {"image_sizes": placement.sizes, "offsets": placement.offsets}
-        found = decode(maps, settings=config.decoder, keypoint_class=config.keypoint_class, exact=exact, **place)
-        scale = reverse(ops.cast(image_sizes, "float32"))[:, None]
-        found["boxes"] = found["boxes"] * ops.concatenate([scale, scale], axis=-1)
-        if "keypoints" in found:
-            found["keypoints"] = found["keypoints"] * scale[:, :, None]
-        return found
 
     def targets(
         self, config: ModelConfig, objects: Mapping[str, Any], settings: PointTargetSettings, **sizes: Any

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from centernet.errors import ConfigError
+from centernet.models.config import ModelConfig
 from centernet.models.settings import TripletDecoderSettings
 from centernet.models.triplets.geometry import NO_PAIR, Frame, boxes_in_image, triplet_scores
 from centernet.ops.boxes import reverse
@@ -87,6 +88,21 @@ def decode_pairs(
         gather_rows(top_left.channels, row),
     )
     return pairs, Centers(_positions(maps, "center", centers), centers.scores, center_ids)
+
+
+def decode_in_pixels(
+    config: ModelConfig,
+    maps: Mapping[str, Any],
+    image_sizes: Any,
+    placement: Placement,
+    canvas: tuple[int, int],
+    exact: bool,
+) -> dict[str, Any]:
+    """See `Family.decode`."""
+    found = decode_pairs(maps, config.decoder, exact=exact)
+    pairs, centers = in_image(*found, frame_of(image_sizes, placement, canvas), image_sizes)
+    boxes, scores, class_ids = join_centers(pairs, centers, config.decoder)
+    return {"boxes": boxes, "scores": scores, "class_ids": class_ids}
 
 
 def frame_of(image_sizes: Any, placement: Placement, canvas: tuple[int, int]) -> Frame:

@@ -8,12 +8,11 @@ from typing import Any
 from centernet.models.config import ModelConfig
 from centernet.models.family import check_input
 from centernet.models.settings import TripletTargetSettings
-from centernet.models.triplets.decode import decode_pairs, frame_of, in_image, join_centers
+from centernet.models.triplets.decode import decode_in_pixels
 from centernet.models.triplets.heads import triplet_heads
 from centernet.models.triplets.losses import LossWeights, triplet_losses
 from centernet.models.triplets.passes import detect_passes, passes_in_graph
 from centernet.models.triplets.targets import triplet_targets
-from centernet.ops.preprocessing import Placement
 
 
 class Triplets:
@@ -22,6 +21,7 @@ class Triplets:
     center_heatmap = "center"
     target_settings = TripletTargetSettings
     loss_weights = LossWeights
+    decode = staticmethod(decode_in_pixels)
     losses = staticmethod(triplet_losses)
     detect_passes = staticmethod(detect_passes)
     passes_in_graph = staticmethod(passes_in_graph)
@@ -33,21 +33,6 @@ class Triplets:
     def check_canvas(self, config: ModelConfig, multiple: int) -> None:
         """See `Family.check_canvas`."""
         check_input(config, multiple, one_less=True, needed=config.decoder.keypoints, what="keypoints (keypoints)")
-
-    def decode(
-        self,
-        config: ModelConfig,
-        maps: Mapping[str, Any],
-        image_sizes: Any,
-        placement: Placement,
-        canvas: tuple[int, int],
-        exact: bool,
-    ) -> dict[str, Any]:
-        """See `Family.decode`."""
-        found = decode_pairs(maps, config.decoder, exact=exact)
-        pairs, centers = in_image(*found, frame_of(image_sizes, placement, canvas), image_sizes)
-        boxes, scores, class_ids = join_centers(pairs, centers, config.decoder)
-        return {"boxes": boxes, "scores": scores, "class_ids": class_ids}
 
     def targets(
         self, config: ModelConfig, objects: Mapping[str, Any], settings: TripletTargetSettings, **sizes: Any
