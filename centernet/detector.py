@@ -19,10 +19,11 @@ from centernet.data.keypoints import KeypointTask
 from centernet.data.sample import Sample
 from centernet.errors import ConfigError
 from centernet.evaluation import evaluate
+from centernet.evaluation.precision import Comparison, quantize_and_compare
 from centernet.images.sources import read_single_image
 from centernet.inference.compiled import Inference
 from centernet.inference.detecting import detect
-from centernet.inference.exporting import export
+from centernet.inference.exporting import check_target, export
 from centernet.inference.graph import GraphOptions
 from centernet.models.config import FAMILIES, ModelConfig
 from centernet.models.family import Signature
@@ -340,7 +341,11 @@ class Detector(Network):
         passes: bool = True,
         dtype: str = "float32",
         heads_only: bool = False,
-    ) -> None:
+        precision: str = "float32",
+        calibration: Dataset | None = None,
+        validation_data: Dataset | None = None,
+        max_loss: float | None = 0.01,
+    ) -> Comparison | None:
         """Write a file for other runtimes: uint8 images in, boxes out, as `detect` gives them.
 
         The input, `images`, is uint8 RGB `(batch, height, width, 3)` of any size. The outputs are those of `decode`, by
@@ -361,6 +366,15 @@ class Detector(Network):
             dtype: `"float16"` stores weights in half precision (ONNX and OpenVINO); computations are in float32.
             heads_only: Whether the file ends at the float32 head maps `(batch, height / 4, width / 4, channels)`, for
                 accelerators that can't run a decoder; `centernet.decode` decodes them in NumPy. It has no passes.
+            precision: `"int8"` computes the network in 8-bit integers (ONNX); preprocessing, the last convolutions and
+                the decoder stay in float32. Needs `calibration`.
+            calibration: Photos that give the ranges of activations, like those of use; 32 of them are taken.
+            validation_data: Annotated photos on which the quantized file and the float32 one are compared; by default
+                those of `calibration`.
+            max_loss: Largest loss of average precision; a file that loses more isn't written. None for any.
+
+        Returns:
+            With `precision="int8"` the comparison: AP, milliseconds and megabytes of both; otherwise None.
 
         Raises:
             ConfigError: If the format is unknown, the path holds something else, a size is missing, the passes need
@@ -368,7 +382,28 @@ class Detector(Network):
             MissingExtraError: If the writer of the format is not installed: `pip install centernet[export]`.
             WriteError: If it can't be written; existing files are unchanged.
         """
-        export(self, Path(filepath), format, GraphOptions(image_size, batch_size, passes, dtype, heads_only))
+        path, options = Path(filepath), GraphOptions(image_size, batch_size, passes, dtype, heads_only)
+        if precision == "float32":
+            export(self, path, format, options)
+            return None
+        if precision != "int8" or check_target(path, format).name != "ONNX" or dtype != "float32":
+            raise ConfigError(
+                "Expected precision='float32', or 'int8' for a path ending in .onnx and dtype='float32'. Received: "
+                f"precision={precision!r}, {filepath}, dtype={dtype!r}"
+            )
+        if not isinstance(calibration, Dataset) or not isinstance(validation_data, Dataset | None):
+            raise ConfigError(
+                "Expected calibration=, and perhaps validation_data=, as datasets for precision='int8': "
+                "train, validation = centernet.data.load(folder). Received: "
+                f"{type(calibration).__name__} and {type(validation_data).__name__}"
+            )
+        found: list[Comparison] = []
+
+        def finish(written: Path) -> None:
+            found.append(quantize_and_compare(written, calibration, validation_data or calibration, max_loss))
+
+        export(self, path, format, options, finish)
+        return found[0]
 
     def get_config(self) -> dict[str, Any]:
         """The description as plain data."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -19,8 +20,22 @@ from centernet.models.network import Network
 SAVED_MODEL = {"saved_model.pb", "fingerprint.pb", "variables", "assets", CONFIG}
 
 
-def export(detector: Network, path: Path, format: str | None, options: GraphOptions) -> None:
-    """Write a detector to a file; see `Detector.export`."""
+def export(
+    detector: Network,
+    path: Path,
+    format: str | None,
+    options: GraphOptions,
+    finish: Callable[[Path], None] | None = None,
+) -> None:
+    """Write a detector to a file; see `Detector.export`.
+
+    Args:
+        detector: The detector.
+        path: See `Detector.export`.
+        format: Likewise.
+        options: What the graph takes and computes.
+        finish: Changes the written file before it is put in place. What it raises leaves nothing behind.
+    """
     form = check_target(path, format)
     if options.dtype == "float16" and not form.halves:
         able = " or ".join(one.name for one in FORMATS.values() if one.halves)
@@ -36,6 +51,8 @@ def export(detector: Network, path: Path, format: str | None, options: GraphOpti
             passes = options.passes and not options.heads_only and detector.config.test_time is not None
             write_config(detector, described, {"passes": passes, "heads_only": options.heads_only})
             form.write(model, written, described.read_text(encoding="utf-8"), options.dtype)
+            if finish:
+                finish(written)
             if not form.suffix:
                 described = described.rename(written / CONFIG)
             files = {path.with_suffix(suffix): written.with_suffix(suffix) for suffix in form.beside}

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from centernet.checkpoints.saved.saving import parse_config
 from centernet.data.dataset import Dataset
-from centernet.errors import CheckpointError, ConfigError
+from centernet.errors import ConfigError
 from centernet.evaluation import evaluate
 from centernet.evaluation.result import Evaluation
-from centernet.inference.decoding import decode
 from centernet.inference.detecting import detect
-from centernet.inference.runtimes import description_in, open_exported
-from centernet.models.config import ModelConfig
+from centernet.inference.exported import ExportedModel
 from centernet.models.test_time import TestTime
-from centernet.ops.constants import Arrays
-from centernet.ops.preprocessing import check_images
 
 KERAS_ONLY = (
     *("compile", "compute_loss", "decode", "export", "fit", "get_weights", "heatmap", "layers", "load_weights"),
@@ -30,7 +19,7 @@ KERAS_ONLY = (
 )
 
 
-class ExportedDetector:
+class ExportedDetector(ExportedModel):
     """Images in, `Detections` out, computed by the runtime of an exported file.
 
     Attributes:
@@ -40,31 +29,7 @@ class ExportedDetector:
         report: None; nothing is converted.
     """
 
-    def __init__(self, path: Path, runtime: str | None = None) -> None:
-        """Open a file.
-
-        Args:
-            path: A file that `Detector.export` wrote, or the folder of a SavedModel.
-            runtime: What computes it; None for the first that is installed.
-
-        Raises:
-            ConfigError: If the runtime is unknown, or doesn't read such files.
-            MissingExtraError: If it is not installed.
-            CheckpointError: If the file is missing or damaged, or has no description of a detector.
-        """
-        self.path, self.report = path, None
-        self._session, self.runtime = open_exported(path, runtime)
-        description = description_in(self._session, path)
-        config = parse_config(json.dumps(description), str(path))
-        exported = description.get("exported", {})
-        exported = exported if isinstance(exported, dict) else {}
-        has_passes, self._heads_only = exported.get("passes"), bool(exported.get("heads_only"))
-        self.config: ModelConfig = config if has_passes else dataclasses.replace(config, test_time=None)
-        if len(self._session.shape) != 4:
-            raise CheckpointError(
-                f"Expected a detector of images (batch, height, width, 3) in {path}. Received an input of shape "
-                f"{self._session.shape}."
-            )
+    report = None
 
     def __repr__(self) -> str:
         """Name, classes, file and runtime."""
@@ -118,58 +83,3 @@ class ExportedDetector:
     def evaluate(self, dataset: Dataset, **options: Any) -> Evaluation:
         """COCO's average precision and recall on a dataset; options are those of `centernet.evaluation.evaluate`."""
         return evaluate(self, dataset, **options)
-
-    def infer(self, images: Sequence[np.ndarray], *, exact: bool = False) -> Arrays:
-        """Arrays of the file for images of any sizes; those of one size that follow each other share a batch.
-
-        Args:
-            images: uint8 RGB arrays `(height, width, 3)`.
-            exact: Must be False.
-
-        Returns:
-            See `Detector.decode`, as NumPy arrays.
-        """
-        check_images(images)
-        if exact:
-            raise ConfigError(
-                "Expected exact=False: artifacts of the original software are reproduced on Keras only. Load the "
-                'detector with runtime="keras".'
-            )
-        found, start = [], 0
-        while start < len(images):
-            end = start + 1
-            while end < len(images) and images[end].shape == images[start].shape:
-                end += 1
-            found.append(self._run(np.stack(images[start:end])))
-            start = end
-        return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
-
-    def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
-        """Detections of one image from the passes that the file has; see `Detector.infer_passes`.
-
-        Raises:
-            ConfigError: If the file has other passes.
-        """
-        if test_time != self.config.test_time:
-            raise ConfigError(
-                f"Expected the passes that {self.path.name} computes: test_time={self.config.test_time}. Received: "
-                f"test_time={test_time}. Export with other passes (export(passes=False) is the decoder alone), or load "
-                'the detector with runtime="keras".'
-            )
-        return {name: values[0] for name, values in self.infer([image], exact=exact).items()}
-
-    def _run(self, batch: np.ndarray) -> Arrays:
-        count, *size, _ = batch.shape
-        most, *fixed, _ = self._session.shape
-        if any(side not in (None, expected) for side, expected in zip(fixed, size, strict=True)):
-            raise ConfigError(
-                f"Expected images of {fixed[0]}×{fixed[1]} pixels, the fixed size of {self.path.name}. Received: "
-                f"{size[0]}×{size[1]}. Resize them, or export without image_size."
-            )
-        most = most or count
-        parts = [batch[start : start + most] for start in range(0, count, most)]
-        missing = most - len(parts[-1])
-        parts[-1] = np.pad(parts[-1], ((0, missing), (0, 0), (0, 0), (0, 0)))
-        found = [self._session.run(part) for part in parts]
-        arrays = {name: np.concatenate([one[name] for one in found])[:count] for name in found[0]}
-        return decode(arrays, size, self.config) if self._heads_only else arrays

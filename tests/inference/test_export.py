@@ -18,6 +18,7 @@ from small_triplets import small_triplets
 
 import centernet
 from centernet import load
+from centernet.data import synthetic
 from centernet.data.keypoints import KeypointTask
 from centernet.errors import CenterNetError, ConfigError, MissingExtraError, WriteError
 from centernet.inference.formats import FORMATS
@@ -178,6 +179,70 @@ def test_maps_that_are_not_the_models_are_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             centernet.decode(broken, np.asarray(sizes), detector.config)
+
+
+@pytest.fixture(scope="module")
+def scenes() -> Any:
+    return synthetic.shapes(6, (100, 120), seed=0)
+
+
+@on_tensorflow
+def test_int8_computes_the_inner_network_in_integers(scenes: Any, tmp_path: Path) -> None:
+    onnx, path = pytest.importorskip("onnx"), tmp_path / "int8.onnx"
+    detector = small_detector(classes=scenes.class_names)
+    compared = detector.export(path, precision="int8", calibration=scenes)
+    detector.export(tmp_path / "full.onnx")
+    nodes = onnx.load(path).graph.node
+    made_by = {name: node.op_type for node in nodes for name in node.output}
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    floats = [node for node in convolutions if made_by.get(node.input[1]) != "DequantizeLinear"]
+    heads = len(detector(np.zeros((1, 64, 64, 3), np.float32)))
+    assert len(floats) == heads < len(convolutions)
+    whole, quantized, image = load(tmp_path / "full.onnx"), load(path), scenes[0].image
+    before, after = (one.infer([image]) for one in (whole, quantized))
+    np.testing.assert_allclose(after["scores"], before["scores"], atol=0.05)
+    assert not np.array_equal(after["scores"], before["scores"])
+    assert quantized.config == detector.config
+    assert compared.photos == 6
+    assert compared.ap["AP"] == (whole.evaluate(scenes).ap, quantized.evaluate(scenes).ap)
+    sizes = [one.path.stat().st_size / 1e6 for one in (whole, quantized)]
+    np.testing.assert_allclose(compared.megabytes, sizes, rtol=0.01)
+    assert str(compared).splitlines()[1].startswith("float32 ")
+
+
+@on_tensorflow
+def test_int8_that_loses_too_much_is_not_written(scenes: Any, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    path, detector = tmp_path / "model.onnx", small_detector(classes=scenes.class_names)
+    detector.export(path)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"(?s)Expected int8 to lose at most -1 AP.*float32 .*Nothing is written"):
+        detector.export(path, precision="int8", calibration=scenes, max_loss=-1.0)
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2
+    for options, message in (
+        ({"calibration": None}, "Expected calibration=.*as datasets"),
+        ({"calibration": scenes[:0]}, "Expected photos to calibrate with.*Received: 0 and 0"),
+        ({"calibration": scenes, "precision": "int4"}, "or 'int8' for a path ending in .onnx"),
+        ({"calibration": scenes, "dtype": "float16"}, "or 'int8' for a path ending in .onnx"),
+        ({"calibration": scenes, "image_size": (90, 80)}, r"Expected images of 90×80 pixels.*Received: 100×120"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            detector.export(path, **{"precision": "int8", **options})
+    with pytest.raises(ConfigError, match=r"or 'int8' for a path ending in \.onnx"):
+        detector.export(tmp_path / "model", precision="int8", calibration=scenes)
+    assert path.read_bytes() == before
+
+
+@on_tensorflow
+@pytest.mark.heavy
+def test_int8_of_a_trained_model_keeps_its_accuracy(tmp_path: Path) -> None:
+    train, test = (synthetic.shapes(24, (240, 320), seed=seed, keypoints=True) for seed in (0, 1))
+    options = {"calibration": train, "validation_data": test, "max_loss": 0.03}  # 0.009 where processors have VNNI
+    compared = load("shapes").export(tmp_path / "shapes.onnx", precision="int8", **options)
+    assert min(compared.ap["AP"]) > 0.85
+    assert min(compared.ap["keypoint AP"]) > 0.85
+    assert compared.megabytes[1] < 0.5 * compared.megabytes[0]
 
 
 @on_tensorflow

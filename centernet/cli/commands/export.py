@@ -9,6 +9,7 @@ from typer import Argument, Option
 
 import centernet
 from centernet.cli import arguments, console
+from centernet.data.reading import load
 from centernet.errors import ConfigError
 
 
@@ -31,6 +32,12 @@ def export(
     heads_only: Annotated[
         bool, Option("--heads-only", help="End at the head maps, which centernet.decode decodes; one pass.")
     ] = False,
+    precision: Annotated[str, Option(help="float32, or int8 for the network (ONNX); needs --calibration.")] = "float32",
+    calibration: Annotated[
+        Path | None,
+        Option(help="Dataset that sets the ranges of int8, and on which it is compared."),
+    ] = None,
+    max_loss: Annotated[float, Option(min=0, max=1, help="Largest loss of AP; more, and nothing is written.")] = 0.01,
     overwrite: arguments.Overwrite = False,
 ) -> None:
     """Export a detector to ONNX, LiteRT, OpenVINO or a SavedModel: uint8 images in, boxes out."""
@@ -39,14 +46,21 @@ def export(
     for path in written_by(check_target(target), target):
         if path.exists() and not overwrite:
             raise ConfigError(f"{path} exists already. Choose another path, or add --overwrite to replace it.")
+    train, validation = load(calibration) if calibration else (None, None)
     detector = centernet.load(model)
     dtype = "float16" if half else "float32"
-    detector.export(
+    compared = detector.export(
         target,
         image_size=image_size,
         batch_size=batch_size,
         passes=not no_passes,
         dtype=dtype,
         heads_only=heads_only,
+        precision=precision,
+        calibration=train,
+        validation_data=validation,
+        max_loss=max_loss,
     )
+    if compared:
+        console.stdout().out(str(compared))
     console.stdout().out(f"Exported {detector.name} to {target}.")
