@@ -17,6 +17,7 @@ import pytest
 import centernet
 
 REPOSITORY = Path(__file__).parents[1]
+DEMO = ("index.html", "style.css", "page.js", "draw.js", "worker.js")  # of `centernet demo`
 HEAVY = {"keras", "tensorflow", "jax", "torch", "h5py", "PIL", "yaml", "typer", "rich", "av", "numpy"}
 
 
@@ -173,7 +174,7 @@ class TestWheel:
         assert {
             name
             for name in inside
-            if not name.endswith((".py", ".yaml", ".weights.h5", ".onnx", "py.typed", "report.html"))
+            if not name.endswith((".py", ".yaml", ".weights.h5", ".onnx", "py.typed", "report.html", *DEMO))
         } == set()
         assert "centernet/py.typed" in inside
 

@@ -98,13 +98,13 @@ def test_the_commands_of_a_training_run_one_after_the_other(
     (recipe,) = blocks("yaml")
     Path("photos.yaml").write_text(shortened(recipe))
     commands = [line.split() for block in blocks("bash") for line in block.splitlines() if line.startswith("centernet")]
-    assert [command[1] for command in commands] == ["check", "train", "train", "evaluate", "detect"]
+    assert [command[1] for command in commands] == ["check", "train", "train", "evaluate", "detect", "export"]
     for command in commands:
         monkeypatch.setattr(sys, "argv", command)
         with pytest.raises(SystemExit) as stopped:
             main()
         assert stopped.value.code == 0, capsys.readouterr().err
-    for made in ("sheet.jpg", "runs/photos/model", "runs/photos/state", "report/report.html", "found/photo.jpg"):
+    for made in ("sheet.jpg", "runs/photos/model", "runs/photos/state", "report/report.html", "found/photo.jpg", "photos.onnx"):
         assert Path(made).exists()
 
 

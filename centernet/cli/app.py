@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "train": "Train a detector on your own images, as described by a recipe.",
     "convert": "Convert a model to this library's own format, or another program's training to a recipe.",
     "export": "Export a detector to ONNX, LiteRT, OpenVINO or a SavedModel: uint8 images in, boxes out.",
+    "demo": "Detect in the browser: in a photo or the camera, with a page that is served from this computer.",
     "benchmark": "Measure the latency of detection and the share of the network in it.",
 }
 DEBUG = "CENTERNET_DEBUG"

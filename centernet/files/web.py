@@ -49,7 +49,7 @@ def check_url(url: str) -> None:
         accepted = parts.scheme == "https" and bool(parts.hostname)
     except ValueError as error:
         raise DownloadError(f"{url} is not a valid address: {error}. Expected https://host/path.") from error
-    if not accepted and not (parts.scheme == "http" and _is_loopback(url)):
+    if not accepted and not (parts.scheme == "http" and is_loopback(url)):
         raise DownloadError(
             f"{url} is refused: expected an https:// address (plain http:// only from this computer, as in "
             "http://localhost:8000/). Use the https address, or fetch the file yourself and pass its path."
@@ -190,7 +190,7 @@ def _check_size(url: str, size: int, max_bytes: int) -> None:
 def _open(url: str, check: Callable[[str], None], headers: Mapping[str, str], timeout: float) -> HTTPResponse:
     request = urllib.request.Request(url, headers={"User-Agent": "centernet", **headers})
     # A server on this computer is reached without a proxy.
-    proxy = urllib.request.ProxyHandler({} if _is_loopback(url) else None)
+    proxy = urllib.request.ProxyHandler({} if is_loopback(url) else None)
     response: HTTPResponse = urllib.request.build_opener(_CheckedRedirects(check), proxy).open(request, timeout=timeout)
     return response
 
@@ -207,14 +207,15 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
         self._check(newurl)
-        if _is_loopback(newurl) and not _is_loopback(req.full_url):
+        if is_loopback(newurl) and not is_loopback(req.full_url):
             raise DownloadError(f"{newurl}, a redirect to this computer itself, is refused.")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
+def is_loopback(url: str) -> bool:
+    """Whether the host of an address is this computer, by a name or number that nobody else can have."""
     try:
+        host = urlsplit(url).hostname or ""
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

@@ -50,6 +50,11 @@ class ExportedDetector(ExportedModel):
         return self.config.identifier
 
     @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """Shape of the images `(batch, height, width, 3)`; None where it varies."""
+        return self._session.shape
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Name of each class; `class_ids` index it."""
         return self.config.classes

@@ -1,0 +1,1 @@
+"""The page of `centernet demo`: its files, and the server of them."""
