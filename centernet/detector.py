@@ -67,12 +67,14 @@ class Detector(Network):
         batch_size: int = 1,
         test_time: TestTime | None = None,
         exact: bool = False,
+        track: bool = False,
     ) -> Any:
         """Detect objects in images.
 
         Args:
             source: A path, URL, PIL image, uint8 RGB array `(height, width, 3)` or bytes: one image. A list
-                of these. A folder, glob pattern, video or camera number: a stream.
+                of these. A folder, glob pattern, video, camera number or address of a live stream (`rtsp://`, `rtmp://`,
+                `udp://` …): a stream.
             min_score: Minimum score; 0 keeps everything the decoder gives.
             max_detections: Maximum number of detections per image, at most (and by default) the decoder's.
             batch_size: Images of a list or stream that pass the network together.
@@ -80,6 +82,8 @@ class Detector(Network):
                 the passes of the model's description; one pass for the published Objects as Points.
             exact: Also reproduce artifacts of the software that exported the published models
                 (see `centernet.models.settings`), for comparison with such an export.
+            track: Follow objects through a video, camera, live stream or iterator of frames: `Detections.track_ids`
+                (extra `track`).
 
         Returns:
             `Detections` for one image, a list of them for a list, an iterator for a stream. An image of a list or
@@ -88,6 +92,8 @@ class Detector(Network):
 
         Raises:
             SourceError: If the one image, or the stream, can't be read.
+            ConfigError: If an option is out of range, or images to track don't follow each other.
+            MissingExtraError: If an optional package is needed: for videos, for tracking.
         """
         return detect(
             self,
@@ -97,6 +103,7 @@ class Detector(Network):
             batch_size=batch_size,
             test_time=test_time,
             exact=exact,
+            track=track,
         )
 
     def infer(self, images: Sequence[np.ndarray], *, exact: bool = False) -> Arrays:

@@ -104,7 +104,14 @@ def test_the_commands_of_a_training_run_one_after_the_other(
         with pytest.raises(SystemExit) as stopped:
             main()
         assert stopped.value.code == 0, capsys.readouterr().err
-    for made in ("sheet.jpg", "runs/photos/model", "runs/photos/state", "report/report.html", "found/photo.jpg", "photos.onnx"):
+    for made in (
+        "sheet.jpg",
+        "runs/photos/model",
+        "runs/photos/state",
+        "report/report.html",
+        "found/photo.jpg",
+        "photos.onnx",
+    ):
         assert Path(made).exists()
 
 

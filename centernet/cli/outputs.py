@@ -22,12 +22,11 @@ from rich.table import Table
 from centernet.cli.console import STDOUT
 from centernet.files.web import is_url
 from centernet.images.sources import Source
-from centernet.images.video import VideoWriter
+from centernet.images.video import DEFAULT_FPS, VideoWriter
 from centernet.results.detections import Detections
 
 Render = Callable[[Detections], Image.Image]
 
-CAMERA_FPS = 10.0  # of the video of a camera, which has no frame rate; about the speed of a detector
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 JPEG_QUALITY = 95
 MAX_STEM = 120
@@ -66,7 +65,7 @@ class DrawnImages:
         with ExitStack() as stack:
             writers: list[tuple[VideoWriter, Render]] = []
             for tail, render in self.renders.items():
-                writer = VideoWriter(self.folder / f"{stem}{tail}.mp4", source.fps or CAMERA_FPS)
+                writer = VideoWriter(self.folder / f"{stem}{tail}.mp4", source.fps or DEFAULT_FPS)
                 writers.append((stack.enter_context(writer), render))
 
             frames = count()
@@ -75,7 +74,7 @@ class DrawnImages:
                 if not next(frames):
                     self.written += len(writers)
                 for writer, render in writers:
-                    writer.write(render(detections))
+                    writer.write(render(detections), detections.time)
 
             yield append
 
@@ -127,8 +126,10 @@ def coco_image_id(name: str, position: int) -> int:
 
 
 def _stem(name: str) -> str:
-    """A file name without suffix for a path, URL or camera."""
-    text = unquote(urlsplit(name).path) if is_url(name) else name.replace("camera ", "camera-")
+    """A file name without suffix for a path, URL, live stream or camera."""
+    parts = urlsplit(name)
+    host = re.sub(r"\W+", "_", parts.netloc.rpartition("@")[2])
+    text = unquote(parts.path) or host if is_url(name) else name.replace("camera ", "camera-")
     stem = Path(text).stem
     if is_url(name):
         stem = re.sub(r"[^\w.-]+", "_", stem).lstrip(".")

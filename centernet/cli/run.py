@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from centernet.cli.outputs import DrawnImages, JsonArray, Summary, coco_image_id
 from centernet.errors import ConfigError, MissingExtraError, SourceError
 from centernet.files.formatting import missing_file
 from centernet.files.web import is_url
+from centernet.images.live import LiveStream, masked
 from centernet.images.sources import Source, open_source
 from centernet.images.video import Video
-from centernet.inference.detecting import DetectionModel, detect_frames
+from centernet.inference.detecting import DetectionModel, detect_frames, tracker_of
 from centernet.results.detections import Detections
 
 
@@ -34,12 +34,12 @@ def open_inputs(texts: Sequence[str]) -> tuple[list[Source], list[tuple[str, Exc
                 raise SourceError(f"{text}: {missing_file(path)}")
             opened.append(source)
         except (SourceError, MissingExtraError) as error:
-            failures.append((text, error))
+            failures.append((masked(text), error))
     return opened, failures
 
 
 def group_sources(sources: Sequence[Source]) -> Iterator[list[Source]]:
-    """Group neighboring sources, whose images may share a batch; each video or camera is a group of its own."""
+    """Group neighboring sources, whose images may share a batch; each video, camera or stream is a group of its own."""
     for are_videos, members in groupby(sources, _is_video):
         group = list(members)
         yield from ([source] for source in group) if are_videos else [group]
@@ -58,7 +58,7 @@ def count_images(sources: Sequence[Source]) -> int | None:
 
 
 def _is_video(source: Source) -> bool:
-    return isinstance(source.items, Video)
+    return isinstance(source.items, Video | LiveStream)
 
 
 def _names(source: Source) -> Iterator[str]:
@@ -100,6 +100,7 @@ class Run:
     images: DrawnImages
     records: Records
     advance: Callable[[], None]  # called after each image
+    track: bool = False
 
     def detect_group(self, sources: Sequence[Source]) -> None:
         """Detect in all images of a group; images that fail are recorded, and the run continues."""
@@ -112,18 +113,20 @@ class Run:
                 self._detect(sources, append, video)
         except (ConfigError, SourceError) as error:  # this video can't be opened or written: continue with the next
             self.records.fail(video.name, str(error))
-        except KeyboardInterrupt:  # the regular end of a camera
-            if not re.fullmatch(r"camera \d+", video.name):
+        except KeyboardInterrupt:  # the regular end of a camera or live stream
+            if not getattr(video.items, "live", False):
                 raise
 
     def _detect(
         self, sources: Sequence[Source], draw: Callable[[Detections], None], video: Source | None = None
     ) -> None:
+        follow = tracker_of(sources[0]).update if self.track else lambda detections: detections
         attempts = chain.from_iterable(zip(_names(one), one.attempts(), strict=False) for one in sources)
         start = time.perf_counter()
         while batch := list(islice(attempts, self.batch_size)):
             frames = (frame for _, frame in batch)
-            results = list(detect_frames(self.detector, frames, batch_size=len(batch), **self.options))
+            found = detect_frames(self.detector, frames, batch_size=len(batch), **self.options)
+            results = list(map(follow, found))
             seconds = (time.perf_counter() - start) / len(batch)
             for (name, _), detections in zip(batch, results, strict=True):
                 if detections.error is None:

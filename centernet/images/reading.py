@@ -35,10 +35,12 @@ class Frame:
     Attributes:
         image: uint8 `(height, width, 3)` RGB, upright; may be read-only.
         name: Path, URL or index in a list, as messages and results show it.
+        time: Of a video frame: seconds since the first one; otherwise None.
     """
 
     image: np.ndarray
     name: str
+    time: float | None = None
 
     def __repr__(self) -> str:
         """Name and size, without pixels."""

@@ -1,4 +1,4 @@
-"""Every kind of image source as a stream of frames: an image, a list, a folder, a glob pattern, a video, a camera."""
+"""Every kind of image source as a stream of frames: image, list, folder, glob pattern, video, camera, live stream."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from centernet.errors import ConfigError, SourceError
 from centernet.files.web import is_url
+from centernet.images.live import LiveStream, is_live
 from centernet.images.reading import Frame, name_of, read_image
 from centernet.images.video import Video
 
@@ -22,7 +23,7 @@ __all__ = ["Frame", "Source", "kind_of", "open_source", "read_image", "read_imag
 
 Kind = Literal["single", "list", "stream"]
 OnError = Literal["raise", "skip"]
-_StreamForm = Literal["folder", "glob", "video", "camera", "iterator"]
+_StreamForm = Literal["folder", "glob", "video", "camera", "live", "iterator"]
 
 IMAGE_SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".webp",
@@ -42,9 +43,9 @@ class Source:
 
     Attributes:
         kind: `single` for one image, `list` for a list or tuple, `stream` for a folder, a glob pattern, a
-            video, a camera or an iterator.
+            video, a camera, a live stream or an iterator.
         name: Name of images that have none of their own; their index is added unless the source is single.
-        items: Arguments of `read_image`, one per image.
+        items: Arguments of `read_image`, or frames that are read already, one per image.
         total: Number of images (approximate for a video); None if unknown.
         fps: Frame rate of a video in frames per second, or None.
     """
@@ -54,6 +55,11 @@ class Source:
     items: Iterable[Any] = field(repr=False)
     total: int | None
     fps: float | None = None
+
+    @property
+    def is_video(self) -> bool:
+        """Whether the images follow each other in time: those of a video, camera, live stream or iterator."""
+        return self.kind == "stream" and not isinstance(self.items, list)
 
     def frames(
         self,
@@ -69,7 +75,7 @@ class Source:
             max_pixels: See `read_image`.
 
         Raises:
-            SourceError: An image can't be read and `on_error` is `raise`, or a video or camera can't be opened.
+            SourceError: An image can't be read and `on_error` is `raise`, or a video, camera or stream can't be opened.
             ConfigError: `on_error` is neither.
         """
         if on_error not in ("raise", "skip"):
@@ -85,7 +91,7 @@ class Source:
     def attempts(self, max_pixels: int | None = None) -> Iterator[Frame | SourceError]:
         """Read the images in order, as `frames` does, but log and yield the error of an unreadable image.
 
-        The `source` of an error is the name of its frame. A video or camera that can't be opened raises at once.
+        The `source` of an error is the name of its frame. A video, camera or stream that can't be opened raises now.
         """
         return self._attempts(iter(self.items), max_pixels)
 
@@ -94,7 +100,8 @@ class Source:
             item = None
             try:
                 item = next(items)
-                yield read_image(item, name=self._name(item, index), max_pixels=max_pixels)
+                name = self._name(item, index)
+                yield item if isinstance(item, Frame) else read_image(item, name=name, max_pixels=max_pixels)
             except StopIteration:
                 return
             except SourceError as error:
@@ -120,11 +127,12 @@ def open_source(source: Any) -> Source:
     Args:
         source: One image (a path, an http(s) URL, a PIL image, a uint8 array, bytes, a binary file), a list,
             tuple or iterator of those, a folder (its images in natural order, without subfolders), a glob
-            pattern (`**` for subfolders), a video file, or the number of a camera as an integer or a string.
+            pattern (`**` for subfolders), a video file, the number of a camera as an integer or a string, or the
+            address of a live stream (see `centernet.images.live.LiveStream`).
 
     Raises:
         SourceError: A folder or pattern has no images, or a video or camera can't be opened.
-        MissingExtraError: Videos and cameras need the extra `video`.
+        MissingExtraError: Videos, cameras and live streams need the extra `video`.
     """
     if isinstance(source, (list, tuple)):
         return Source("list", "image", source, len(source))
@@ -137,6 +145,9 @@ def open_source(source: Any) -> Source:
     if form in ("video", "camera"):
         video = Video(int(text) if form == "camera" else os.path.expanduser(text))
         return Source("stream", video.name, video, video.frame_count, video.fps)
+    if form == "live":
+        stream = LiveStream(text)
+        return Source("stream", stream.name, stream, None)
     images = _image_files(text, form)
     return Source("stream", "image", images, len(images))
 
@@ -188,6 +199,8 @@ def _stream_form(source: Any) -> _StreamForm | None:
 
 
 def _form_of_text(text: str) -> _StreamForm | None:
+    if is_live(text):
+        return "live"
     if is_url(text):
         return None
     path = os.path.expanduser(text)

@@ -14,8 +14,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from centernet.errors import ConfigError, MissingExtraError, SourceError
+from centernet.errors import ConfigError, SourceError
 from centernet.files.formatting import missing_file
+from centernet.images.decoding import FrameClock, av_errors, import_av, reason_of, upright
+from centernet.images.reading import Frame
+
+DEFAULT_FPS = 10.0  # of a source without a known frame rate or times: about the speed of a detector
+CLOCK = 60_000  # ticks a second of a written video: MPEG-4 allows 65,535
+LONGEST = 1e9  # seconds
 
 logger = logging.getLogger("centernet")
 
@@ -23,8 +29,8 @@ logger = logging.getLogger("centernet")
 class Video:
     """The frames of a video file or camera; each iteration opens it anew and holds one frame at a time.
 
-    Frames are uint8 `(height, width, 3)` RGB, rotated according to the file's metadata (from PyAV 14.2 on), with
-    square pixels: anamorphic video is widened.
+    Images are rotated and mirrored according to the file's metadata and have square pixels: anamorphic video is
+    widened. Each `Frame` has its presentation time, which also holds for variable frame rates. Sound is left out.
 
     Args:
         source: Path of a file, or number of a camera.
@@ -33,6 +39,7 @@ class Video:
         name: The path, or `camera 0`.
         fps: Frame rate in frames per second; None if unknown.
         frame_count: Approximate number of frames; None if unknown.
+        live: Whether it is a camera, which has no end.
 
     Raises:
         SourceError: The file or camera is missing, or the file is not a video.
@@ -45,9 +52,10 @@ class Video:
         self._camera = source if isinstance(source, int) else None
         self._path = os.path.expanduser(str(source))
         self.name = str(source) if self._camera is None else f"camera {source}"
+        self.live = self._camera is not None
         self.fps: float | None = None
         self.frame_count: int | None = None
-        _import_av("Reading video")
+        import_av("Reading video")
         # Open a camera only once, when its frames are read: a second time is slow, and sometimes refused.
         if self._camera is None:
             with self._open() as container:
@@ -57,36 +65,42 @@ class Video:
         """Name, number of frames and frame rate."""
         return f"Video({self.name!r}, frame_count={self.frame_count}, fps={self.fps})"
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Frame]:
         return self._read(self._open())
 
-    def _read(self, opened: Any) -> Iterator[np.ndarray]:
-        count = 0
+    def _read(self, opened: Any) -> Iterator[Frame]:
+        count, time = 0, 0.0
         with opened as container:
+            stream = container.streams.video[0]
+            stretch = float(stream.sample_aspect_ratio or 1)
+            clock = FrameClock(1 / (self.fps or DEFAULT_FPS))
             try:
-                for array in _frames(container):
-                    yield array
+                for decoded in container.decode(stream):
+                    image, time = upright(decoded, stretch), clock.time(decoded.time)
+                    yield Frame(image, f"{self.name}[{count}]", time)
                     count += 1
-            except _av_errors() as error:
+            except av_errors() as error:
                 raise SourceError(
                     f"{self.name}: expected an undamaged video. Received one that is damaged after frame {count}: "
-                    f"{_reason(error)}. Get it again, or repair it: ffmpeg -i in.mp4 -c copy out.mp4"
+                    f"{reason_of(error)}. Get it again, or repair it: ffmpeg -i in.mp4 -c copy out.mp4"
                 ) from error
         if not count:
             raise SourceError(f"{self.name}: expected a video. Received a file without a readable frame.")
         # Some containers carry no index, so that a truncated file ends like a complete one.
-        if count < 0.9 * (self.frame_count or 0):
+        # At a variable frame rate, the number of frames is a poor guess, but not the time.
+        expected = self.frame_count or 0
+        if count < 0.9 * expected and time < 0.9 * expected / (self.fps or DEFAULT_FPS):
             logger.warning("%s: ended after %d of about %d frames.", self.name, count, self.frame_count)
 
     def _open(self) -> Any:
-        av = _import_av("Reading video")
+        av = import_av("Reading video")
         if self._camera is None and not os.path.isfile(self._path):
             raise SourceError(f"{self.name}: {missing_file(Path(self._path))}")
         try:
             # With the protocol, so that a colon in the path isn't read as another one.
             container = av.open(f"file:{self._path}") if self._camera is None else _open_camera(self._camera)
-        except _av_errors() as error:
-            raise SourceError(f"{self.name}: {self._advice(_reason(error))}") from error
+        except av_errors() as error:
+            raise SourceError(f"{self.name}: {self._advice(reason_of(error))}") from error
         if not container.streams.video:
             container.close()
             raise SourceError(f"{self.name}: expected a video. Received a file without a video stream.")
@@ -104,11 +118,11 @@ class VideoWriter:
     """Writes RGB frames to a video file, as H.264 if the installed FFmpeg has it, otherwise as MPEG-4.
 
     Use it as a context manager. These codecs lack odd sizes, which are padded by repeating the last row or column.
-    The file is created with the first frame.
+    The file is created with the first frame. It has no sound.
 
     Args:
         path: File to write; its suffix (`.mp4`, `.mkv`, …) selects the container.
-        fps: Frame rate in frames per second.
+        fps: Frame rate in frames per second, where frames come without a time.
         size: Height and width of the frames in pixels; by default those of the first one.
 
     Raises:
@@ -119,13 +133,15 @@ class VideoWriter:
     def __init__(
         self, path: str | os.PathLike[str], fps: float | Fraction, size: tuple[int, int] | None = None
     ) -> None:
-        self._av = _import_av("Writing video")
+        self._av = import_av("Writing video")
         if not 0 < fps < 1e4:
             raise ConfigError(f"VideoWriter expected a positive number of frames a second. Received: {fps!r}.")
         self.path = os.fspath(path)
-        self.fps = Fraction(fps).limit_denominator(1001)
+        self.fps = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
         self.size = size
         self._container: Any = None
+        self._last: Fraction | None = None  # time of the last frame
+        self._ticks = -1  # the same in the clock of the file
 
     def __repr__(self) -> str:
         """Path, frame rate and size."""
@@ -137,14 +153,15 @@ class VideoWriter:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def write(self, image: np.ndarray | Image.Image) -> None:
+    def write(self, image: np.ndarray | Image.Image, time: float | None = None) -> None:
         """Append one frame.
 
         Args:
             image: uint8 `(height, width, 3)` RGB, or a PIL image; all frames have the same size.
+            time: Presentation time in seconds, from 0 on; by default one frame of `fps` after the last.
 
         Raises:
-            ConfigError: The frame has another size, or the file can't be written.
+            ConfigError: The frame has another size or is not later than the last, or the file can't be written.
         """
         frame = np.asarray(image)
         self.size = self.size or frame.shape[:2]
@@ -153,10 +170,16 @@ class VideoWriter:
                 f"VideoWriter expected frames of uint8 and shape {(*self.size, 3)}. "
                 f"Received: {frame.dtype} of shape {frame.shape}. Resize them, or write a second file."
             )
+        moment = self._moment(time)
         if self._container is None:
             self._open(*self.size)
         even = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
-        self._encode(self._av.VideoFrame.from_ndarray(even, format="rgb24"))
+        encoded = self._av.VideoFrame.from_ndarray(even, format="rgb24")
+        # Frames nearer to each other than the clock can tell are one tick apart.
+        self._ticks = max(round(moment * CLOCK), self._ticks + 1)
+        encoded.pts, encoded.time_base = self._ticks, Fraction(1, CLOCK)
+        self._encode(encoded)
+        self._last = moment
 
     def close(self) -> None:
         """Write the remaining frames and close the file."""
@@ -167,6 +190,14 @@ class VideoWriter:
                 self._container.close()
                 self._container = None
 
+    def _moment(self, time: float | None) -> Fraction:
+        if time is None:
+            return Fraction(0) if self._last is None else self._last + 1 / self.fps
+        if not (0 <= time < LONGEST and (self._last is None or time > self._last)):
+            after = "" if self._last is None else f" after a frame at {float(self._last):g}"
+            raise ConfigError(f"VideoWriter expected times in seconds, from 0 on, rising. Received: {time!r}{after}.")
+        return Fraction(time)
+
     def _open(self, height: int, width: int) -> None:
         codec = "libx264" if "libx264" in self._av.codecs_available else "mpeg4"
         with self._errors():
@@ -174,6 +205,9 @@ class VideoWriter:
             self._stream = container.add_stream(codec, rate=self.fps)
             self._stream.height, self._stream.width = height + height % 2, width + width % 2
             self._stream.pix_fmt = "yuv420p"
+            self._stream.codec_context.time_base = Fraction(1, CLOCK)
+            # B-frames are stored in another order: MP4 would then lose the pause before the last frame.
+            self._stream.codec_context.max_b_frames = 0
             container.start_encoding()
             self._container = container
 
@@ -185,20 +219,11 @@ class VideoWriter:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except _av_errors() as error:
+        except av_errors() as error:
             raise ConfigError(
                 f"{self.path}: expected a video file that can be written, such as detections.mp4, in a folder that "
-                f"exists and has room. Received: {_reason(error)}."
+                f"exists and has room. Received: {reason_of(error)}."
             ) from error
-
-
-def _frames(container: Any) -> Iterator[np.ndarray]:
-    stream = container.streams.video[0]
-    stretch = float(stream.sample_aspect_ratio or 1)
-    for frame in container.decode(stream):
-        array = frame.to_ndarray(format="rgb24", width=max(1, round(frame.width * stretch)))
-        quarter_turns = round(getattr(frame, "rotation", 0) / 90)
-        yield np.ascontiguousarray(np.rot90(array, quarter_turns)) if quarter_turns else array
 
 
 def _rate_and_count(stream: Any) -> tuple[float | None, int | None]:
@@ -211,7 +236,7 @@ def _rate_and_count(stream: Any) -> tuple[float | None, int | None]:
 
 
 def _open_camera(number: int) -> Any:
-    av = _import_av("Reading a camera")
+    av = import_av("Reading a camera")
     if sys.platform == "win32":
         from av.device import enumerate_input_devices
 
@@ -220,23 +245,3 @@ def _open_camera(number: int) -> Any:
     if sys.platform == "darwin":
         return av.open(str(number), format="avfoundation", options={"framerate": "30"})
     return av.open(f"/dev/video{number}", format="v4l2")
-
-
-def _av_errors() -> tuple[type[Exception], ...]:
-    # Most of PyAV's errors are built-in ones as well, but not all.
-    return (_import_av("Video").error.FFmpegError, OSError, ValueError, LookupError)
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def _import_av(purpose: str) -> Any:
-    try:
-        import av
-        import av.error
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{purpose} needs PyAV, which is not installed. Install it: pip install centernet[video]"
-        ) from error
-    return av

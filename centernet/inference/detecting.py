@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from centernet.errors import CenterNetError, ConfigError, SourceError
-from centernet.images.sources import Frame, open_source
+from centernet.images.sources import Frame, Source, open_source
 from centernet.models.config import ModelConfig
 from centernet.models.test_time import TestTime
 from centernet.results.detections import Detections
+from centernet.results.tracking import Tracker
 
 logger = logging.getLogger("centernet")
 
@@ -42,15 +43,35 @@ def detect(
     batch_size: int,
     test_time: TestTime | None,
     exact: bool,
+    track: bool = False,
 ) -> Detections | list[Detections] | Iterator[Detections]:
     """Detect objects in any source; see `Detector.detect`."""
     check_options(min_score, max_detections, batch_size, test_time)
     opened = open_source(source)
+    tracker = tracker_of(opened) if track else None
     options = {"min_score": min_score, "max_detections": max_detections, "test_time": test_time, "exact": exact}
     if opened.kind == "single":
         return next(detect_frames(detector, opened.frames(), batch_size=1, **options))
     found = detect_frames(detector, opened.attempts(), batch_size=batch_size, **options)
+    if tracker:
+        return (tracker.update(one) for one in found)
     return list(found) if opened.kind == "list" else found
+
+
+def tracker_of(source: Source) -> Tracker:
+    """A new tracker for a source, which must be a video.
+
+    Raises:
+        ConfigError: It is one image, or images that don't follow each other in time.
+        MissingExtraError: The package trackers is not installed.
+    """
+    if not source.is_video:
+        raise ConfigError(
+            "Tracking expected a video, a camera, a live stream, or an iterator of frames: it follows objects from one "
+            f"frame to the next. Received: {'one image' if source.kind == 'single' else 'a collection of images'}. If "
+            "files are the frames of a video: detector.detect(iter(paths), track=True)."
+        )
+    return Tracker(source.fps)
 
 
 def check_options(
@@ -138,6 +159,7 @@ def _result(detector: DetectionModel, frame: Frame, arrays: dict[str, Any]) -> D
         **arrays,
         image_size=frame.image.shape[:2],
         source=frame.name,
+        time=frame.time,
         image=frame.image,
         **_common(detector),
     )

@@ -68,6 +68,7 @@ class ExportedDetector(ExportedModel):
         batch_size: int = 1,
         test_time: TestTime | None = None,
         exact: bool = False,
+        track: bool = False,
     ) -> Any:
         """Detect objects in images; arguments and results are those of `Detector.detect`.
 
@@ -83,6 +84,7 @@ class ExportedDetector(ExportedModel):
             batch_size=batch_size,
             test_time=test_time,
             exact=exact,
+            track=track,
         )
 
     def evaluate(self, dataset: Dataset, **options: Any) -> Evaluation:

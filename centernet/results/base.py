@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from centernet.errors import ConfigError
 
-ROW_FIELDS = ("boxes", "scores", "class_ids", "keypoints", "keypoint_scores")
+ROW_FIELDS = ("boxes", "scores", "class_ids", "keypoints", "keypoint_scores", "track_ids")
+UNTRACKED = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,7 @@ class Detection:
         class_id: 0-based class; `class_name` is its name.
         keypoints: `(k, 2)` float32, x and y in pixels of the original image, or None.
         keypoint_scores: `(k,)` float32, or None.
+        track_id: Number of the object in its video, -1 if it is not confirmed; None without tracking.
     """
 
     box: np.ndarray
@@ -31,6 +34,7 @@ class Detection:
     class_name: str
     keypoints: np.ndarray | None = None
     keypoint_scores: np.ndarray | None = None
+    track_id: int | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,6 +55,8 @@ class DetectionsBase:
     image: np.ndarray | None = field(default=None, compare=False)
     max_detections: int | None = None
     error: str | None = None
+    time: float | None = None
+    track_ids: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Convert every field to its documented type.
@@ -77,7 +83,16 @@ class DetectionsBase:
     def __iter__(self) -> Iterator[Detection]:
         keypoints: Iterable[Any] = self.keypoints if self.keypoints is not None else [None] * len(self)
         confidences: Iterable[Any] = self.keypoint_scores if self.keypoint_scores is not None else [None] * len(self)
-        columns = (self.boxes, self.scores.tolist(), self.class_ids.tolist(), self.names, keypoints, confidences)
+        tracks: Iterable[Any] = self.track_ids.tolist() if self.track_ids is not None else [None] * len(self)
+        columns = (
+            self.boxes,
+            self.scores.tolist(),
+            self.class_ids.tolist(),
+            self.names,
+            keypoints,
+            confidences,
+            tracks,
+        )
         return (Detection(*row) for row in zip(*columns, strict=True))
 
 
@@ -93,6 +108,7 @@ def _checked_metadata(detections: DetectionsBase) -> dict[str, Any]:
         "skeleton": lambda edges: tuple(_integers("skeleton", edge, 2) for edge in edges),
         "source": str,
         "error": str,
+        "time": _checked_time,
     }
     values = {name: getattr(detections, name) for name in converters}
     required = {"image_size", "class_names"}
@@ -115,7 +131,12 @@ def _checked_rows(detections: DetectionsBase, class_names: tuple[str, ...]) -> d
     if len(class_ids) and not (class_ids.min() >= 0 and class_ids.max() < limit):
         expected = f"0-based `class_ids` below {limit}, the number of classes"
         raise _invalid(expected, f"{class_ids.min()} to {class_ids.max()}")
-    return {"boxes": boxes, "scores": scores, "class_ids": class_ids}
+    checked = {"boxes": boxes, "scores": scores, "class_ids": class_ids}
+    if detections.track_ids is not None:
+        checked["track_ids"] = _column("track_ids", detections.track_ids, np.int32, len(scores))
+        if (checked["track_ids"] < UNTRACKED).any():
+            raise _invalid("`track_ids` from 0 on, or -1", str(checked["track_ids"].min()))
+    return checked
 
 
 def _checked_keypoints(detections: DetectionsBase, rows: int, names: tuple[str, ...] | None) -> dict[str, Any]:
@@ -176,6 +197,12 @@ def _checked_size(size: Any) -> tuple[int, ...]:
     if min(height, width) < 1:
         raise _invalid("`image_size` as positive (height, width)", str((height, width)))
     return height, width
+
+
+def _checked_time(time: Any) -> float:
+    if not isinstance(time, Real) or not 0 <= float(time) < np.inf:
+        raise _invalid("`time` as seconds, from 0 on, or None", repr(time))
+    return float(time)
 
 
 def _checked_image(image: Any, size: tuple[int, int]) -> np.ndarray | None:

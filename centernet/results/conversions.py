@@ -18,6 +18,7 @@ from centernet.files.validation import to_plain
 from centernet.results.base import DetectionsBase
 
 _METADATA = ("class_names", "dataset_ids", "keypoint_names", "skeleton", "source", "max_detections")
+_OPTIONAL = ("error", "time")  # absent if None
 
 
 def to_dict(detections: DetectionsBase) -> dict[str, Any]:
@@ -27,7 +28,8 @@ def to_dict(detections: DetectionsBase) -> dict[str, Any]:
         `image_size` (height, width), `class_names`, `dataset_ids`, `keypoint_names`, `skeleton`, `source`,
         `max_detections`, `num_keypoints`, and `objects`: one dictionary per row with `class_id`, `class_name`,
         `score`, `box` (x_min, y_min, x_max, y_max in pixels) and, if there are keypoints, `keypoints` as
-        (x, y, score). `error` is present only if the image could not be read.
+        (x, y, score). `error` is present only if the image could not be read, `time` (seconds) only for a frame of a
+        video. With tracking, `tracked` is true, and each object has its `track_id`.
     """
     points, scores, boxes = _keypoint_rows(detections), _decimals(detections.scores), _decimals(detections.boxes)
     columns = zip(detections.class_ids.tolist(), detections.names, scores, boxes, strict=True)
@@ -36,9 +38,11 @@ def to_dict(detections: DetectionsBase) -> dict[str, Any]:
     ]
     if points is not None:
         objects = [one | {"keypoints": row} for one, row in zip(objects, _decimals(points), strict=True)]
+    if detections.track_ids is not None:
+        objects = [one | {"track_id": track} for one, track in zip(objects, detections.track_ids.tolist(), strict=True)]
     metadata = {name: to_plain(getattr(detections, name)) for name in _METADATA}
-    if detections.error is not None:
-        metadata["error"] = detections.error
+    metadata |= {name: value for name in _OPTIONAL if (value := getattr(detections, name)) is not None}
+    metadata |= {"tracked": True} if detections.track_ids is not None else {}
     count = None if points is None else points.shape[1]
     return {"image_size": list(detections.image_size), **metadata, "num_keypoints": count, "objects": objects}
 
@@ -58,12 +62,14 @@ def from_dict(values: Mapping[str, Any]) -> dict[str, Any]:
             rows = np.asarray([one["keypoints"] for one in objects], np.float64)
             rows = rows.reshape(len(objects), count, 3)
             arguments |= {"keypoints": rows[..., :2], "keypoint_scores": rows[..., 2]}
+        if values.get("tracked"):
+            arguments["track_ids"] = [one["track_id"] for one in objects]
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"Detections.from_dict expected a dictionary made by to_dict. Received one that fails with "
             f"{type(error).__name__}: {error}."
         ) from error
-    return arguments | {name: values[name] for name in (*_METADATA, "error") if values.get(name) is not None}
+    return arguments | {name: values[name] for name in (*_METADATA, *_OPTIONAL) if values.get(name) is not None}
 
 
 def to_json(
@@ -94,7 +100,8 @@ def to_coco(detections: DetectionsBase, image_id: int) -> list[dict[str, Any]]:
 
     Returns:
         One dictionary per row: `image_id`, `category_id` (from `dataset_ids`, otherwise 1-based), `bbox` as x, y,
-        width, height in pixels, `score`, and, if there are keypoints, `keypoints` as a flat list of x, y, score.
+        width, height in pixels, `score`, and, if there are keypoints, `keypoints` as a flat list of x, y, score;
+        with tracking `track_id`.
     """
     ids = detections.dataset_ids
     boxes = detections.boxes.astype(np.float64)
@@ -107,6 +114,9 @@ def to_coco(detections: DetectionsBase, image_id: int) -> list[dict[str, Any]]:
     if points is not None:
         for row, keypoints in zip(rows, points.reshape(len(rows), 3 * points.shape[1]).tolist(), strict=True):
             row["keypoints"] = keypoints
+    if detections.track_ids is not None:
+        for row, track in zip(rows, detections.track_ids.tolist(), strict=True):
+            row["track_id"] = track
     return rows
 
 
@@ -123,6 +133,7 @@ def to_tf(detections: DetectionsBase, max_detections: int | None = None) -> dict
         `detection_scores` `(1, N)`; `detection_classes` `(1, N)`, 1-based; `num_detections` `(1,)`, the number of
         rows with a score above 0; with keypoints `detection_keypoints` `(1, N, K, 2)` as y, x, 0–1 of the image,
         and `detection_keypoint_scores` `(1, N, K)`. Padding rows are 0, their class is 1.
+        Ids of tracks have no place there.
 
     Raises:
         ConfigError: `max_detections` is not a positive integer.
@@ -148,7 +159,7 @@ def to_tf(detections: DetectionsBase, max_detections: int | None = None) -> dict
 
 
 def to_supervision(detections: DetectionsBase) -> Any:
-    """Convert to `supervision.Detections`, with the class names and any keypoints in its `data`.
+    """Convert to `supervision.Detections`, with the class names and any keypoints in its `data`, ids as `tracker_id`.
 
     Raises:
         MissingExtraError: supervision is not installed.
@@ -164,6 +175,7 @@ def to_supervision(detections: DetectionsBase) -> Any:
         xyxy=detections.boxes.copy(),
         confidence=detections.scores.copy(),
         class_id=detections.class_ids.astype(int),
+        tracker_id=None if detections.track_ids is None else detections.track_ids.astype(int),
         data=data,
     )
 
@@ -173,7 +185,8 @@ def to_dataframe(detections: DetectionsBase) -> Any:
 
     Returns:
         Columns `source`, `class_name`, `class_id`, `score`, `x_min`, `y_min`, `x_max`, `y_max`, and for each
-        keypoint `<name>_x`, `<name>_y`, `<name>_score`; coordinates in pixels of the original image.
+        keypoint `<name>_x`, `<name>_y`, `<name>_score`; coordinates in pixels of the original image. For a frame of a
+        video also `time` in seconds, with tracking `track_id`.
 
     Raises:
         MissingExtraError: pandas is not installed.
@@ -194,6 +207,10 @@ def to_dataframe(detections: DetectionsBase) -> Any:
         names = detections.keypoint_names or [f"keypoint_{i}" for i in range(points.shape[1])]
         for i, name in enumerate(names):
             columns |= {f"{name}_{axis}": points[:, i, j] for j, axis in enumerate(("x", "y", "score"))}
+    if detections.time is not None:
+        columns["time"] = [detections.time] * len(detections)
+    if detections.track_ids is not None:
+        columns["track_id"] = detections.track_ids
     return pandas.DataFrame(columns)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from centernet.errors import ConfigError
 from centernet.results import conversions
-from centernet.results.base import ROW_FIELDS, Detection, DetectionsBase
+from centernet.results.base import ROW_FIELDS, UNTRACKED, Detection, DetectionsBase
 from centernet.results.draw import draw_detections
 from centernet.results.rows import check_min_score, class_mask, row_numbers
 
@@ -50,6 +50,9 @@ class Detections(DetectionsBase):
         image: The image, uint8 `(height, width, 3)` RGB, so that `draw()` needs no argument, or None.
         max_detections: Rows of the fixed-size form `to_tf`, or None for the actual number of detections.
         error: Why the image could not be read (there are no detections then), or None.
+        time: Of a video frame: its presentation time in seconds since the first frame; otherwise None.
+        track_ids: `(n,)` int32, number of each object in its video, from 0 on; -1 for one that the tracker has not
+            confirmed. None without tracking.
     """
 
     @classmethod
@@ -70,8 +73,8 @@ class Detections(DetectionsBase):
             parts: At least one; image sizes, classes and keypoints must agree.
 
         Returns:
-            All rows; equal scores stay in the order of the parts. `source` and `image` are the first
-            that are not None, `max_detections` is dropped.
+            All rows; equal scores stay in the order of the parts. `source`, `image` and `time` are the first that are
+            not None, rows of parts without `track_ids` get -1 if another has them, `max_detections` is dropped.
 
         Raises:
             ConfigError: There is nothing to merge, a part is not a `Detections`, or the parts disagree.
@@ -87,12 +90,17 @@ class Detections(DetectionsBase):
             _check_equal([getattr(part, name) for part in parts], name)
         _check_equal([None if part.keypoints is None else part.keypoints.shape[1] for part in parts], "keypoints")
         order = np.argsort(-np.concatenate([part.scores for part in parts]), kind="stable")
-        names = [name for name in ROW_FIELDS if getattr(first, name) is not None]
+        if any(part.track_ids is not None for part in parts):
+            parts = [part._with_track_ids() for part in parts]
+        names = [name for name in ROW_FIELDS if getattr(parts[0], name) is not None]
         rows: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in names}
-        source = next((part.source for part in parts if part.source is not None), None)
-        image = next((part.image for part in parts if part.image is not None), None)
+        shared = ("source", "image", "time")
+        rows |= {n: next((v for part in parts if (v := getattr(part, n)) is not None), None) for n in shared}
         error = first.error if all(part.error is not None for part in parts) else None
-        return replace(first, **rows, source=source, image=image, error=error, max_detections=None)
+        return replace(first, **rows, error=error, max_detections=None)
+
+    def _with_track_ids(self) -> Detections:
+        return self if self.track_ids is not None else replace(self, track_ids=np.full(len(self), UNTRACKED))
 
     def __getitem__(self, index: Any) -> Detections:
         rows = row_numbers(index, len(self))

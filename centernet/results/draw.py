@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from centernet.errors import ConfigError
 from centernet.images.reading import read_image
-from centernet.results.base import Detection, DetectionsBase
+from centernet.results.base import UNTRACKED, Detection, DetectionsBase
 from centernet.results.draw_labels import (
     DARK,
     HEAT,
@@ -22,6 +22,7 @@ from centernet.results.draw_labels import (
 from centernet.results.rows import check_min_score
 
 DASH = 6  # pixels
+GRAY: Color = (190, 190, 190)
 LEFT: Color = (255, 140, 0)
 RIGHT: Color = (0, 180, 255)
 MIDDLE: Color = (190, 235, 90)
@@ -43,11 +44,14 @@ def draw_detections(
 ) -> Image.Image:
     """Draw boxes, labels and keypoints; the best detection is on top.
 
+    The color is that of the class, with tracking that of the track (gray if it is not confirmed), and the label starts
+    with its number: `#7 car 0.83`.
+
     Args:
         image: The original image, uint8 `(height, width, 3)` RGB or PIL; it is not changed.
         detections: Its detections.
         min_score: Minimum score of a box.
-        labels: Whether to write class names.
+        labels: Whether to write class names and numbers of tracks.
         scores: Whether to write scores.
         keypoints: Whether to draw keypoints and their skeleton.
         keypoint_min_score: Minimum score of a keypoint.
@@ -72,7 +76,7 @@ def draw_detections(
     line_width = line_width or max(1, round((height * width) ** 0.5 / 320))
     shown = [one for one in detections if one.score >= np.float32(min_score)]
     for one in reversed(shown):
-        draw_box(picture, one.box, class_color(one.class_id), line_width)
+        draw_box(picture, one.box, _color_of(one), line_width)
         if keypoints and one.keypoints is not None and one.keypoint_scores is not None:
             visible = one.keypoint_scores >= np.float32(keypoint_min_score)
             draw_pose(picture, one.keypoints, visible, detections, line_width)
@@ -155,13 +159,20 @@ def _labels(
     made = []
     for one in shown:
         area = pixel_area(one.box, size)
-        text = " ".join([one.class_name] * labels + [f"{one.score:.2f}"] * scores)
+        track = [f"#{one.track_id}"] if one.track_id is not None and one.track_id >= 0 else []
+        text = " ".join([*track, one.class_name] * labels + [f"{one.score:.2f}"] * scores)
         if area is not None:
             # Small objects get smaller labels, which keeps crowds visible.
             side = ((area[2] - area[0]) * (area[3] - area[1])) ** 0.5
             fitting = round(min(max(side / 5, 0.75 * largest, 10.0), largest))
-            made.append(Label(text, area, class_color(one.class_id), font_size or fitting))
+            made.append(Label(text, area, _color_of(one), font_size or fitting))
     return made
+
+
+def _color_of(one: Detection) -> Color:
+    if one.track_id == UNTRACKED:
+        return GRAY
+    return class_color(one.class_id if one.track_id is None else one.track_id)
 
 
 def draw_pose(

@@ -14,6 +14,9 @@ import pytest
 from PIL import Image
 
 from centernet import Detections, PointDetector
+from centernet.data import synthetic
+from centernet.images.live import LiveStream
+from centernet.images.reading import Frame
 from centernet.images.sources import read_images
 from centernet.images.video import Video, VideoWriter
 from centernet.models.test_time import TestTime
@@ -112,7 +115,39 @@ def test_a_video_gives_a_video(run, tiny, tmp_path, photo):
     rows = json.loads(Path("all.json").read_text())
     assert len(rows) == 6
     assert rows[1]["source"].endswith("walk.mp4[1]")
+    assert [row.get("time") for row in rows] == [0, 0.1, 0.2, 0.3, 0.4, None]
     assert "walk.mp4 (5 frames)" in done.out
+
+
+def test_frames_of_a_drawn_video_come_at_their_times(run, tiny, tmp_path):
+    pytest.importorskip("av")
+    times = [0, 0.1, 0.5, 0.6, 1.5]
+    with VideoWriter(tmp_path / "phone.mp4", 10) as writer:
+        for time in times:
+            writer.write(np.zeros((48, 64, 3), np.uint8), time)
+    assert run("detect", "phone.mp4", "--model", tiny).code == 0
+    assert [frame.time for frame in Video("found/phone.mp4")] == pytest.approx(times, abs=1e-3)
+
+
+def test_a_tracked_video_has_numbers_in_json_and_each_video_starts_anew(run, photo, tmp_path):
+    for needed in ("av", "trackers", "onnxruntime"):
+        pytest.importorskip(needed)
+    picture = next(iter(synthetic.shapes(1, (128, 192), seed=3))).image
+    for name in ("a.mp4", "b.mp4"):
+        with VideoWriter(tmp_path / name, 10) as writer:
+            for number in range(4):
+                writer.write(np.roll(picture, 2 * number, axis=1))
+    options = ["--model", "shapes", "--runtime", "onnx", "--track", "--json", "all.json", "--min-score", 0.5]
+    done = run("detect", "a.mp4", "b.mp4", *options)
+    assert (done.code, done.err) == (0, "")
+    frames = [Detections.from_dict(row).track_ids.tolist() for row in json.loads(Path("all.json").read_text())]
+    assert frames[:4] == frames[4:]
+    assert set(frames[0]) == {-1}
+    assert sorted(frames[3]) == list(range(len(frames[3])))
+    assert len(frames[3]) > 1
+    refused = run("detect", "a.mp4", photo, *options)
+    assert refused.code == 2
+    assert "Tracking expected a video" in refused.error
 
 
 def test_a_camera_runs_until_it_is_interrupted(run, tiny, monkeypatch):
@@ -128,6 +163,34 @@ def test_a_camera_runs_until_it_is_interrupted(run, tiny, monkeypatch):
     assert (done.code, done.err) == (0, "")
     assert "3 frames" in done.out
     assert len(list(read_images("found/camera-0.mp4"))) == 3
+
+
+def test_a_live_stream_runs_until_it_is_interrupted_and_hides_its_password(run, tiny, monkeypatch):
+    pytest.importorskip("av")
+
+    def frames(self):
+        for time in (0.0, 0.1, 0.5):
+            yield Frame(np.zeros((48, 64, 3), np.uint8), f"{self.name}[0]", time)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LiveStream, "__iter__", frames)
+        done = run("detect", "rtsp://me:geheim@camera/live/gate?key=geheim", "--model", tiny, "--json", "all.json")
+    assert (done.code, done.err) == (0, "")
+    assert "3 frames" in done.out
+    assert [frame.time for frame in Video("found/gate.mp4")] == pytest.approx([0, 0.1, 0.5], abs=1e-3)
+    assert "geheim" not in done.out + Path("all.json").read_text()
+    assert os.listdir("found") == ["gate.mp4"]
+
+
+@pytest.mark.parametrize("address", ["rtsp://me:geheim@127.0.0.1:9/x", "rtsp://me:geheim@127.0.0.1:x/x"])
+def test_a_live_stream_that_can_t_be_read_is_a_failure(run, tiny, address):
+    pytest.importorskip("av")
+    done = run("detect", address, "--model", tiny, "--json", "all.json")
+    assert done.code == 1
+    assert "expected" in done.err
+    assert "geheim" not in done.err + done.out + Path("all.json").read_text()
+    assert "127.0.0.1" in json.loads(Path("all.json").read_text())[0]["source"]
 
 
 @pytest.mark.parametrize("option", ["--json", "--coco"])

@@ -34,6 +34,8 @@ def test_jpeg_stays_jpeg_and_everything_else_becomes_png(tmp_path):
         ("https://host/", "image.png"),
         ("https://host/..%2F..%2Fetc", "etc.png"),
         ("https://host/" + "x" * 300, "x" * 120 + ".png"),
+        ("rtsp://***@camera/live/gate?***", "gate.png"),
+        ("udp://239.0.0.1:5000", "239_0_0_1_5000.png"),
         ("/folder/my photo.v2.png", "my photo.v2.png"),
     ],
 )

@@ -1,13 +1,32 @@
+import itertools
+import struct
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from centernet.errors import ConfigError, MissingExtraError, SourceError
 from centernet.images.sources import Source, open_source, read_images
 
 av = pytest.importorskip("av", reason="needs the extra `video`")
-from centernet.images.video import Video, VideoWriter  # noqa: E402
+from centernet.images.decoding import MAX_PAUSE, FrameClock  # noqa: E402
+from centernet.images.video import CLOCK, Video, VideoWriter  # noqa: E402
+
+ONE = 2**16  # of a display matrix
+# Coefficients a, b, c, d of a display matrix (x' = a x + c y, y' = b x + d y), and what it does to the pixels.
+ORIENTATIONS = {
+    "upright": ((1, 0, 0, 1), lambda image: image),
+    "turned right": ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+    "upside down": ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+    "turned left": ((0, -1, 1, 0), np.rot90),
+    "mirrored": ((-1, 0, 0, 1), np.fliplr),
+    "mirrored upside down": ((1, 0, 0, -1), np.flipud),
+    "mirrored, turned right": ((0, 1, 1, 0), lambda image: np.rot90(np.flipud(image), -1)),
+    "mirrored, turned left": ((0, -1, -1, 0), lambda image: np.rot90(np.flipud(image))),
+}
 
 
 def picture(number=0, height=48, width=64):
@@ -28,12 +47,16 @@ def clip(tmp_path):
     return path
 
 
+def images(path):
+    return [frame.image for frame in Video(path)]
+
+
 def close(pixel, color):
     return np.abs(np.asarray(pixel, int) - color).max() < 25
 
 
 def test_frames_come_back_in_order_with_their_colors(clip):
-    frames = list(Video(clip))
+    frames = images(clip)
     assert [frame.shape for frame in frames] == [(48, 64, 3)] * 10
     assert all(frame.dtype == np.uint8 for frame in frames)
     assert close(frames[3][5, 5], (255, 0, 0))
@@ -57,7 +80,7 @@ def test_a_video_is_a_stream_of_numbered_frames(clip):
 def test_odd_sizes_are_padded_not_distorted(tmp_path, height, width):
     with VideoWriter(tmp_path / "odd.mp4", 10) as writer:
         writer.write(picture(1, height, width))
-    (frame,) = Video(tmp_path / "odd.mp4")
+    (frame,) = images(tmp_path / "odd.mp4")
     assert frame.shape == (height + height % 2, width + width % 2, 3)
 
 
@@ -70,23 +93,107 @@ def test_mpeg4_is_written_where_h264_is_missing(tmp_path, monkeypatch):
         assert float(container.streams.video[0].average_rate) == pytest.approx(29.97, abs=1e-3)
 
 
-@pytest.mark.skipif(
-    not hasattr(av.video.stream.VideoStream, "set_display_rotation"), reason="this PyAV can't write rotation"
-)
-@pytest.mark.parametrize(
-    ("degrees", "red", "blue"), [(90, (-5, 5), (5, 5)), (-90, (5, -5), (-5, 5)), (180, (-5, -5), (5, 5))]
-)
-def test_rotation_in_the_metadata_is_applied(tmp_path, degrees, red, blue):
-    with av.open(str(tmp_path / "turned.mp4"), "w") as container:
-        stream = container.add_stream("libx264" if "libx264" in av.codecs_available else "mpeg4", rate=10)
+def set_display_matrix(path, coefficients):
+    """Write the matrix of an MP4's track header, as phones do."""
+    a, b, c, d = (ONE * value for value in coefficients)
+    data = bytearray(path.read_bytes())
+    struct.pack_into(">9i", data, data.index(b"tkhd") + 44, a, b, 0, c, d, 0, 0, 0, 2**30)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ORIENTATIONS)
+def test_videos_are_upright_however_the_phone_was_held(clip, name):
+    (before, *_) = images(clip)
+    coefficients, display = ORIENTATIONS[name]
+    set_display_matrix(clip, coefficients)
+    (after, *_) = images(clip)
+    np.testing.assert_array_equal(after, display(before))
+    assert after.flags.c_contiguous
+
+
+TIMES = [0, 0.1, 0.5, 0.6, 0.64, 2.0, 2.1]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_frames_keep_their_times(tmp_path, monkeypatch, caplog, suffix, codec):
+    if codec not in av.codecs_available:
+        pytest.skip(f"this PyAV has no {codec}")
+    monkeypatch.setattr(av, "codecs_available", {codec})
+    path = tmp_path / f"phone{suffix}"
+    with VideoWriter(path, 10) as writer:
+        for number, time in enumerate(TIMES):
+            writer.write(picture(number), time)
+    frames = list(Video(path))
+    assert [frame.time for frame in frames] == pytest.approx(TIMES, abs=2e-3)
+    assert [round(frame.image[40, 5, 1] / 20) for frame in frames] == list(range(len(TIMES)))
+    with av.open(str(path)) as container:
+        assert container.duration / 1e6 == pytest.approx(TIMES[-1], abs=0.15)
+    assert caplog.text == ""
+
+
+def test_a_copy_of_a_video_has_its_times(tmp_path):
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.set_display_rotation(degrees)
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(), format="rgb24")))
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for time in TIMES:
+            frame = av.VideoFrame.from_ndarray(picture(), format="rgb24")
+            frame.pts, frame.time_base = round(1000 * (time + 5)), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    (frame,) = Video(tmp_path / "turned.mp4")
-    assert frame.shape == ((48, 64, 3) if degrees == 180 else (64, 48, 3))
-    assert close(frame[red], (255, 0, 0))
-    assert close(frame[blue], (0, 0, 255))
+    with VideoWriter(tmp_path / "b.mp4", 10) as writer:
+        for frame in Video(tmp_path / "a.mkv"):
+            writer.write(frame.image, frame.time)
+    assert [frame.time for frame in Video(tmp_path / "b.mp4")] == pytest.approx(TIMES, abs=1e-3)
+
+
+def test_frames_without_times_come_at_the_frame_rate(tmp_path):
+    with VideoWriter(tmp_path / "a.mp4", 30000 / 1001) as writer:
+        for time in (None, None, 0.5, None):
+            writer.write(picture(), time)
+    step = 1001 / 30000
+    assert [frame.time for frame in Video(tmp_path / "a.mp4")] == pytest.approx([0, step, 0.5, 0.5 + step], abs=1e-4)
+
+
+@pytest.mark.parametrize("times", [[-1], [float("nan")], [float("inf")], [1, 1], [1, 0.5]])
+def test_times_that_don_t_rise_are_refused(tmp_path, times):
+    with VideoWriter(tmp_path / "a.mp4", 10) as writer:
+        for time in times[:-1]:
+            writer.write(picture(), time)
+        with pytest.raises(ConfigError, match=f"rising. Received: {times[-1]}"):
+            writer.write(picture(), times[-1])
+
+
+def test_frames_nearer_than_the_clock_can_tell_are_all_written(tmp_path):
+    with VideoWriter(tmp_path / "a.mp4", 10) as writer:
+        for number in range(6):
+            writer.write(picture(number), 1e-7 * number)
+    assert [frame.time for frame in Video(tmp_path / "a.mp4")] == pytest.approx([n / CLOCK for n in range(6)], abs=1e-5)
+
+
+@given(stamps=st.lists(st.none() | st.floats(-1e9, 1e9), max_size=20))
+def test_any_time_stamps_give_rising_times_from_zero_on(stamps):
+    clock = FrameClock(0.1)
+    times = [clock.time(stamp) for stamp in stamps]
+    assert times[:1] in ([], [0])
+    pauses = [after - before for before, after in itertools.pairwise(times)]
+    assert all(0 < pause <= MAX_PAUSE + 1e-6 for pause in pauses)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "times"),
+    [
+        ([5, 5.1, 5.5], [0, 0.1, 0.5]),
+        ([None, None, 7, 7.25], [0, 0.1, 0.2, 0.45]),
+        ([0, 0.5, 0.2, 0.4], [0, 0.5, 0.6, 0.8]),
+        ([0, 1, 1e6, 1e6 + 1], [0, 1, 1.1, 2.1]),
+        ([0, 1, None, 2], [0, 1, 1.1, 2]),
+    ],
+)
+def test_breaks_in_the_time_stamps_are_bridged(stamps, times):
+    clock = FrameClock(0.1)
+    assert [clock.time(stamp) for stamp in stamps] == pytest.approx(times)
 
 
 def test_anamorphic_video_is_widened(tmp_path):
@@ -96,7 +203,7 @@ def test_anamorphic_video_is_widened(tmp_path):
         stream.codec_context.sample_aspect_ratio = 2
         container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(), format="rgb24")))
         container.mux(stream.encode(None))
-    (frame,) = Video(tmp_path / "wide.mp4")
+    (frame,) = images(tmp_path / "wide.mp4")
     assert frame.shape == (48, 128, 3)
 
 

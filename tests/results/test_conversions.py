@@ -44,6 +44,8 @@ def with_keypoints(**changes):
         optional={
             "dataset_ids": st.just((1, 18, 90)),
             "source": st.text(max_size=5),
+            "time": st.floats(0, 1e9),
+            "track_ids": st.lists(st.integers(-1, 2**31 - 1), min_size=3, max_size=3),
             "max_detections": st.integers(1, 9),
             "skeleton": st.just(((0, 1), (1, 0))),
         },
@@ -161,6 +163,28 @@ def test_dataframe_has_one_row_per_detection():
     assert table.loc[0, "x_max"] == 110
     assert table.loc[1, "right_eye_y"] == 7
     assert len(found()[:0].to_dataframe()) == 0
+    assert found(time=2.5).to_dataframe()["time"].tolist() == [2.5] * 3
+
+
+def test_tracks_are_in_every_form_but_that_of_tensorflow():
+    tracked = found(track_ids=[7, -1, 2])
+    assert [one["track_id"] for one in tracked.to_dict()["objects"]] == [7, -1, 2]
+    assert [row["track_id"] for row in tracked.to_coco(1)] == [7, -1, 2]
+    assert tracked.to_tf().keys() == found().to_tf().keys()
+    assert tracked.to_dataframe()["track_id"].tolist() == [7, -1, 2]
+    for plain in (*found().to_dict()["objects"], *found().to_coco(1), found().to_dataframe(), found().to_dict()):
+        assert not {"track_id", "tracked"} & set(plain)
+
+
+def test_supervision_gets_the_tracks():
+    pytest.importorskip("supervision")
+    assert found(track_ids=[7, -1, 2]).to_supervision().tracker_id.tolist() == [7, -1, 2]
+    assert found().to_supervision().tracker_id is None
+
+
+def test_only_a_frame_of_a_video_has_a_time():
+    assert "time" not in found().to_dict()
+    assert found(time=0).to_dict()["time"] == 0
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from centernet.errors import ConfigError
+from centernet.results import draw
 from centernet.results.detections import Detections
 from centernet.results.draw import draw_detections, draw_heatmap
 from centernet.results.draw_labels import class_color
@@ -93,6 +94,19 @@ def test_classes_have_different_colors():
     picture = drawn(found([[10, 30, 60, 90], [80, 30, 130, 90]], class_ids=[0, 1]))
     assert painted(picture, class_color(0))[:, :75].any()
     assert painted(picture, class_color(1))[:, 75:].any()
+
+
+def test_tracks_have_their_own_colors_and_their_numbers_in_the_label(monkeypatch):
+    labels = []
+    monkeypatch.setattr("centernet.results.draw.draw_labels", lambda picture, made: labels.extend(made))
+    boxes = [[10, 10, 40, 40], [60, 10, 90, 40], [110, 10, 140, 40]]
+    picture = drawn(found(boxes, track_ids=[7, 0, -1]))
+    colors = [class_color(7), class_color(0), draw.GRAY]
+    for (left, top, *_), color in zip(boxes, colors, strict=True):
+        assert tuple(picture[top, left]) == color
+    assert [(label.text, label.color) for label in labels] == list(
+        zip(["#7 class 0 0.90", "#0 class 0 0.70", "class 0 0.50"], colors, strict=True)
+    )
 
 
 def test_min_score_leaves_out_boxes():

@@ -95,6 +95,12 @@ def test_arrays_are_read_only_and_the_callers_stay_writable():
         ({"keypoints": np.zeros((3, 2, 2)), "skeleton": ((1, 2),)}, "`skeleton` pairs.*below 2.*1 to 2"),
         ({"image": np.zeros((4, 4, 3), np.uint8)}, r"`image` as uint8 of shape \(480, 640, 3\)"),
         ({"max_detections": 0}, "`max_detections` as a positive integer"),
+        ({"track_ids": [0, 1]}, r"`track_ids` as numbers of shape \(3\)"),
+        ({"track_ids": [0, 1, -2]}, "`track_ids` from 0 on, or -1.*-2"),
+        ({"track_ids": [0, 1, 0.5]}, r"whole numbers in `track_ids`.*0\.5"),
+        ({"time": -0.1}, "`time` as seconds, from 0 on.*-0.1"),
+        ({"time": float("nan")}, "`time` as seconds.*nan"),
+        ({"time": "0:01"}, "`time` as seconds.*0:01"),
     ],
 )
 def test_unsound_values_are_refused_with_what_was_expected_and_what_came(changes, message):
@@ -250,9 +256,25 @@ def test_merge_sorts_by_score_and_keeps_ties_in_order():
 
 
 def test_merge_of_parts_gives_back_the_whole():
-    whole = with_keypoints(source="a.jpg")
+    whole = with_keypoints(source="a.jpg", time=1.5, track_ids=[4, -1, 2])
     assert Detections.merge([whole[[1]], whole[[0, 2]]]) == whole
     assert Detections.merge(part for part in (whole[[1]], whole[[0, 2]])) == whole
+
+
+def test_merge_of_rows_with_and_without_tracks_keeps_the_tracks():
+    tracked = found(track_ids=[4, -1, 2])
+    for parts in ([tracked[:2], found()[2:]], [found()[2:], tracked[:2]]):
+        assert Detections.merge(parts).track_ids.tolist() == [4, -1, -1]
+
+
+def test_rows_keep_their_tracks():
+    tracked = found(track_ids=[4, -1, 2])
+    assert [one.track_id for one in tracked] == [4, -1, 2]
+    assert tracked[[2, 0]].track_ids.tolist() == [4, 2]
+    assert tracked.filter(classes=tracked.names[2], min_score=0).track_ids.tolist()[-1] == 2
+    assert tracked[:0].track_ids.shape == (0,)
+    assert [one.track_id for one in found()] == [None] * 3
+    assert tracked != found()
 
 
 def test_merge_has_an_error_only_if_no_part_was_read():

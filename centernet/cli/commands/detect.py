@@ -15,6 +15,7 @@ from centernet.cli import arguments, console
 from centernet.cli.outputs import DrawnImages, JsonArray, Render, Summary
 from centernet.cli.run import Records, Run, count_images, group_sources, input_files, open_inputs
 from centernet.errors import ConfigError
+from centernet.inference.detecting import tracker_of
 from centernet.results.detections import Detections
 from centernet.results.draw import draw_heatmap
 
@@ -22,7 +23,10 @@ from centernet.results.draw import draw_heatmap
 def detect(
     sources: Annotated[
         list[str],
-        Argument(metavar="SOURCE", help="Images, folders, glob patterns, videos, URLs, or a camera's number."),
+        Argument(
+            metavar="SOURCE",
+            help="Images, folders, glob patterns, videos, URLs (also rtsp://, rtmp://, udp://), a camera's number.",
+        ),
     ],
     model: arguments.Model = arguments.DEFAULT_MODEL,
     weights: arguments.Weights = None,
@@ -33,6 +37,9 @@ def detect(
     scales: arguments.Scales = None,
     vote: arguments.Vote = None,
     batch_size: arguments.BatchSize = 1,
+    track: Annotated[
+        bool, Option("--track", help="Follow objects through each video: numbers that stay the same.")
+    ] = False,
     out: Annotated[Path, Option("--out", "-o", help="Folder for drawn images and videos.")] = Path("found"),
     json_file: arguments.Json = None,
     coco_file: arguments.Coco = None,
@@ -46,7 +53,7 @@ def detect(
 ) -> None:
     """Detect objects and write images with their boxes to a folder.
 
-    Stop a camera with Ctrl-C. The exit code is 1 if an image can't be read.
+    Stop a camera or live stream with Ctrl-C. The exit code is 1 if an image can't be read.
     """
     console.show_log(verbose)
     names = arguments.split_names(classes)
@@ -60,6 +67,9 @@ def detect(
     tables = console.beside(json_file, coco_file)
 
     opened, failures = open_inputs(sources)
+    if track:
+        for source in opened:
+            tracker_of(source)
     summary = Summary(batch_size)
     options: dict[str, Any] = {"min_score": min_score, "max_detections": max_detections, "exact": exact}
     with ExitStack() as stack:
@@ -76,7 +86,7 @@ def detect(
             images = DrawnImages(out, _renders(detector, not no_draw, show_heatmap), input_files(opened))
             advance = stack.enter_context(console.progress("Detecting", count_images(opened)))
             options["test_time"] = arguments.change_passes(detector.config.test_time, flip, factors, vote)
-            run = Run(detector, batch_size, options, images, records, advance)
+            run = Run(detector, batch_size, options, images, records, advance, track)
             for group in group_sources(opened):
                 run.detect_group(group)
     if images and images.written:
