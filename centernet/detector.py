@@ -76,10 +76,11 @@ class Detector(Network):
                 of these. A folder, glob pattern, video, camera number or address of a live stream (`rtsp://`, `rtmp://`,
                 `udp://` …): a stream.
             min_score: Minimum score; 0 keeps everything the decoder gives.
-            max_detections: Maximum number of detections per image, at most (and by default) the decoder's.
-            batch_size: Images of a list or stream that pass the network together.
-            test_time: Several passes over each image (mirrored, at several scales), merged by soft-NMS. By default
-                the passes of the model's description; one pass for the published Objects as Points.
+            max_detections: Maximum number of detections per image, at most (and by default) the decoder's. In tiles the
+                decoder's limit is that of each tile; the image has up to 10,000 by default.
+            batch_size: Images of a list or stream, or tiles of an image, that pass the network together.
+            test_time: Several passes over each image (mirrored, at several scales, in tiles), merged by soft-NMS. By
+                default the passes of the model's description; one pass for the published Objects as Points.
             exact: Also reproduce artifacts of the software that exported the published models
                 (see `centernet.models.settings`), for comparison with such an export.
             track: Follow objects through a video, camera, live stream or iterator of frames: `Detections.track_ids`
@@ -369,7 +370,9 @@ class Detector(Network):
             batch_size: Images of every batch, for a fixed number.
             passes: Whether the file also computes the test-time passes of the model's description (the mirrored
                 image, other scales, soft-NMS), so that it finds what `detect` finds. Without them it is faster, and
-                gives the boxes of the decoder.
+                gives the boxes of the decoder. Tiles are never part of the file: a model that has them by default is
+                exported with its passes over one tile, and the detector that `centernet.load` makes of the file cuts
+                tiles as here. Other programs have to; a warning says so.
             dtype: `"float16"` stores weights in half precision (ONNX and OpenVINO); computations are in float32.
             heads_only: Whether the file ends at the float32 head maps `(batch, height / 4, width / 4, channels)`, for
                 accelerators that can't run a decoder; `centernet.decode` decodes them in NumPy. It has no passes.

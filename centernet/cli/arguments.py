@@ -36,7 +36,13 @@ Scales = Annotated[
 VOTE_HELP = "Box voting: average each box with the boxes that it suppresses."
 VOTE_DEFAULT = "as published: only triplets at several scales"
 Vote = Annotated[bool | None, Option("--vote/--no-vote", help=VOTE_HELP, show_default=VOTE_DEFAULT)]
-BatchSize = Annotated[int, Option(min=1, help="Images per forward pass.")]
+TILES_HELP = "Height and width in pixels of tiles to detect in as well, for small objects in large images."
+Tiles = Annotated[tuple[int, int] | None, Option(help=TILES_HELP, metavar="HEIGHT WIDTH", show_default=OWN)]
+Overlap = Annotated[float | None, Option(help="Overlap of tiles, 0–0.9 of their size.", show_default="0.2")]
+WHOLE_HELP = "Detect in the whole image besides its tiles."
+WHOLE_DEFAULT = "unless the model sees images at their own size"
+Whole = Annotated[bool | None, Option("--whole/--no-whole", help=WHOLE_HELP, show_default=WHOLE_DEFAULT)]
+BatchSize = Annotated[int, Option(min=1, help="Images, or tiles, per forward pass.")]
 Exact = Annotated[bool, Option("--exact", help="Reproduce the quirks of the software that exported the model.")]
 Data = Annotated[Path, Argument(metavar="DATA", help="Folder or file of a dataset: COCO, VOC, YOLO, CSV …")]
 Format = Annotated[str, Option(help="Dataset format; auto detects it; datumaro:NAME is one of Datumaro's.")]
@@ -106,13 +112,31 @@ def read_scales(text: str | None) -> tuple[float, ...] | None:
     return scales
 
 
-def change_passes(
-    default: TestTime | None, flip: bool | None, scales: tuple[float, ...] | None, vote: bool | None
-) -> TestTime | None:
-    """The model's own test-time passes with the options that were given; None if no option was given."""
-    options: dict[str, Any] = {"flip": flip, "scales": scales, "vote": vote}
+def read_passes(**options: Any) -> dict[str, Any]:
+    """The options of test-time passes that were given, checked.
+
+    Args:
+        **options: Fields of `TestTime`; None is an option that was not given.
+
+    Raises:
+        ConfigError: If a value is out of range.
+    """
     given = {name: value for name, value in options.items() if value is not None}
-    return dataclasses.replace(default or TestTime(), **given) if given else None
+    TestTime(**given)
+    return given
+
+
+def change_passes(default: TestTime | None, given: Mapping[str, Any]) -> TestTime | None:
+    """The model's own test-time passes with the options that were given; None if no option was given.
+
+    Raises:
+        ConfigError: If an option of tiles is given without tiles.
+    """
+    changed = dataclasses.replace(default or TestTime(), **given) if given else None
+    of_tiles = [name for name in ("overlap", "whole") if name in given]
+    if changed and of_tiles and changed.tiles is None:
+        raise ConfigError(f"Expected --tiles HEIGHT WIDTH, to which {' and '.join(of_tiles)} belongs. Received: none.")
+    return changed
 
 
 def ensure_writable(folder: Path, option: str) -> None:

@@ -125,7 +125,7 @@ class Run:
         start = time.perf_counter()
         while batch := list(islice(attempts, self.batch_size)):
             frames = (frame for _, frame in batch)
-            found = detect_frames(self.detector, frames, batch_size=len(batch), **self.options)
+            found = detect_frames(self.detector, frames, batch_size=self.batch_size, **self.options)
             results = list(map(follow, found))
             seconds = (time.perf_counter() - start) / len(batch)
             for (name, _), detections in zip(batch, results, strict=True):

@@ -19,6 +19,7 @@ from centernet.evaluation.matching import match
 from centernet.evaluation.result import Evaluation
 from centernet.images.reading import Frame
 from centernet.inference.detecting import DetectionModel, check_options, detect_frames
+from centernet.inference.tiling import MOST_DETECTIONS
 from centernet.models.test_time import TestTime
 from centernet.results.detections import Detections
 
@@ -42,7 +43,7 @@ def evaluate(
         detector: A `Detector`.
         dataset: The annotated images; classes are matched by name.
         min_score: Minimum score of a detection. COCO's figures need all detections, so 0.
-        max_detections: Maximum detections per image; at most (and by default) the decoder's.
+        max_detections: See `Detector.detect`.
         batch_size: Images per batch.
         test_time: Test-time augmentation (mirrored and scaled passes); by default the model's own.
         exact: See `Detector.detect`.
@@ -72,9 +73,10 @@ def evaluate(
             progress()
     seconds = time.perf_counter() - start
     passes = test_time or detector.config.test_time
+    limit = MOST_DETECTIONS if passes and passes.tiles else detector.config.decoder.max_detections
     settings = {
         "min_score": min_score,
-        "max_detections": min(max_detections or 10**9, detector.config.decoder.max_detections),
+        "max_detections": min(max_detections or limit, limit),
         "batch_size": batch_size,
         "test_time": asdict(passes) if passes else None,
         "exact": exact,

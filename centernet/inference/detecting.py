@@ -12,8 +12,10 @@ import numpy as np
 
 from centernet.errors import CenterNetError, ConfigError, SourceError
 from centernet.images.sources import Frame, Source, open_source
+from centernet.inference.tiling import merge_tiles, tiles_of
 from centernet.models.config import ModelConfig
 from centernet.models.test_time import TestTime
+from centernet.ops.constants import Arrays
 from centernet.results.detections import Detections
 from centernet.results.tracking import Tracker
 
@@ -51,7 +53,7 @@ def detect(
     tracker = tracker_of(opened) if track else None
     options = {"min_score": min_score, "max_detections": max_detections, "test_time": test_time, "exact": exact}
     if opened.kind == "single":
-        return next(detect_frames(detector, opened.frames(), batch_size=1, **options))
+        return next(detect_frames(detector, opened.frames(), batch_size=batch_size, **options))
     found = detect_frames(detector, opened.attempts(), batch_size=batch_size, **options)
     if tracker:
         return (tracker.update(one) for one in found)
@@ -104,7 +106,7 @@ def detect_frames(
     Args:
         detector: The detector.
         frames: Images, or the error of one that can't be read (gives empty `Detections` with its `error`).
-        batch_size: Images that pass the network together.
+        batch_size: Images, or tiles of an image, that pass the network together.
         **options: `min_score`, `max_detections` and `exact` of `Detector.detect`.
 
     Yields:
@@ -113,7 +115,7 @@ def detect_frames(
     frames = iter(frames)
     while group := list(islice(frames, batch_size)):
         good = [frame for frame in group if isinstance(frame, Frame)]
-        rows = iter(_detect_batch(detector, good, **options) if good else ())
+        rows = iter(_detect_batch(detector, good, batch_size=batch_size, **options) if good else ())
         for frame in group:
             yield next(rows) if isinstance(frame, Frame) else _failed(detector, frame)
 
@@ -122,27 +124,64 @@ def _detect_batch(
     detector: DetectionModel,
     frames: list[Frame],
     *,
+    batch_size: int,
     min_score: float,
     max_detections: int | None,
     exact: bool,
     test_time: TestTime | None = None,
 ) -> Iterator[Detections]:
     test_time = test_time or detector.config.test_time
-    if test_time:
-        found = [detector.infer_passes(frame.image, test_time, exact=exact) for frame in frames]
+    images = [frame.image for frame in frames]
+    if test_time and test_time.tiles:
+        found = [_infer_tiles(detector, image, test_time, batch_size, min_score, exact) for image in images]
     else:
-        arrays = detector.infer([frame.image for frame in frames], exact=exact)
-        found = [{name: values[row] for name, values in arrays.items()} for row in range(len(frames))]
-    limit = detector.config.decoder.max_detections
-    count = min(max_detections or limit, limit)
+        found = _infer(detector, images, test_time, exact)
     for arrays, frame in zip(found, frames, strict=True):
-        _check_numbers(detector, {"scores": arrays["scores"]})
-        # Scores are descending: the first rows are kept.
-        keep = arrays["scores"][:count] >= np.float32(min_score or np.finfo(np.float32).tiny)
-        kept = int(keep.argmin()) if not keep.all() else len(keep)
-        arrays = {name: values[:kept] for name, values in arrays.items()}
-        _check_numbers(detector, arrays)
-        yield _result(detector, frame, arrays)
+        kept = {name: values[:max_detections] for name, values in _above(detector, arrays, min_score).items()}
+        yield _result(detector, frame, kept, is_tiled=bool(test_time and test_time.tiles))
+
+
+def _infer(
+    detector: DetectionModel, images: Sequence[np.ndarray], test_time: TestTime | None, exact: bool
+) -> list[Arrays]:
+    """Arrays of each image, best first, in passes without tiles; None is one pass."""
+    if test_time:
+        return [detector.infer_passes(image, test_time, exact=exact) for image in images]
+    arrays = detector.infer(images, exact=exact)
+    return [{name: values[row] for name, values in arrays.items()} for row in range(len(images))]
+
+
+def _infer_tiles(
+    detector: DetectionModel, image: np.ndarray, test_time: TestTime, batch_size: int, min_score: float, exact: bool
+) -> Arrays:
+    """Arrays of one image, best first, from its tiles, `batch_size` at a time."""
+    config, passes = detector.config, test_time.passes
+    tiles = tiles_of(image.shape[:2], test_time)
+    single = passes if config.test_time or not passes.is_single else None
+    if len(tiles) == 1:
+        return _infer(detector, [image], single, exact)[0]
+    suppression = passes.joining(vote=False)
+    # Boxes below the score change others only by voting.
+    needed = 0.0 if suppression.voting_exponent else min_score
+    parts = []
+    for start in range(0, len(tiles), batch_size):
+        group = tiles[start : start + batch_size]
+        found = _infer(detector, [tile.of(image) for tile in group], single, exact)
+        for tile, arrays in zip(group, found, strict=True):
+            parts.append(tile.in_image(_above(detector, arrays, needed)))
+    if config.preprocessing.fit == "canvas" if test_time.whole is None else test_time.whole:
+        parts.append(_above(detector, _infer(detector, [image], single, exact)[0], needed))
+    return merge_tiles(parts, suppression)
+
+
+def _above(detector: DetectionModel, arrays: Arrays, min_score: float) -> Arrays:
+    """The first rows, down to a score above 0; scores are descending."""
+    _check_numbers(detector, {"scores": arrays["scores"]})
+    keep = arrays["scores"] >= np.float32(min_score or np.finfo(np.float32).tiny)
+    count = int(keep.argmin()) if not keep.all() else len(keep)
+    arrays = {name: values[:count] for name, values in arrays.items()}
+    _check_numbers(detector, arrays)
+    return arrays
 
 
 def _check_numbers(detector: DetectionModel, found: dict[str, np.ndarray]) -> None:
@@ -154,14 +193,15 @@ def _check_numbers(detector: DetectionModel, found: dict[str, np.ndarray]) -> No
         )
 
 
-def _result(detector: DetectionModel, frame: Frame, arrays: dict[str, Any]) -> Detections:
+def _result(detector: DetectionModel, frame: Frame, arrays: dict[str, Any], *, is_tiled: bool) -> Detections:
+    common = _common(detector) | ({"max_detections": None} if is_tiled else {})
     return Detections(
         **arrays,
         image_size=frame.image.shape[:2],
         source=frame.name,
         time=frame.time,
         image=frame.image,
-        **_common(detector),
+        **common,
     )
 
 

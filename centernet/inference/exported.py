@@ -85,11 +85,12 @@ class ExportedModel:
         Raises:
             ConfigError: If the file has other passes.
         """
-        if test_time != self.config.test_time:
+        own = self.config.test_time and self.config.test_time.passes
+        if test_time.passes != own:
             raise ConfigError(
-                f"Expected the passes that {self.path.name} computes: test_time={self.config.test_time}. Received: "
-                f"test_time={test_time}. Export with other passes (export(passes=False) is the decoder alone), or load "
-                'the detector with runtime="keras".'
+                f"Expected the passes that {self.path.name} computes: test_time={own}. Received: "
+                f"test_time={test_time.passes}. Export with other passes (export(passes=False) is the decoder alone), "
+                'or load the detector with runtime="keras".'
             )
         return {name: values[0] for name, values in self.infer([image], exact=exact).items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from centernet.models.network import Network
 
 # What a SavedModel that was exported here consists of.
 SAVED_MODEL = {"saved_model.pb", "fingerprint.pb", "variables", "assets", CONFIG}
+logger = logging.getLogger("centernet")
 
 
 def export(
@@ -41,6 +43,13 @@ def export(
         able = " or ".join(one.name for one in FORMATS.values() if one.halves)
         raise ConfigError(f"Expected a format that stores weights in half precision: {able}. Received: {form.name}")
     check_weights(detector)
+    if options.passes and detector.config.test_time and detector.config.test_time.tiles:
+        logger.warning(
+            "The file has the passes of %s over one tile: centernet cuts images into tiles of %d×%d pixels for it, "
+            "other programs have to.",
+            detector.config.name,
+            *detector.config.test_time.tiles,
+        )
     path = path.expanduser().absolute()
     model = graph_of(detector, options)
     try:

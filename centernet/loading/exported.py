@@ -23,7 +23,8 @@ class ExportedDetector(ExportedModel):
     """Images in, `Detections` out, computed by the runtime of an exported file.
 
     Attributes:
-        config: The description of the model; its `test_time` are the passes that the file computes.
+        config: The description of the model; its `test_time` are the passes that the file computes, and the tiles that
+            `detect` cuts.
         path: The file.
         runtime: The runtime that computes it: `"onnx"`, `"openvino"`, `"litert"` or `"tensorflow"`.
         report: None; nothing is converted.

@@ -138,7 +138,7 @@ class Network(keras.Model):
 
         Args:
             image: uint8 RGB `(height, width, 3)`.
-            test_time: The passes.
+            test_time: The passes; tiles are left to `detect`.
             exact: See `Detector.detect`.
 
         Returns:

@@ -2,6 +2,7 @@ import dataclasses
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -313,3 +314,30 @@ def test_json_on_the_standard_output_can_be_written_in_any_encoding(tiny, make_p
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[0]["source"] == photo.name
+
+
+def test_tiles_give_what_the_library_gives(run, tiny, compiled, tmp_path, make_photo):
+    photo = make_photo(tmp_path / "photo.png", size=(120, 200))
+    options = ["--tiles", 64, 96, "--overlap", 0.4, "--no-whole", "--min-score", 0, "--json", "all.json", "--no-draw"]
+    assert run("detect", photo, "--model", tiny, "--batch-size", 4, *options).code == 0
+    (values,) = json.loads(Path("all.json").read_text())
+    test_time = TestTime(tiles=(64, 96), overlap=0.4, whole=False)
+    expected = compiled.detect(str(photo), min_score=0, batch_size=4, test_time=test_time)
+    assert Detections.from_dict(values) == expected
+    assert len(expected) > 100
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--overlap", 0.3], "Expected --tiles HEIGHT WIDTH, to which overlap belongs"),
+        (["--no-whole"], "Expected --tiles HEIGHT WIDTH, to which whole belongs"),
+        (["--tiles", 8, 640], r"32–32768 pixels"),
+        (["--tiles", 640, 640, "--overlap", 1], r"overlap of 0–0\.9"),
+    ],
+)
+def test_tiles_that_can_t_be_are_refused(run, tiny, photo, options, message):
+    done = run("detect", photo, "--model", tiny, *options)
+    assert done.code == 2
+    assert re.search(message, done.error)
+    assert not any(Path("found").glob("*"))

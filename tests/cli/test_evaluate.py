@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from centernet import TestTime
 from centernet.data import load
 from centernet.evaluation import evaluate_detections
 
@@ -70,6 +71,18 @@ def test_passes_and_limits_are_those_asked_for(run, tiny, compiled, data, monkey
     assert (settings["min_score"], settings["max_detections"], settings["batch_size"]) == (0.1, 3, 2)
     assert settings["test_time"]["scales"] == [0.5, 1.0]
     assert values["score"] == 0.25
+
+
+def test_tiles_are_cut_and_reported(run, tiny, compiled, data):
+    options = ["--tiles", 32, 40, "--no-whole", "--max-detections", 500, "--json", "all.json"]
+    assert run("evaluate", tiny, data, *options).code == 0
+    values = json.loads(Path("all.json").read_text())
+    passes = values["settings"]["test_time"]
+    assert (passes["tiles"], passes["overlap"], passes["whole"]) == ([32, 40], 0.2, False)
+    assert values["settings"]["max_detections"] == 500
+    test_time = TestTime(tiles=(32, 40), whole=False)
+    expected = compiled.evaluate(load(data, "coco", "all"), test_time=test_time, max_detections=500)
+    assert values["ap"] == pytest.approx(expected.ap, abs=1e-6)
 
 
 def test_an_image_that_cannot_be_read_is_named_and_the_exit_code_says_so(run, tiny, data):

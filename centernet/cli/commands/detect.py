@@ -36,6 +36,9 @@ def detect(
     flip: arguments.Flip = None,
     scales: arguments.Scales = None,
     vote: arguments.Vote = None,
+    tiles: arguments.Tiles = None,
+    overlap: arguments.Overlap = None,
+    whole: arguments.Whole = None,
     batch_size: arguments.BatchSize = 1,
     track: Annotated[
         bool, Option("--track", help="Follow objects through each video: numbers that stay the same.")
@@ -57,7 +60,9 @@ def detect(
     """
     console.show_log(verbose)
     names = arguments.split_names(classes)
-    factors = arguments.read_scales(scales)
+    passes = arguments.read_passes(
+        flip=flip, scales=arguments.read_scales(scales), vote=vote, tiles=tiles, overlap=overlap, whole=whole
+    )
     if show_heatmap or not no_draw:
         arguments.ensure_writable(out, "--out")
     arguments.ensure_writable_file(json_file, "--json")
@@ -85,7 +90,7 @@ def detect(
         if detector is not None:
             images = DrawnImages(out, _renders(detector, not no_draw, show_heatmap), input_files(opened))
             advance = stack.enter_context(console.progress("Detecting", count_images(opened)))
-            options["test_time"] = arguments.change_passes(detector.config.test_time, flip, factors, vote)
+            options["test_time"] = arguments.change_passes(detector.config.test_time, passes)
             run = Run(detector, batch_size, options, images, records, advance, track)
             for group in group_sources(opened):
                 run.detect_group(group)

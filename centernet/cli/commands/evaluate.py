@@ -36,6 +36,9 @@ def evaluate(
     flip: arguments.Flip = None,
     scales: arguments.Scales = None,
     vote: arguments.Vote = None,
+    tiles: arguments.Tiles = None,
+    overlap: arguments.Overlap = None,
+    whole: arguments.Whole = None,
     batch_size: arguments.BatchSize = 1,
     out: Annotated[Path | None, Option("--out", "-o", help="Folder for report.html and report.json.")] = None,
     json_file: arguments.Json = None,
@@ -54,7 +57,9 @@ def evaluate(
 
     console.show_log(verbose)
     names = arguments.split_names(classes)
-    factors = arguments.read_scales(scales)
+    passes = arguments.read_passes(
+        flip=flip, scales=arguments.read_scales(scales), vote=vote, tiles=tiles, overlap=overlap, whole=whole
+    )
     # Check the outputs before the model is loaded.
     if out:
         ensure_no_report(out, overwrite=overwrite)
@@ -71,7 +76,7 @@ def evaluate(
             min_score=min_score,
             max_detections=max_detections,
             batch_size=batch_size,
-            test_time=arguments.change_passes(detector.config.test_time, flip, factors, vote),
+            test_time=arguments.change_passes(detector.config.test_time, passes),
             exact=exact,
             score=score,
             progress=advance,
