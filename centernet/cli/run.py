@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, islice, repeat
 from pathlib import Path
 from typing import Any
 
+from centernet.cli import console
 from centernet.cli.outputs import DrawnImages, JsonArray, Summary, coco_image_id
 from centernet.errors import ConfigError, MissingExtraError, SourceError
 from centernet.files.formatting import missing_file
@@ -124,15 +126,30 @@ class Run:
         attempts = chain.from_iterable(zip(_names(one), one.attempts(), strict=False) for one in sources)
         start = time.perf_counter()
         while batch := list(islice(attempts, self.batch_size)):
-            frames = (frame for _, frame in batch)
+            names = [name for name, _ in batch]
+            frames = [frame for _, frame in batch]
+            del batch
             found = detect_frames(self.detector, frames, batch_size=self.batch_size, **self.options)
-            results = list(map(follow, found))
-            seconds = (time.perf_counter() - start) / len(batch)
-            for (name, _), detections in zip(batch, results, strict=True):
-                if detections.error is None:
-                    self.records.add(name, detections, seconds, video)
-                    draw(detections)
-                else:
-                    self.records.fail(name, detections.error)
-                self.advance()
+            results = deque(map(follow, found))
+            del frames, found
+            seconds = (time.perf_counter() - start) / len(names)
+            for name in names:
+                self._record(name, results.popleft(), seconds, draw, video)
             start = time.perf_counter()
+
+    def _record(
+        self,
+        name: str,
+        detections: Detections,
+        seconds: float,
+        draw: Callable[[Detections], None],
+        video: Source | None,
+    ) -> None:
+        """Write everything about one image, or nothing if the run is interrupted before."""
+        with console.holding_interrupts():
+            if detections.error is None:
+                draw(detections)
+                self.records.add(name, detections, seconds, video)
+            else:
+                self.records.fail(name, detections.error)
+            self.advance()

@@ -41,25 +41,29 @@ class FrameClock:
             self._last = max(self._last, time - self._step)
 
 
-def upright(frame: Any, stretch: float) -> np.ndarray:
-    """The pixels of a decoded frame as the metadata says to display them.
+class Display:
+    """How the metadata says to display the frames of a stream: with square pixels, rotated and mirrored.
 
     Args:
-        frame: An `av.VideoFrame`.
-        stretch: Width of a pixel in heights of a pixel.
-
-    Returns:
-        uint8 `(height, width, 3)` RGB with square pixels, rotated and mirrored according to the display matrix.
+        stream: An opened `av.VideoStream`.
     """
-    array = frame.to_ndarray(format="rgb24", width=max(1, round(frame.width * stretch)))
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return array
-    # A point (x, y) is displayed at (a x + c y, b x + d y). PyAV's own `rotation` leaves out mirroring.
-    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
-    if abs(b) > abs(a):
-        array, (a, d) = array.transpose(1, 0, 2), (c, b)
-    return np.ascontiguousarray(array[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+    def __init__(self, stream: Any) -> None:
+        self._stretch = float(stream.sample_aspect_ratio or 1)
+        self._coefficients: list[int] | None = None
+
+    def image(self, frame: Any) -> np.ndarray:
+        """The pixels of a decoded `av.VideoFrame` as displayed, uint8 `(height, width, 3)` RGB."""
+        array = frame.to_ndarray(format="rgb24", width=max(1, round(frame.width * self._stretch)))
+        if self._coefficients is None:
+            # Of the first frame only: a frame whose side data was asked for waits for the garbage collector.
+            matrix = frame.side_data.get("DISPLAYMATRIX")
+            self._coefficients = [1, 0, 0, 0, 1] if matrix is None else np.frombuffer(matrix, np.int32)[:5].tolist()
+        # A point (x, y) is displayed at (a x + c y, b x + d y). PyAV's own `rotation` leaves out mirroring.
+        a, b, _, c, d = self._coefficients
+        if abs(b) > abs(a):
+            array, (a, d) = array.transpose(1, 0, 2), (c, b)
+        return np.ascontiguousarray(array[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
 def import_av(purpose: str) -> Any:

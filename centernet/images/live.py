@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from centernet.errors import SourceError
-from centernet.images.decoding import FrameClock, av_errors, import_av, reason_of, upright
+from centernet.images.decoding import Display, FrameClock, av_errors, import_av, reason_of
 from centernet.images.reading import Frame
 
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -115,8 +115,8 @@ class LiveStream:
             receiver.wait_for_connection()
             yield None
             for index in itertools.count():
-                decoded, stretch, moment = receiver.take()
-                yield Frame(upright(decoded, stretch), f"{self.name}[{index}]", moment)
+                decoded, display, moment = receiver.take()
+                yield Frame(display.image(decoded), f"{self.name}[{index}]", moment)
         finally:
             receiver.stop()
 
@@ -130,7 +130,7 @@ class _Receiver(threading.Thread):
         self._stopped = threading.Event()
         self._change = threading.Condition()  # of the following
         self._connected = False
-        self._newest: tuple[Any, float, float] | None = None  # frame, width of its pixels, time
+        self._newest: tuple[Any, Display, float] | None = None  # frame, its display, time
         self._failure: Exception | None = None
         self._received = self._dropped = 0
         self._clock, self._start, self._logged = FrameClock(STEP), 0.0, time.monotonic()
@@ -140,8 +140,8 @@ class _Receiver(threading.Thread):
         """Return when frames can come; raise the `SourceError` of an address that can't be connected to."""
         self._wait(lambda: self._connected)
 
-    def take(self) -> tuple[Any, float, float]:
-        """Wait for a frame that was not taken yet; returns it, the width of its pixels and its time.
+    def take(self) -> tuple[Any, Display, float]:
+        """Wait for a frame that was not taken yet; returns it, how to display it, and its time.
 
         Raises:
             SourceError: The stream broke and can't be connected again.
@@ -226,7 +226,7 @@ class _Receiver(threading.Thread):
         with self._change:
             self._connected = True
             self._change.notify_all()
-        last, started = time.monotonic(), False
+        last, started, display = time.monotonic(), False, Display(stream)
         for packet in container.demux():
             self._heard = time.monotonic()
             is_video = packet.stream_index == stream.index
@@ -234,7 +234,7 @@ class _Receiver(threading.Thread):
             started = started or (is_video and packet.is_keyframe)
             decoded = _decoded(packet) if is_video and started else []
             for frame in decoded:
-                self._keep(frame, float(stream.sample_aspect_ratio or 1))
+                self._keep(frame, display)
             last = self._heard if decoded else last
             if self._stopped.is_set():
                 return "stopped"
@@ -242,14 +242,14 @@ class _Receiver(threading.Thread):
                 return f"no picture could be decoded for {PICTURE_TIMEOUT:g} s"
         return "the other side ended it"
 
-    def _keep(self, frame: Any, stretch: float) -> None:
+    def _keep(self, frame: Any, display: Display) -> None:
         now = time.monotonic()
         self._start = self._start if self._received else now
         moment = self._clock.time(frame.time)
         with self._change:
             self._received += 1
             self._dropped += self._newest is not None
-            self._newest = frame, stretch, moment
+            self._newest = frame, display, moment
             self._change.notify_all()
         if self._dropped and now - self._logged > LOG_EVERY:
             self._logged = now

@@ -16,7 +16,7 @@ from PIL import Image
 
 from centernet.errors import ConfigError, SourceError
 from centernet.files.formatting import missing_file
-from centernet.images.decoding import FrameClock, av_errors, import_av, reason_of, upright
+from centernet.images.decoding import Display, FrameClock, av_errors, import_av, reason_of
 from centernet.images.reading import Frame
 
 DEFAULT_FPS = 10.0  # of a source without a known frame rate or times: about the speed of a detector
@@ -72,11 +72,10 @@ class Video:
         count, time = 0, 0.0
         with opened as container:
             stream = container.streams.video[0]
-            stretch = float(stream.sample_aspect_ratio or 1)
-            clock = FrameClock(1 / (self.fps or DEFAULT_FPS))
+            display, clock = Display(stream), FrameClock(1 / (self.fps or DEFAULT_FPS))
             try:
                 for decoded in container.decode(stream):
-                    image, time = upright(decoded, stretch), clock.time(decoded.time)
+                    image, time = display.image(decoded), clock.time(decoded.time)
                     yield Frame(image, f"{self.name}[{count}]", time)
                     count += 1
             except av_errors() as error:

@@ -13,14 +13,13 @@ import numpy as np
 
 from centernet.errors import CenterNetError
 from centernet.inference.folding import fold_batch_normalization
-from centernet.models.family import Signature
+from centernet.models.family import IMAGES, Signature
 from centernet.models.network import Network
 from centernet.ops.constants import Arrays
-from centernet.ops.preprocessing import check_images, collate, shape_step
+from centernet.ops.preprocessing import batches, check_images
 
 Forward = Callable[[Any], Any]
 
-IMAGES: Signature = [("uint8", (None, None, None, 3)), ("int32", (None, 2))]  # a batch, and the sizes of its images
 # TensorFlow runs a small graph whose weights are constants up to a fifth faster, but needs about sixteen times their
 # size in memory, and seconds at the first call. Above this size, summed over all graphs, weights are shared: with
 # large convolutions nothing is gained (tests/benchmarks/RESULTS.md).
@@ -72,8 +71,9 @@ class Inference:
             batch = detector.config.preprocessing(images, sizes, canvas)
             return detector.decode(forward(batch), sizes, canvas=canvas, exact=exact)
 
-        found = self.compiled(("detect", canvas, exact), step, IMAGES)(*collate(images, shape_step()))
-        return {name: keras.ops.convert_to_numpy(value) for name, value in found.items()}
+        run = self.compiled(("detect", canvas, exact), step, IMAGES)
+        found = [run(*batch) for batch in batches(images, canvas)]
+        return {name: np.concatenate([keras.ops.convert_to_numpy(one[name]) for one in found]) for name in found[0]}
 
     def compiled(self, form: Any, step: Callable[..., Any], signature: Signature) -> Callable[..., Any]:
         """The compiled function of a form; see `Network.compiled_form`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from numbers import Integral, Real
@@ -31,8 +32,8 @@ class DetectionModel(Protocol):
         """Arrays of `Network.decode` for uint8 RGB images `(height, width, 3)` of any sizes."""
         ...
 
-    def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> dict[str, np.ndarray]:
-        """Detections of one image from several passes, without the batch axis; see `Network.infer_passes`."""
+    def infer_passes(self, images: Sequence[np.ndarray], test_time: TestTime, *, exact: bool = False) -> list[Arrays]:
+        """Detections of images from several passes, without the batch axis; see `Network.infer_passes`."""
         ...
 
 
@@ -51,10 +52,17 @@ def detect(
     check_options(min_score, max_detections, batch_size, test_time)
     opened = open_source(source)
     tracker = tracker_of(opened) if track else None
-    options = {"min_score": min_score, "max_detections": max_detections, "test_time": test_time, "exact": exact}
+    found = detect_frames(
+        detector,
+        opened.frames() if opened.kind == "single" else opened.attempts(),
+        batch_size=batch_size,
+        min_score=min_score,
+        max_detections=max_detections,
+        exact=exact,
+        test_time=test_time,
+    )
     if opened.kind == "single":
-        return next(detect_frames(detector, opened.frames(), batch_size=batch_size, **options))
-    found = detect_frames(detector, opened.attempts(), batch_size=batch_size, **options)
+        return next(found)
     if tracker:
         return (tracker.update(one) for one in found)
     return list(found) if opened.kind == "list" else found
@@ -99,30 +107,8 @@ def check_options(
 
 
 def detect_frames(
-    detector: DetectionModel, frames: Iterable[Frame | SourceError], *, batch_size: int, **options: Any
-) -> Iterator[Detections]:
-    """Detections of frames in their order, `batch_size` at a time.
-
-    Args:
-        detector: The detector.
-        frames: Images, or the error of one that can't be read (gives empty `Detections` with its `error`).
-        batch_size: Images, or tiles of an image, that pass the network together.
-        **options: `min_score`, `max_detections` and `exact` of `Detector.detect`.
-
-    Yields:
-        The detections of each frame.
-    """
-    frames = iter(frames)
-    while group := list(islice(frames, batch_size)):
-        good = [frame for frame in group if isinstance(frame, Frame)]
-        rows = iter(_detect_batch(detector, good, batch_size=batch_size, **options) if good else ())
-        for frame in group:
-            yield next(rows) if isinstance(frame, Frame) else _failed(detector, frame)
-
-
-def _detect_batch(
     detector: DetectionModel,
-    frames: list[Frame],
+    frames: Iterable[Frame | SourceError],
     *,
     batch_size: int,
     min_score: float,
@@ -130,15 +116,50 @@ def _detect_batch(
     exact: bool,
     test_time: TestTime | None = None,
 ) -> Iterator[Detections]:
+    """Detections of frames in their order, `batch_size` at a time.
+
+    A frame is released as soon as its detections are taken: memory doesn't grow with the stream.
+
+    Args:
+        detector: The detector.
+        frames: Images, or the error of one that can't be read (gives empty `Detections` with its `error`).
+        batch_size: Images, or tiles of an image, that pass the network together; on a CPU fewer of them, where more are
+            no faster (`centernet.ops.preprocessing.batches`).
+        min_score: See `Detector.detect`.
+        max_detections: Likewise.
+        exact: Likewise.
+        test_time: Likewise.
+
+    Yields:
+        The detections of each frame.
+    """
     test_time = test_time or detector.config.test_time
-    images = [frame.image for frame in frames]
+    is_tiled = bool(test_time and test_time.tiles)
+    frames = iter(frames)
+    while group := deque(islice(frames, batch_size)):
+        found = deque(_infer_group(detector, group, test_time, batch_size, min_score, exact))
+        while group:
+            # No variable holds a frame while the caller has its detections.
+            yield _result(detector, group.popleft(), found, max_detections, is_tiled=is_tiled)
+
+
+def _infer_group(
+    detector: DetectionModel,
+    group: Iterable[Frame | SourceError],
+    test_time: TestTime | None,
+    batch_size: int,
+    min_score: float,
+    exact: bool,
+) -> list[Arrays]:
+    """Rows from `min_score` on of each frame that could be read."""
+    images = [frame.image for frame in group if isinstance(frame, Frame)]
+    if not images:
+        return []
     if test_time and test_time.tiles:
         found = [_infer_tiles(detector, image, test_time, batch_size, min_score, exact) for image in images]
     else:
         found = _infer(detector, images, test_time, exact)
-    for arrays, frame in zip(found, frames, strict=True):
-        kept = {name: values[:max_detections] for name, values in _above(detector, arrays, min_score).items()}
-        yield _result(detector, frame, kept, is_tiled=bool(test_time and test_time.tiles))
+    return [_above(detector, arrays, min_score) for arrays in found]
 
 
 def _infer(
@@ -146,7 +167,7 @@ def _infer(
 ) -> list[Arrays]:
     """Arrays of each image, best first, in passes without tiles; None is one pass."""
     if test_time:
-        return [detector.infer_passes(image, test_time, exact=exact) for image in images]
+        return detector.infer_passes(images, test_time, exact=exact)
     arrays = detector.infer(images, exact=exact)
     return [{name: values[row] for name, values in arrays.items()} for row in range(len(images))]
 
@@ -193,10 +214,21 @@ def _check_numbers(detector: DetectionModel, found: dict[str, np.ndarray]) -> No
         )
 
 
-def _result(detector: DetectionModel, frame: Frame, arrays: dict[str, Any], *, is_tiled: bool) -> Detections:
+def _result(
+    detector: DetectionModel,
+    frame: Frame | SourceError,
+    found: deque[Arrays],
+    max_detections: int | None,
+    *,
+    is_tiled: bool,
+) -> Detections:
+    """The detections of a frame, whose rows are taken from the front of `found`."""
+    if isinstance(frame, SourceError):
+        return _failed(detector, frame)
+    rows: dict[str, Any] = {name: values[:max_detections] for name, values in found.popleft().items()}
     common = _common(detector) | ({"max_detections": None} if is_tiled else {})
     return Detections(
-        **arrays,
+        **rows,
         image_size=frame.image.shape[:2],
         source=frame.name,
         time=frame.time,

@@ -11,7 +11,6 @@ import numpy as np
 
 from centernet.checkpoints.saved.saving import parse_config
 from centernet.errors import CheckpointError, ConfigError
-from centernet.inference.decoding import decode
 from centernet.inference.runtimes import description_in, open_exported
 from centernet.models.config import ModelConfig
 from centernet.models.test_time import TestTime
@@ -23,7 +22,8 @@ class ExportedModel:
     """The arrays of an exported file; a `DetectionModel`.
 
     Attributes:
-        config: The description of the model; its `test_time` are the passes that the file computes.
+        config: The description of the model; its `test_time` are the passes that the file computes, and the tiles that
+            `detect` cuts.
         path: The file.
         runtime: The runtime that computes it: `"onnx"`, `"openvino"`, `"litert"` or `"tensorflow"`.
     """
@@ -55,7 +55,10 @@ class ExportedModel:
             )
 
     def infer(self, images: Sequence[np.ndarray], *, exact: bool = False) -> Arrays:
-        """Arrays of the file for images of any sizes; those of one size that follow each other share a batch.
+        """Arrays of the file for images of any sizes.
+
+        A file for batches of a fixed size gets such batches, of images of one size that follow each other. Otherwise
+        images pass one by one on a CPU, where together they are no faster, but need more memory.
 
         Args:
             images: uint8 RGB arrays `(height, width, 3)`.
@@ -70,17 +73,18 @@ class ExportedModel:
                 "Expected exact=False: artifacts of the original software are reproduced on Keras only. Load the "
                 'detector with runtime="keras".'
             )
+        most = self._session.shape[0] or (len(images) if self.runtime == "tensorflow" else 1)
         found, start = [], 0
         while start < len(images):
             end = start + 1
-            while end < len(images) and images[end].shape == images[start].shape:
+            while end < min(start + most, len(images)) and images[end].shape == images[start].shape:
                 end += 1
             found.append(self._run(np.stack(images[start:end])))
             start = end
         return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
-    def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
-        """Detections of one image from the passes that the file has; see `Detector.infer_passes`.
+    def infer_passes(self, images: Sequence[np.ndarray], test_time: TestTime, *, exact: bool = False) -> list[Arrays]:
+        """Detections of images from the passes that the file has; see `Detector.infer_passes`.
 
         Raises:
             ConfigError: If the file has other passes.
@@ -92,7 +96,8 @@ class ExportedModel:
                 f"test_time={test_time.passes}. Export with other passes (export(passes=False) is the decoder alone), "
                 'or load the detector with runtime="keras".'
             )
-        return {name: values[0] for name, values in self.infer([image], exact=exact).items()}
+        arrays = self.infer(images, exact=exact)
+        return [{name: values[row] for name, values in arrays.items()} for row in range(len(images))]
 
     def _run(self, batch: np.ndarray) -> Arrays:
         count, *size, _ = batch.shape
@@ -102,10 +107,6 @@ class ExportedModel:
                 f"Expected images of {fixed[0]}×{fixed[1]} pixels, the fixed size of {self.path.name}. Received: "
                 f"{size[0]}×{size[1]}. Resize them, or export without image_size."
             )
-        most = most or count
-        parts = [batch[start : start + most] for start in range(0, count, most)]
-        missing = most - len(parts[-1])
-        parts[-1] = np.pad(parts[-1], ((0, missing), (0, 0), (0, 0), (0, 0)))
-        found = [self._session.run(part) for part in parts]
-        arrays = {name: np.concatenate([one[name] for one in found])[:count] for name in found[0]}
-        return decode(arrays, size, self.config) if self._heads_only else arrays
+        missing = (most or count) - count
+        found = self._session.run(np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else batch)
+        return {name: values[:count] for name, values in found.items()}

@@ -16,7 +16,7 @@ from centernet.ops.losses import DeviceSum
 from centernet.ops.preprocessing import Placement
 
 Signature = Sequence[tuple[str, tuple[int | None, ...]]]  # dtype and shape of each argument; None where it varies
-ONE_IMAGE: Signature = [("uint8", (1, None, None, 3)), ("int32", (1, 2))]  # an image and its size
+IMAGES: Signature = [("uint8", (None, None, None, 3)), ("int32", (None, 2))]  # a batch, and the sizes of its images
 
 
 class Compiles(Protocol):
@@ -104,9 +104,12 @@ class Family(Protocol):
         ...
 
     def detect_passes(
-        self, detector: Compiles, image: np.ndarray, test_time: TestTime, *, exact: bool = False
-    ) -> Arrays:
-        """Detections of one image from several passes; see `Network.infer_passes`."""
+        self, detector: Compiles, images: Sequence[np.ndarray], test_time: TestTime, *, exact: bool = False
+    ) -> list[Arrays]:
+        """Detections of images from several passes; see `Network.infer_passes`.
+
+        With `fit="original"` all images have one size.
+        """
         ...
 
     def passes_in_graph(

@@ -18,7 +18,7 @@ from centernet.models.test_time import TestTime
 from centernet.models.triplets.detector import Triplets
 from centernet.ops.constants import Arrays
 from centernet.ops.losses import DeviceSum, one_device
-from centernet.ops.preprocessing import collate
+from centernet.ops.preprocessing import check_images, collate
 
 FAMILIES: Mapping[str, Family] = {"points": Points(), "triplets": Triplets()}
 
@@ -133,18 +133,28 @@ class Network(keras.Model):
         """Arrays of `decode` for images of any sizes, from the compiled model; `Detector` implements it."""
         raise NotImplementedError
 
-    def infer_passes(self, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
-        """Detections of one image from several passes.
+    def infer_passes(self, images: Sequence[np.ndarray], test_time: TestTime, *, exact: bool = False) -> list[Arrays]:
+        """Detections of images from several passes.
 
         Args:
-            image: uint8 RGB `(height, width, 3)`.
+            images: uint8 RGB arrays `(height, width, 3)` of any sizes.
             test_time: The passes; tiles are left to `detect`.
             exact: See `Detector.detect`.
 
         Returns:
-            As `infer` for the one image, without the batch axis, best first.
+            As `infer` for each image, without the batch axis, best first.
         """
-        return self.family.detect_passes(self, image, test_time, exact=exact)
+        check_images(images)
+        # At their own sizes, images share the input of the network at every scale only if they have one size.
+        original = self.config.preprocessing.fit == "original"
+        groups: dict[Any, list[int]] = {}
+        for number, image in enumerate(images):
+            groups.setdefault(image.shape if original else None, []).append(number)
+        found: dict[int, Arrays] = {}
+        for group in groups.values():
+            rows = self.family.detect_passes(self, [images[number] for number in group], test_time, exact=exact)
+            found |= zip(group, rows, strict=True)
+        return [found[number] for number in range(len(images))]
 
     def compiled_form(self, form: Any, step: Callable[..., Any], signature: Signature) -> Callable[..., Any]:
         """A compiled function that uses the network with its present weights; `Detector` implements it.

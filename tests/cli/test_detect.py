@@ -242,9 +242,9 @@ def passes(monkeypatch, run, model, photo, *options):
     """The `test_time` that the detector is asked for."""
     asked = []
 
-    def infer_passes(self, image, test_time, *, exact=False):
+    def infer_passes(self, images, test_time, *, exact=False):
         asked.append(test_time)
-        return {"boxes": np.zeros((0, 4)), "scores": np.zeros(0), "class_ids": np.zeros(0, int)}
+        return [{"boxes": np.zeros((0, 4)), "scores": np.zeros(0), "class_ids": np.zeros(0, int)} for _ in images]
 
     monkeypatch.setattr(PointDetector, "infer_passes", infer_passes)
     done = run("detect", photo, "--model", model, "--no-draw", *options)

@@ -1,12 +1,13 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from centernet import PointDetector, load
+from centernet import Detections, PointDetector, load
 
 
 def test_a_detection_in_its_own_process_is_not_noisy(tiny, photo):
@@ -142,3 +143,22 @@ def test_an_interrupt_keeps_what_was_written(run, tiny, tmp_path, monkeypatch, m
     assert len(json.loads(Path("all.json").read_text())) == 2
     assert sorted(os.listdir("found")) == ["0.png", "1.png"]
     assert "2 images" in done.out
+    assert done.err == "\nStopped: 2 of 3 images done.\n"
+
+
+def test_an_interrupt_waits_for_the_image_that_is_being_written(run, tiny, tmp_path, monkeypatch, make_photo):
+    for seed in range(3):
+        make_photo(tmp_path / "photos" / f"{seed}.png", seed)
+    real = Detections.to_dict
+
+    def to_dict(self):
+        if self.source.endswith("1.png"):
+            signal.raise_signal(signal.SIGINT)
+        return real(self)
+
+    monkeypatch.setattr(Detections, "to_dict", to_dict)
+    done = run("detect", "photos", "--model", tiny, "--json", "all.json", "--batch-size", 3)
+    assert done.code == 130
+    assert [Path(row["source"]).name for row in json.loads(Path("all.json").read_text())] == ["0.png", "1.png"]
+    assert sorted(os.listdir("found")) == ["0.png", "1.png"]
+    assert "Stopped: 2 of 3 images done." in done.err

@@ -1,3 +1,4 @@
+import gc
 import itertools
 import struct
 import sys
@@ -109,6 +110,20 @@ def test_videos_are_upright_however_the_phone_was_held(clip, name):
     (after, *_) = images(clip)
     np.testing.assert_array_equal(after, display(before))
     assert after.flags.c_contiguous
+
+
+def test_decoded_frames_don_t_wait_for_the_garbage_collector(clip):
+    gc.collect()
+    gc.disable()
+    try:
+        frames = iter(Video(clip))
+        for _ in range(9):
+            next(frames)
+        # Side data and its frame hold each other.
+        kept = [one for one in gc.get_objects() if isinstance(one, av.sidedata.sidedata.SideDataContainer)]
+        assert len(kept) <= 1
+    finally:
+        gc.enable()
 
 
 TIMES = [0, 0.1, 0.5, 0.6, 0.64, 2.0, 2.1]

@@ -123,7 +123,7 @@ class TestScales:
 
     def test_scales_are_joined_by_soft_suppression(self, detector):
         image, suppression = picture(), SuppressionSettings(sigma=0.4)
-        every = [detector.infer_passes(image, TestTime(scales=(scale,))) for scale in (1, 1.5)]
+        every = [detector.infer_passes([image], TestTime(scales=(scale,)))[0] for scale in (1, 1.5)]
         arrays = {name: np.concatenate([one[name] for one in every]) for name in every[0]}
         left = soft_nms(*(arrays[name] for name in ("boxes", "scores", "class_ids")), suppression, max_detections=60)
         found = detector.detect(image, min_score=0, test_time=TestTime(scales=(1, 1.5), suppression=suppression))
@@ -138,7 +138,7 @@ class TestScales:
     def test_keypoints_stay_with_the_box_that_they_were_found_with(self, with_keypoints):
         image, test_time = picture(), TestTime(flip=True, scales=(1, 1.5))
         found = with_keypoints.detect(image, min_score=0, test_time=test_time)
-        every = [with_keypoints.infer_passes(image, TestTime(True, (scale,))) for scale in (1, 1.5)]
+        every = [with_keypoints.infer_passes([image], TestTime(True, (scale,)))[0] for scale in (1, 1.5)]
         boxes, keypoints = (np.concatenate([one[name] for one in every]) for name in ("boxes", "keypoints"))
         assert len(found) > 5
         for box, points in zip(found.boxes, found.keypoints, strict=True):

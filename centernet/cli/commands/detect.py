@@ -56,7 +56,8 @@ def detect(
 ) -> None:
     """Detect objects and write images with their boxes to a folder.
 
-    Stop a camera or live stream with Ctrl-C. The exit code is 1 if an image can't be read.
+    Stop a camera or live stream with Ctrl-C. The exit code is 1 if an image can't be read, and 130 after Ctrl-C in
+    anything else; what is done by then is written.
     """
     console.show_log(verbose)
     names = arguments.split_names(classes)
@@ -92,8 +93,13 @@ def detect(
             advance = stack.enter_context(console.progress("Detecting", count_images(opened)))
             options["test_time"] = arguments.change_passes(detector.config.test_time, passes)
             run = Run(detector, batch_size, options, images, records, advance, track)
-            for group in group_sources(opened):
-                run.detect_group(group)
+            try:
+                for group in group_sources(opened):
+                    run.detect_group(group)
+            except KeyboardInterrupt:
+                total = count_images(opened)
+                console.stderr().out(f"\nStopped: {summary.total.images} {f'of {total} ' if total else ''}images done.")
+                raise
     if images and images.written:
         tables.out(f"Files written to {out}: {images.written}.")
     if summary.failures:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from keras import ops
 
-from centernet.models.family import ONE_IMAGE, Compiles, check_scale, image_size
+from centernet.models.family import IMAGES, Compiles, check_scale, image_size
 from centernet.models.points.heads import HEATMAPS
 from centernet.models.test_time import TestTime, check_canvas
 from centernet.ops.boxes import reverse
@@ -17,15 +17,17 @@ from centernet.ops.constants import Arrays
 from centernet.ops.graph_nms import soft_nms_in_graph
 from centernet.ops.nms import soft_nms
 from centernet.ops.peaks import gather_cells, gather_rows
-from centernet.ops.preprocessing import collate, shape_step
+from centernet.ops.preprocessing import batches
 from centernet.ops.resize import resize_like_opencv
 
 AVERAGED = ("size",)  # besides heatmaps and keypoint vectors; offsets are taken from the upright pass
 POSITIONS = ("boxes", "keypoints")
 
 
-def detect_passes(detector: Compiles, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
-    """Detect objects in one image in several passes.
+def detect_passes(
+    detector: Compiles, images: Sequence[np.ndarray], test_time: TestTime, *, exact: bool = False
+) -> list[Arrays]:
+    """Detect objects in images in several passes.
 
     A mirrored pass is averaged with the upright one before decoding; the detections of all scales are merged by
     soft-NMS. With `fit="original"` the image itself is scaled (its new sides rounded down) and positions are divided by
@@ -33,17 +35,22 @@ def detect_passes(detector: Compiles, image: np.ndarray, test_time: TestTime, *,
 
     Args:
         detector: The detector.
-        image: uint8 RGB `(height, width, 3)`.
+        images: uint8 RGB arrays `(height, width, 3)`, of one size with `fit="original"`.
         test_time: The passes.
         exact: See `Detector.detect`.
 
     Returns:
-        As `Detector.decode`, for the one image: without the first axis, and with as many rows as are left.
+        As `Detector.decode`, for each image: without the first axis, and with as many rows as are left.
 
     Raises:
         ConfigError: If the input of a scale has fewer cells than detections or candidates.
     """
-    found = [_detect_scale(detector, image, scale, test_time.flip, exact) for scale in test_time.scales]
+    found = [_detect_scale(detector, images, scale, test_time.flip, exact) for scale in test_time.scales]
+    return [_join_scales(detector, one, test_time) for one in zip(*found, strict=True)]
+
+
+def _join_scales(detector: Compiles, found: Sequence[Arrays], test_time: TestTime) -> Arrays:
+    """Detections of one image from those at each scale."""
     arrays = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
     if len(found) == 1:
         return arrays
@@ -54,23 +61,27 @@ def detect_passes(detector: Compiles, image: np.ndarray, test_time: TestTime, *,
     return kept | {"boxes": left.boxes, "scores": left.scores}
 
 
-def _detect_scale(detector: Compiles, image: np.ndarray, scale: float, flip: bool, exact: bool) -> Arrays:
-    """Detections at one scale, in pixels of the image."""
+def _detect_scale(
+    detector: Compiles, images: Sequence[np.ndarray], scale: float, flip: bool, exact: bool
+) -> list[Arrays]:
+    """Detections at one scale, in pixels of each image."""
     preprocessing = detector.config.preprocessing.scaled(scale, detector.backbone.input_multiple)
     original = preprocessing.fit == "original"
     if original:
-        height, width = (max(int(side * scale), 1) for side in image.shape[:2])
+        height, width = (max(int(side * scale), 1) for side in images[0].shape[:2])
         check_canvas(scale, preprocessing.canvas(np.array([[height, width]], object)))
-        image = resize_like_opencv(image, (height, width))
-    batch, sizes = collate([image], shape_step())
-    canvas = preprocessing.canvas(sizes)
+        images = [resize_like_opencv(image, (height, width)) for image in images]
+    canvas = preprocessing.canvas(np.array([images[0].shape[:2]]))
     check_canvas(scale, canvas)
     config = detector.config
     needed = max(config.decoder.max_detections, config.decoder.candidates if config.keypoints else 1)
     check_scale(scale, canvas, needed, "detections or candidates")
-    found = _compiled(detector, canvas, flip, exact)(batch, sizes)
-    arrays = {name: ops.convert_to_numpy(values)[0] for name, values in found.items()}
-    return arrays | {name: arrays[name] / np.float32(scale) for name in POSITIONS if original and name in arrays}
+    run, rows = _compiled(detector, canvas, flip, exact), []
+    for batch in batches(images, canvas, passes=1 + flip):
+        arrays = {name: ops.convert_to_numpy(values) for name, values in run(*batch).items()}
+        arrays |= {name: arrays[name] / np.float32(scale) for name in POSITIONS if original and name in arrays}
+        rows += [{name: values[row] for name, values in arrays.items()} for row in range(len(batch[0]))]
+    return rows
 
 
 def _compiled(detector: Compiles, canvas: tuple[int, int], flip: bool, exact: bool) -> Callable[..., Any]:
@@ -79,7 +90,7 @@ def _compiled(detector: Compiles, canvas: tuple[int, int], flip: bool, exact: bo
     def step(forward: Callable[[Any], Any], images: Any, sizes: Any) -> dict[str, Any]:
         return _scale_in_graph(detector, forward, images, sizes, canvas, flip, exact)
 
-    return detector.compiled_form(("points", canvas, flip, exact), step, ONE_IMAGE)
+    return detector.compiled_form(("points", canvas, flip, exact), step, IMAGES)
 
 
 def passes_in_graph(

@@ -27,13 +27,14 @@ are dropped and the others clipped.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops
 
 from centernet.errors import ConfigError
-from centernet.models.family import ONE_IMAGE, Compiles, check_scale, image_size
+from centernet.models.family import IMAGES, Compiles, check_scale, image_size
 from centernet.models.settings import TripletDecoderSettings
 from centernet.models.test_time import TestTime
 from centernet.models.triplets.decode import Centers, Pairs, decode_pairs, frame_of, in_image
@@ -51,41 +52,56 @@ from centernet.ops.constants import STRIDE, Arrays
 from centernet.ops.graph_nms import soft_nms_in_graph
 from centernet.ops.nms import SuppressionSettings, soft_nms
 from centernet.ops.peaks import gather_rows
-from centernet.ops.preprocessing import Preprocessing, collate, shape_step
+from centernet.ops.preprocessing import Preprocessing, batches
 
 
-def detect_passes(detector: Compiles, image: np.ndarray, test_time: TestTime, *, exact: bool = False) -> Arrays:
-    """Detect objects in one image in several passes, merged as in `centernet.models.triplets.passes`.
+def detect_passes(
+    detector: Compiles, images: Sequence[np.ndarray], test_time: TestTime, *, exact: bool = False
+) -> list[Arrays]:
+    """Detect objects in images in several passes, merged as in `centernet.models.triplets.passes`.
 
     Scale 1 is the input of a plain `detect`: with `fit="original"` the image at its own size, as in the reference, with
     `fit="canvas"` the image fitted to the canvas. With several scales boxes vote by default.
 
     Args:
         detector: The detector.
-        image: uint8 RGB `(height, width, 3)`.
+        images: uint8 RGB arrays `(height, width, 3)`, of one size with `fit="original"`.
         test_time: The passes.
         exact: Reproduce every quirk of the reference.
 
     Returns:
-        `boxes` float32 `(n, 4)` as `x0 y0 x1 y1` in pixels, `scores` `(n,)`, descending, `class_ids` `(n,)`.
+        For each image `boxes` float32 `(n, 4)` as `x0 y0 x1 y1` in pixels, `scores` `(n,)`, descending, and `class_ids`
+        `(n,)`.
     """
-    passes = [one for scale in test_time.scales for one in _passes(detector, image, scale, test_time.flip, exact)]
+    scales = [_passes(detector, images, scale, test_time.flip, exact) for scale in test_time.scales]
+    every = [[one for passes in of_image for one in passes] for of_image in zip(*scales, strict=True)]
     suppression = test_time.joining(vote=len(test_time.scales) > 1)
-    found = merge(passes, detector.config.decoder, suppression, exact=exact)
-    order = np.argsort(-found.scores, kind="stable")[: detector.config.decoder.max_detections]
-    return {name: values[order] for name, values in found._asdict().items()}
+    merged = [merge(passes, detector.config.decoder, suppression, exact=exact) for passes in every]
+    limit = detector.config.decoder.max_detections
+    orders = [np.argsort(-found.scores, kind="stable")[:limit] for found in merged]
+    return [
+        {name: values[order] for name, values in found._asdict().items()}
+        for found, order in zip(merged, orders, strict=True)
+    ]
 
 
-def _passes(detector: Compiles, image: np.ndarray, scale: float, flip: bool, exact: bool) -> Iterator[Pass]:
-    """Upright and mirrored pass at one scale, as one batch."""
+def _passes(
+    detector: Compiles, images: Sequence[np.ndarray], scale: float, flip: bool, exact: bool
+) -> Iterator[list[Pass]]:
+    """Upright and mirrored pass of each image at one scale."""
     preprocessing = detector.config.preprocessing.scaled(scale, detector.backbone.input_multiple)
-    canvas = fit_canvas(preprocessing, image.shape[:2], scale)
-    check_scale(scale, canvas.size, detector.config.decoder.keypoints, "corners or centers")
+    canvases = [fit_canvas(preprocessing, image.shape[:2], scale) for image in images]
+    size = canvases[0].size
+    check_scale(scale, size, detector.config.decoder.keypoints, "corners or centers")
     if preprocessing.fit == "original":
-        image = scale_image(image, canvas, exact=exact)
-    rows = _compiled(detector, preprocessing, canvas.size, flip, exact)(*collate([image], shape_step()))
-    for number, (pairs, centers) in enumerate(zip(*map(ops.convert_to_numpy, rows), strict=True)):
-        yield Pass(canvas, pairs, centers, mirrored=number == 1)
+        images = [scale_image(image, canvases[0], exact=exact) for image in images]
+    run, places = _compiled(detector, preprocessing, size, flip, exact), iter(canvases)
+    for batch in batches(images, size, passes=1 + flip):
+        pairs, centers = map(ops.convert_to_numpy, run(*batch))
+        count = len(batch[0])
+        for number, canvas in enumerate(islice(places, count)):
+            rows = range(number, len(pairs), count)  # upright, mirrored
+            yield [Pass(canvas, pairs[row], centers[row], mirrored=row >= count) for row in rows]
 
 
 def _compiled(
@@ -98,7 +114,7 @@ def _compiled(
         maps = forward(ops.concatenate([batch, reverse(batch, 2)], axis=0) if flip else batch)
         return keypoint_rows({name: stacks[-1] for name, stacks in maps.items()}, detector.config.decoder, exact=exact)
 
-    return detector.compiled_form(("triplets", canvas, flip, exact), step, ONE_IMAGE)
+    return detector.compiled_form(("triplets", canvas, flip, exact), step, IMAGES)
 
 
 def passes_in_graph(

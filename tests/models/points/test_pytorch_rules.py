@@ -135,7 +135,7 @@ class TestImagesOfTheirOwnSize:
 
     def test_a_scaled_image_gives_pixels_of_the_original(self, detector: Any) -> None:
         image = picture(41, 67)
-        found = detector.infer_passes(image, TestTime(scales=(1.5,)))
+        found = detector.infer_passes([image], TestTime(scales=(1.5,)))[0]
         larger = detector.infer([resize_like_opencv(image, (61, 100))])
         np.testing.assert_allclose(found["boxes"], larger["boxes"][0] / 1.5, atol=1e-3)
         np.testing.assert_allclose(found["scores"], larger["scores"][0], atol=1e-5)

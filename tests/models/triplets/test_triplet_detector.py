@@ -164,7 +164,7 @@ class TestDetection:
     def test_scale_1_without_a_mirror_is_the_plain_detection_before_suppression(self, request, name, size):
         detector, image = request.getfixturevalue(name), picture(*size)
         plain = {name: values[0] for name, values in detector.infer([image]).items()}
-        once = detector.infer_passes(image, TestTime())
+        once = detector.infer_passes([image], TestTime())[0]
         left = soft_nms(plain["boxes"], plain["scores"], plain["class_ids"])
         assert len(left.rows) > 3
         np.testing.assert_allclose(once["boxes"][:3], left.boxes[:3], atol=1e-3)
@@ -173,8 +173,8 @@ class TestDetection:
     def test_a_fixed_canvas_grows_with_the_scale(self, detector):
         image = picture(100, 120)
         grown = small_triplets(image_size=(96, 96))
-        found = detector.infer_passes(image, TestTime(scales=(1.5,)))
-        expected = grown.infer_passes(image, TestTime())
+        found = detector.infer_passes([image], TestTime(scales=(1.5,)))[0]
+        expected = grown.infer_passes([image], TestTime())[0]
         np.testing.assert_allclose(found["boxes"], expected["boxes"], atol=1e-3)
         np.testing.assert_allclose(found["scores"], expected["scores"], atol=1e-5)
 
@@ -182,7 +182,7 @@ class TestDetection:
         # The image and its mirror image are the same.
         half, unsuppressed = picture(64, 32), SuppressionSettings("hard", iou_threshold=1.0)
         test_time = TestTime(True, suppression=unsuppressed)
-        found = detector.infer_passes(np.concatenate([half, half[:, ::-1]], axis=1), test_time)
+        found = detector.infer_passes([np.concatenate([half, half[:, ::-1]], axis=1)], test_time)[0]
         assert len(found["boxes"]) > 10
         for box, score in zip(found["boxes"], found["scores"], strict=True):
             twin = (box[[2, 1, 0, 3]] * [-1, 1, -1, 1] + [63, 0, 63, 0]).clip(0, 64)
@@ -194,7 +194,7 @@ class TestDetection:
         image, scales = picture(125, 127), (0.6, 1.0, 1.5)
         ten = SuppressionSettings(voting_exponent=10.0)
         published, voted, stayed, explicit, single = (
-            original.infer_passes(image, test_time)
+            original.infer_passes([image], test_time)[0]
             for test_time in (
                 TestTime(True, scales),
                 TestTime(True, scales, vote=True),
@@ -208,7 +208,7 @@ class TestDetection:
         np.testing.assert_array_equal(published["scores"], stayed["scores"])
         assert np.abs(published["boxes"] - stayed["boxes"]).max() > 0.01
         for other, vote in ((TestTime(True, vote=False), True), (TestTime(True, vote=True), False)):
-            same_boxes = np.array_equal(single["boxes"], original.infer_passes(image, other)["boxes"])
+            same_boxes = np.array_equal(single["boxes"], original.infer_passes([image], other)[0]["boxes"])
             assert same_boxes == vote
 
     @pytest.mark.parametrize("size", [(1, 1), (3, 2), (1, 200), (300, 3)])
