@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections import Counter
@@ -36,30 +37,42 @@ MAX_ROWS = 25
 class DrawnImages:
     """Writes drawn images and videos to an existing folder, each to a new file that differs from all inputs.
 
-    `renders` maps the suffix of a file's stem to the function that draws the detections.
+    `renders` maps the suffix of a file's stem to the function that draws the detections; `kept` are the names of files
+    of an earlier run.
     """
 
-    def __init__(self, folder: Path, renders: Mapping[str, Render], inputs: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, folder: Path, renders: Mapping[str, Render], inputs: Iterable[Path] = (), kept: Iterable[str] = ()
+    ) -> None:
         self.folder = folder
         self.renders = renders
         resolved = folder.resolve()
         self._used_stems = {path.stem.casefold() for path in inputs if path.parent == resolved}
+        self._used_stems |= {Path(name).stem.casefold() for name in kept}
         self.written = 0
 
-    def save(self, detections: Detections) -> None:
-        """Write the drawings of one image: a JPEG for a JPEG, otherwise a PNG. An `OSError` names the file."""
+    def save(self, detections: Detections) -> tuple[str, ...]:
+        """Write the drawings of one image: a JPEG for a JPEG, otherwise a PNG. An `OSError` names the file.
+
+        Returns:
+            Names of the files, which are complete even if the process is killed.
+        """
         name = detections.source or "image"
         suffix = ".jpg" if Path(name).suffix.lower() in JPEG_SUFFIXES else ".png"
         stem = self._free_stem(name)
-        for tail, render in self.renders.items():
-            path = self.folder / f"{stem}{tail}{'.png' if tail else suffix}"
+        names = tuple(f"{stem}{tail}{'.png' if tail else suffix}" for tail in self.renders)
+        for name, render in zip(names, self.renders.values(), strict=True):
+            path = self.folder / name
             drawing = render(detections)
             with _naming(path):
-                drawing.save(path, quality=JPEG_QUALITY)
+                new = path.with_name(f".part-{name}")
+                drawing.save(new, quality=JPEG_QUALITY)
+                os.replace(new, path)
             self.written += 1
+        return names
 
     @contextmanager
-    def video(self, source: Source) -> Iterator[Callable[[Detections], None]]:
+    def video(self, source: Source) -> Iterator[Callable[[Detections], tuple[str, ...]]]:
         """Open one video file per rendering; yields a function that appends the detections of a frame."""
         stem = self._free_stem(source.name)
         with ExitStack() as stack:
@@ -70,11 +83,12 @@ class DrawnImages:
 
             frames = count()
 
-            def append(detections: Detections) -> None:
+            def append(detections: Detections) -> tuple[str, ...]:
                 if not next(frames):
                     self.written += len(writers)
                 for writer, render in writers:
                     writer.write(render(detections), detections.time)
+                return ()
 
             yield append
 
@@ -92,18 +106,19 @@ class DrawnImages:
 class JsonArray:
     """A JSON file with one array, written row by row and completed when it is closed, even by an exception.
 
-    The path `-` is the standard output, which stays open.
+    The path `-` is the standard output, which stays open. `rows` is the number of rows that the file has already,
+    without an end; new ones are appended.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rows: int = 0) -> None:
         self.path = path
-        self._separator = "[\n"
+        self._mode, self._separator = ("a", ",\n") if rows else ("w", "[\n")
 
     def __enter__(self) -> JsonArray:
         with _naming(self.path):
             if self.path != STDOUT:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = sys.stdout if self.path == STDOUT else self.path.open("w", encoding="utf-8")
+            self._file: IO[str] = sys.stdout if self.path == STDOUT else self.path.open(self._mode, encoding="utf-8")
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, groupby, islice, repeat
 from pathlib import Path
 from typing import Any
 
 from centernet.cli import console
 from centernet.cli.outputs import DrawnImages, JsonArray, Summary, coco_image_id
+from centernet.cli.resume import Done, Journal
 from centernet.errors import ConfigError, MissingExtraError, SourceError
 from centernet.files.formatting import missing_file
 from centernet.files.web import is_url
@@ -59,6 +60,30 @@ def count_images(sources: Sequence[Source]) -> int | None:
     return None if None in totals else sum(total or 0 for total in totals)
 
 
+def check_resumable(sources: Sequence[Source]) -> None:
+    """Check that what an earlier run has done can be told by names.
+
+    Raises:
+        ConfigError: If there is a video or camera, or an image twice.
+    """
+    videos = [source.name for source in sources if _is_video(source)]
+    counts = Counter(name for source in sources if not _is_video(source) for name in _names(source))
+    twice = [name for name, count in counts.items() if count > 1]
+    if videos or twice:
+        raise ConfigError(
+            "Expected images to --resume, each of them once. Received: "
+            f"{', '.join((videos or twice)[:3])}{', a video or camera' if videos else ', more than once'}."
+        )
+
+
+def without_done(sources: Sequence[Source], done: Container[str]) -> list[Source]:
+    """Sources of images without those whose names are done."""
+    left = [[name for name in _names(source) if name not in done] for source in sources]
+    return [
+        replace(source, items=names, total=len(names)) for source, names in zip(sources, left, strict=True) if names
+    ]
+
+
 def _is_video(source: Source) -> bool:
     return isinstance(source.items, Video | LiveStream)
 
@@ -74,16 +99,22 @@ class Records:
     summary: Summary
     rows: JsonArray | None  # `Detections.to_dict` of each image
     coco_rows: JsonArray | None  # `Detections.to_coco` of all images
+    journal: Journal | None = None  # notes what is done
 
-    def add(self, name: str, detections: Detections, seconds: float, video: Source | None) -> None:
-        """Record the detections of one image; see `Summary.add`."""
+    def add(
+        self, name: str, detections: Detections, seconds: float, video: Source | None, pictures: tuple[str, ...]
+    ) -> None:
+        """Record the detections of one image, and the names of its drawings; see `Summary.add`."""
         self.summary.add(name, detections, seconds, video)
         if self.rows:
             self.rows.append(detections.to_dict())
+        position = self.summary.total.images + (self.journal.positions if self.journal else 0)
+        image_id = position if video else coco_image_id(name, position)
         if self.coco_rows:
-            position = self.summary.total.images
-            for row in detections.to_coco(position if video else coco_image_id(name, position)):
+            for row in detections.to_coco(image_id):
                 self.coco_rows.append(row)
+        if self.journal:
+            self.journal.add(Done(name, position, pictures, image_id, len(detections) if self.coco_rows else 0))
 
     def fail(self, name: str, reason: str) -> None:
         """Record an image or source that can't be read or written."""
@@ -120,7 +151,7 @@ class Run:
                 raise
 
     def _detect(
-        self, sources: Sequence[Source], draw: Callable[[Detections], None], video: Source | None = None
+        self, sources: Sequence[Source], draw: Callable[[Detections], tuple[str, ...]], video: Source | None = None
     ) -> None:
         follow = tracker_of(sources[0]).update if self.track else lambda detections: detections
         attempts = chain.from_iterable(zip(_names(one), one.attempts(), strict=False) for one in sources)
@@ -142,14 +173,14 @@ class Run:
         name: str,
         detections: Detections,
         seconds: float,
-        draw: Callable[[Detections], None],
+        draw: Callable[[Detections], tuple[str, ...]],
         video: Source | None,
     ) -> None:
         """Write everything about one image, or nothing if the run is interrupted before."""
         with console.holding_interrupts():
             if detections.error is None:
-                draw(detections)
-                self.records.add(name, detections, seconds, video)
+                pictures = draw(detections)
+                self.records.add(name, detections, seconds, video, pictures)
             else:
                 self.records.fail(name, detections.error)
             self.advance()

@@ -141,9 +141,9 @@ def test_an_interrupt_keeps_what_was_written(run, tiny, tmp_path, monkeypatch, m
     done = run("detect", "photos", "--model", tiny, "--json", "all.json")
     assert done.code == 130
     assert len(json.loads(Path("all.json").read_text())) == 2
-    assert sorted(os.listdir("found")) == ["0.png", "1.png"]
+    assert sorted(os.listdir("found")) == [".centernet-detect.jsonl", "0.png", "1.png"]
     assert "2 images" in done.out
-    assert done.err == "\nStopped: 2 of 3 images done.\n"
+    assert done.err == "\nStopped: 2 of 3 images done.\nTo continue, repeat the command with --resume\n"
 
 
 def test_an_interrupt_waits_for_the_image_that_is_being_written(run, tiny, tmp_path, monkeypatch, make_photo):
@@ -160,5 +160,5 @@ def test_an_interrupt_waits_for_the_image_that_is_being_written(run, tiny, tmp_p
     done = run("detect", "photos", "--model", tiny, "--json", "all.json", "--batch-size", 3)
     assert done.code == 130
     assert [Path(row["source"]).name for row in json.loads(Path("all.json").read_text())] == ["0.png", "1.png"]
-    assert sorted(os.listdir("found")) == ["0.png", "1.png"]
+    assert sorted(os.listdir("found")) == [".centernet-detect.jsonl", "0.png", "1.png"]
     assert "Stopped: 2 of 3 images done." in done.err

@@ -13,11 +13,23 @@ from typer import Argument, Option
 import centernet
 from centernet.cli import arguments, console
 from centernet.cli.outputs import DrawnImages, JsonArray, Render, Summary
-from centernet.cli.run import Records, Run, count_images, group_sources, input_files, open_inputs
+from centernet.cli.resume import Journal, settings_of
+from centernet.cli.run import (
+    Records,
+    Run,
+    check_resumable,
+    count_images,
+    group_sources,
+    input_files,
+    open_inputs,
+    without_done,
+)
 from centernet.errors import ConfigError
 from centernet.inference.detecting import tracker_of
 from centernet.results.detections import Detections
 from centernet.results.draw import draw_heatmap
+
+RESUME_HELP = "Continue a run that was stopped or killed: leave out images whose outputs are complete."
 
 
 def detect(
@@ -49,6 +61,7 @@ def detect(
     show_heatmap: Annotated[
         bool, Option("--show-heatmap", help="Also write images with the heatmap of object centers.")
     ] = False,
+    resume: Annotated[bool, Option("--resume", help=RESUME_HELP)] = False,
     no_draw: Annotated[bool, Option("--no-draw", help="Don't write drawn images.")] = False,
     exact: arguments.Exact = False,
     runtime: arguments.Runtime = "auto",
@@ -76,6 +89,15 @@ def detect(
     if track:
         for source in opened:
             tracker_of(source)
+    if resume and failures:
+        raise failures[0][1]
+    journal: Journal | None = None
+    try:
+        check_resumable(opened)
+        journal = Journal(None if no_draw and not show_heatmap else out, json_file, coco_file)
+    except ConfigError:
+        if resume:
+            raise
     summary = Summary(batch_size)
     options: dict[str, Any] = {"min_score": min_score, "max_detections": max_detections, "exact": exact}
     with ExitStack() as stack:
@@ -83,23 +105,41 @@ def detect(
         stack.callback(summary.print, tables)
         on_keras = {"flip": flip, "scales": scales, "vote": vote, "exact": exact, "show_heatmap": show_heatmap}
         detector = arguments.load_detector(model, weights, names, runtime, on_keras) if opened else None
-        files = (stack.enter_context(JsonArray(path)) if path else None for path in (json_file, coco_file))
-        records = Records(summary, *files)
+        if detector is not None:
+            options["test_time"] = arguments.change_passes(detector.config.test_time, passes)
+        left = opened
+        if detector is not None and journal:
+            outputs = {"no_draw": no_draw, "show_heatmap": show_heatmap, "json": json_file, "coco": coco_file}
+            journal.start(settings_of(detector, model, options, **outputs), resume=resume)
+            stack.callback(journal.close)
+        if journal and resume:
+            left = without_done(opened, journal.done)
+            done = sum(one.total or 0 for one in opened) - sum(one.total or 0 for one in left)
+            console.stderr().out(f"Left out: {done} images that are done." if done else "Nothing is done yet.")
+        rows, coco_rows = (
+            stack.enter_context(JsonArray(path, count)) if path else None
+            for path, count in zip((json_file, coco_file), journal.rows if journal else (0, 0), strict=True)
+        )
+        records = Records(summary, rows, coco_rows, journal)
         for name, error in failures:
             records.fail(name, str(error))
         images = None
         if detector is not None:
-            images = DrawnImages(out, _renders(detector, not no_draw, show_heatmap), input_files(opened))
-            advance = stack.enter_context(console.progress("Detecting", count_images(opened)))
-            options["test_time"] = arguments.change_passes(detector.config.test_time, passes)
+            kept = [name for one in journal.done.values() for name in one.pictures] if journal else []
+            images = DrawnImages(out, _renders(detector, not no_draw, show_heatmap), input_files(opened), kept)
+            advance = stack.enter_context(console.progress("Detecting", count_images(left)))
             run = Run(detector, batch_size, options, images, records, advance, track)
             try:
-                for group in group_sources(opened):
+                for group in group_sources(left):
                     run.detect_group(group)
             except KeyboardInterrupt:
-                total = count_images(opened)
+                total = count_images(left)
                 console.stderr().out(f"\nStopped: {summary.total.images} {f'of {total} ' if total else ''}images done.")
+                if journal:
+                    console.stderr().out("To continue, repeat the command with --resume")
                 raise
+    if journal and not resume:
+        journal.remove()
     if images and images.written:
         tables.out(f"Files written to {out}: {images.written}.")
     if summary.failures:
