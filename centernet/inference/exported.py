@@ -11,6 +11,7 @@ import numpy as np
 
 from centernet.checkpoints.saved.saving import parse_config
 from centernet.errors import CheckpointError, ConfigError
+from centernet.inference.decoding import decode
 from centernet.inference.runtimes import description_in, open_exported
 from centernet.models.config import ModelConfig
 from centernet.models.test_time import TestTime
@@ -109,4 +110,5 @@ class ExportedModel:
             )
         missing = (most or count) - count
         found = self._session.run(np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else batch)
-        return {name: values[:count] for name, values in found.items()}
+        arrays = {name: values[:count] for name, values in found.items()}
+        return decode(arrays, size, self.config) if self._heads_only else arrays
