@@ -11,8 +11,11 @@ import numpy as np
 from centernet.checkpoints.saved.saving import read_config
 from centernet.errors import ConfigError
 from centernet.models.config import ModelConfig
+from centernet.models.heads import Head
 from centernet.models.points import decode as points
+from centernet.models.points.heads import point_heads
 from centernet.models.triplets import decode as triplets
+from centernet.models.triplets.heads import BRANCHES, branch_heads
 from centernet.ops.constants import STRIDE, Arrays
 
 # Family → its decoder; see `Family.decode`.
@@ -35,7 +38,7 @@ def decode(
         `x y` in pixels and `keypoint_scores` `(batch, k, n)`. Rows with score 0 are empty.
 
     Raises:
-        ConfigError: If a map is missing or has another size than the model's, or a size is none of an image.
+        ConfigError: If maps are not those of the model for such images, or a size is none of an image.
         CheckpointError: If there is no description in the file.
     """
     config = model if isinstance(model, ModelConfig) else read_config(Path(model).parent, Path(model).name)
@@ -50,17 +53,20 @@ def decode(
     sizes = np.broadcast_to(sizes, (batch, 2)).astype(np.int32)
     canvas = config.preprocessing.canvas(sizes)
     expected = (batch, *(-(-side // STRIDE) for side in canvas))
-    other = {name: values.shape for name, values in arrays.items() if values.ndim != 4 or values.shape[:3] != expected}
-    if other:
+    shapes = {name: (*expected, head.channels) for name, head in _heads(config).items()}
+    received = {name: values.shape for name, values in arrays.items()}
+    if received != shapes:
+        other = {name: received.get(name) for name in {**shapes, **received} if received.get(name) != shapes.get(name)}
         raise ConfigError(
-            f"Expected maps of {expected} (batch, height, width) and their channels, for an input of "
-            f"{canvas[0]}×{canvas[1]} pixels. Received: {other}"
+            f"Expected the head maps of {config.name} for an input of {canvas[0]}×{canvas[1]} pixels, (batch, height, "
+            f"width, channels): {shapes}. Received otherwise: {other}"
         )
-    try:
-        return dict(
-            DECODERS[config.family](config, arrays, sizes, config.preprocessing.place(sizes, canvas), canvas, False)
-        )
-    except KeyError as error:
-        raise ConfigError(
-            f"Expected the head maps of {config.name}, {error} among them. Received: {', '.join(arrays)}"
-        ) from error
+    placement = config.preprocessing.place(sizes, canvas)
+    return dict(DECODERS[config.family](config, arrays, sizes, placement, canvas, False))
+
+
+def _heads(config: ModelConfig) -> dict[str, Head]:
+    count = len(config.classes)
+    if config.family == "points":
+        return point_heads(count, len(config.keypoints.names) if config.keypoints else None)
+    return {name: head for branch in BRANCHES for name, head in branch_heads(branch, count).items()}

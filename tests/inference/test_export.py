@@ -167,15 +167,21 @@ def test_heads_of_images_at_their_own_size(tmp_path: Path) -> None:
 
 
 def test_maps_that_are_not_the_models_are_refused() -> None:
-    detector = small_detector()
+    detector = small_detector(keypoints=TASK)
     maps = {name: np.asarray(stacks[-1]) for name, stacks in detector(np.zeros((1, 64, 64, 3), np.float32)).items()}
+    assert len(centernet.decode(maps, (64, 64), detector.config)["keypoints"]) == 1
+    without_keypoints = {name: values for name, values in maps.items() if "keypoint" not in name}
+    transposed = {name: values.transpose(0, 3, 1, 2) for name, values in maps.items()}
     for broken, sizes, message in (
         ({}, (64, 64), "Expected maps, and the height and width"),
         (maps, (64.0, 64.0), "Expected maps, and the height and width"),
         (maps, (0, 64), "Expected maps, and the height and width"),
         (maps, [(64, 64)] * 2, "Expected maps, and the height and width"),
-        ({**maps, "size": maps["size"][:, 1:]}, (64, 64), r"Expected maps of \(1, 16, 16\).*'size': \(1, 15, 16, 2\)"),
-        ({"heatmap": maps["heatmap"], "size": maps["size"]}, (64, 64), "'offset' among them. Received: heatmap, size"),
+        ({**maps, "size": maps["size"][:, 1:]}, (64, 64), r"otherwise: {'size': \(1, 15, 16, 2\)}"),
+        ({**maps, "heatmap": maps["heatmap"][..., :1]}, (64, 64), r"otherwise: {'heatmap': \(1, 16, 16, 1\)}"),
+        ({**maps, "more": maps["size"]}, (64, 64), r"otherwise: {'more': \(1, 16, 16, 2\)}"),
+        (without_keypoints, (64, 64), r"otherwise: {'keypoint_heatmap': None, 'keypoint_regression': None, "),
+        (transposed, (64, 64), r"otherwise: {'heatmap': \(1, 2, 16, 16\), "),
     ):
         with pytest.raises(ConfigError, match=message):
             centernet.decode(broken, np.asarray(sizes), detector.config)

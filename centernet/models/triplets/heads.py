@@ -1,13 +1,8 @@
-"""Pooling modules and head maps of Keypoint Triplets (Duan 2019, section 3 and figure 2)."""
+"""Head maps of Keypoint Triplets (Duan 2019, section 3 and figure 2)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from centernet.models.heads import Head, apply_heads
-from centernet.models.settings import TripletHeadSettings
-from centernet.models.triplets.pooling import CascadeCornerPooling, CenterPooling
+from centernet.models.heads import Head
 
 BRANCHES = ("top_left", "bottom_right", "center")
 
@@ -33,29 +28,3 @@ def branch_heads(branch: str, num_classes: int) -> dict[str, Head]:
 def head_channels(branch: str, num_classes: int) -> dict[str, int]:
     """Channels of each head map of one branch; see `branch_heads`."""
     return {name: head.channels for name, head in branch_heads(branch, num_classes).items()}
-
-
-def triplet_heads(features: Sequence[Any], num_classes: int, settings: TripletHeadSettings) -> dict[str, list[Any]]:
-    """Pool the features of each stack for corners and centers and put heads on them.
-
-    Args:
-        features: One map per stack, `(batch, height, width, channels)`.
-        num_classes: Number of classes.
-        settings: Shape of the pooling modules and heads.
-
-    Returns:
-        Head name (see `branch_heads`) → list over stacks of `(batch, height, width, channels)`.
-    """
-    maps: dict[str, list[Any]] = {}
-    for branch in BRANCHES:
-        pooled = [_pool(x, branch, stack, settings) for stack, x in enumerate(features)]
-        maps |= apply_heads(pooled, branch_heads(branch, num_classes), settings)
-    return maps
-
-
-def _pool(x: Any, branch: str, stack: int, settings: TripletHeadSettings) -> Any:
-    filters, inner = settings.pooling_filters, settings.pooling_inner_filters
-    name = f"{branch}_{stack}_pooling"
-    if branch == "center":
-        return CenterPooling(filters, inner, name=name)(x)
-    return CascadeCornerPooling(branch, filters=filters, inner_filters=inner, name=name)(x)
