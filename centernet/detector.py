@@ -393,13 +393,13 @@ class Detector(Network):
             WriteError: If it can't be written; existing files are unchanged.
         """
         path, options = Path(filepath), GraphOptions(image_size, batch_size, passes, dtype, heads_only)
-        if precision == "float32":
+        if precision == "float32" and calibration is None and validation_data is None:
             export(self, path, format, options)
             return None
         if precision != "int8" or check_target(path, format).name != "ONNX" or dtype != "float32":
             raise ConfigError(
-                "Expected precision='float32', or 'int8' for a path ending in .onnx and dtype='float32'. Received: "
-                f"precision={precision!r}, {filepath}, dtype={dtype!r}"
+                "Expected precision='float32' without calibration, or 'int8' for a path ending in .onnx and "
+                f"dtype='float32'. Received: precision={precision!r}, {filepath}, dtype={dtype!r}"
             )
         if not isinstance(calibration, Dataset) or not isinstance(validation_data, Dataset | None):
             raise ConfigError(
@@ -410,9 +410,10 @@ class Detector(Network):
         found: list[Comparison] = []
 
         def finish(written: Path) -> None:
-            found.append(quantize_and_compare(written, calibration, validation_data or calibration, max_loss))
+            validation = calibration if validation_data is None else validation_data
+            found.append(quantize_and_compare(written, calibration, validation, max_loss))
 
-        export(self, path, format, options, finish)
+        export(self, path, format, options, precision, finish)
         return found[0]
 
     def get_config(self) -> dict[str, Any]:

@@ -46,10 +46,9 @@ class Comparison:
         """A table."""
         columns = {**self.ap, "ms": self.milliseconds, "MB": self.megabytes}
         head = "".join(f"{name:>13}" for name in columns)
-        rows = [
-            "".join(f"{pair[row]:13.{4 if 'AP' in name else 1}f}" for name, pair in columns.items()) for row in (0, 1)
-        ]
-        return f"{self.photos:3} photos{head}\nfloat32   {rows[0]}\nint8      {rows[1]}"
+        digits = {name: 4 if name in self.ap else 1 for name in columns}
+        rows = ["".join(f"{pair[row]:13.{digits[name]}f}" for name, pair in columns.items()) for row in (0, 1)]
+        return f"{f'{self.photos} photos':14}{head}\n{'float32':14}{rows[0]}\n{'int8':14}{rows[1]}"
 
 
 def quantize_and_compare(path: Path, calibration: Dataset, validation: Dataset, max_loss: float | None) -> Comparison:
@@ -82,6 +81,11 @@ def quantize_and_compare(path: Path, calibration: Dataset, validation: Dataset, 
         ap = {name: (value, figures[1][name]) for name, value in figures[0].items()}
         megabytes = [file.stat().st_size / 1e6 for file in (full, path)]
     found = Comparison(ap, _latency(models, validation[0].image), (megabytes[0], megabytes[1]), len(validation))
+    if max_loss is not None and not ap:
+        raise ConfigError(
+            "Expected photos with objects, whose average precision tells what int8 loses. Received: none. Give others "
+            "as validation_data, or permit any loss (max_loss=None)."
+        )
     if max_loss is not None and found.loss > max_loss:
         raise ConfigError(
             f"Expected int8 to lose at most {max_loss:g} AP (max_loss). Received:\n{found}\nNothing is written. "

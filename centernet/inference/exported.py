@@ -27,6 +27,7 @@ class ExportedModel:
             `detect` cuts.
         path: The file.
         runtime: The runtime that computes it: `"onnx"`, `"openvino"`, `"litert"` or `"tensorflow"`.
+        precision: Of the network's computations: `"float32"` or `"int8"`.
     """
 
     def __init__(self, path: Path, runtime: str | None = None) -> None:
@@ -48,6 +49,7 @@ class ExportedModel:
         exported = description.get("exported", {})
         exported = exported if isinstance(exported, dict) else {}
         has_passes, self._heads_only = exported.get("passes"), bool(exported.get("heads_only"))
+        self.precision = str(exported.get("precision", "float32"))
         self.config: ModelConfig = config if has_passes else dataclasses.replace(config, test_time=None)
         if len(self._session.shape) != 4:
             raise CheckpointError(

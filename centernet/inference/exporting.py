@@ -27,6 +27,7 @@ def export(
     path: Path,
     format: str | None,
     options: GraphOptions,
+    precision: str = "float32",
     finish: Callable[[Path], None] | None = None,
 ) -> None:
     """Write a detector to a file; see `Detector.export`.
@@ -36,6 +37,7 @@ def export(
         path: See `Detector.export`.
         format: Likewise.
         options: What the graph takes and computes.
+        precision: Of the network's computations, for the description.
         finish: Changes the written file before it is put in place. What it raises leaves nothing behind.
     """
     form = check_target(path, format)
@@ -58,7 +60,9 @@ def export(
             written = Path(temporary) / f"model{form.suffix}"
             described = Path(temporary) / "model.json"
             passes = options.passes and not options.heads_only and detector.config.test_time is not None
-            write_config(detector, described, {"passes": passes, "heads_only": options.heads_only})
+            write_config(
+                detector, described, {"passes": passes, "heads_only": options.heads_only, "precision": precision}
+            )
             form.write(model, written, described.read_text(encoding="utf-8"), options.dtype)
             if finish:
                 finish(written)

@@ -27,6 +27,7 @@ class ExportedDetector(ExportedModel):
             `detect` cuts.
         path: The file.
         runtime: The runtime that computes it: `"onnx"`, `"openvino"`, `"litert"` or `"tensorflow"`.
+        precision: Of the network's computations: `"float32"` or `"int8"`.
         report: None; nothing is converted.
     """
 
@@ -34,8 +35,8 @@ class ExportedDetector(ExportedModel):
 
     def __repr__(self) -> str:
         """Name, classes, file and runtime."""
-        config = self.config
-        return f"<ExportedDetector {config.name!r}: {len(config.classes)} classes, {self.path.name} on {self.runtime}>"
+        config, place = self.config, f"{self.path.name} ({self.precision}) on {self.runtime}"
+        return f"<ExportedDetector {config.name!r}: {len(config.classes)} classes, {place}>"
 
     def __getattr__(self, name: str) -> Any:
         if name in KERAS_ONLY:

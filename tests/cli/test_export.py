@@ -20,6 +20,12 @@ def test_a_model_becomes_a_file_of_the_form_that_it_is_called_after(run, tiny, c
     [
         (["there.onnx"], "there.onnx exists already. Choose another path, or add --overwrite"),
         (["new.onnx", "--image-size", "0", "64"], "image_size"),
+        (["new.onnx", "--precision", "int8"], "--calibration for int8 alone. Received: int8, --calibration None"),
+        (
+            ["new.onnx", "--calibration", "photos"],
+            "--calibration for int8 alone. Received: float32, --calibration photos",
+        ),
+        (["new.onnx", "--precision", "int4"], "Expected --precision float32 or int8"),
     ],
 )
 def test_what_cannot_be_exported_is_told(run, tiny, arguments, message):

@@ -213,7 +213,13 @@ def test_int8_computes_the_inner_network_in_integers(scenes: Any, tmp_path: Path
     assert compared.ap["AP"] == (whole.evaluate(scenes).ap, quantized.evaluate(scenes).ap)
     sizes = [one.path.stat().st_size / 1e6 for one in (whole, quantized)]
     np.testing.assert_allclose(compared.megabytes, sizes, rtol=0.01)
-    assert str(compared).splitlines()[1].startswith("float32 ")
+    rows = [line.split() for line in str(compared).splitlines()]
+    assert rows[0] == ["6", "photos", "AP", "ms", "MB"]
+    assert [row[:2] for row in rows[1:]] == [
+        [name, f"{ap:.4f}"] for name, ap in zip(("float32", "int8"), compared.ap["AP"], strict=True)
+    ]
+    assert (whole.precision, quantized.precision) == ("float32", "int8")
+    assert "int8.onnx (int8) on onnx" in repr(quantized)
 
 
 @on_tensorflow
@@ -229,6 +235,11 @@ def test_int8_that_loses_too_much_is_not_written(scenes: Any, tmp_path: Path) ->
     for options, message in (
         ({"calibration": None}, "Expected calibration=.*as datasets"),
         ({"calibration": scenes[:0]}, "Expected photos to calibrate with.*Received: 0 and 0"),
+        (
+            {"calibration": scenes, "validation_data": scenes[:0]},
+            "Expected photos to calibrate with.*Received: 6 and 0",
+        ),
+        ({"calibration": scenes, "precision": "float32"}, "Expected precision='float32' without calibration"),
         ({"calibration": scenes, "precision": "int4"}, "or 'int8' for a path ending in .onnx"),
         ({"calibration": scenes, "dtype": "float16"}, "or 'int8' for a path ending in .onnx"),
         ({"calibration": scenes, "image_size": (90, 80)}, r"Expected images of 90×80 pixels.*Received: 100×120"),

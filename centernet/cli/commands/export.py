@@ -12,6 +12,8 @@ from centernet.cli import arguments, console
 from centernet.data.reading import load
 from centernet.errors import ConfigError
 
+PRECISIONS = ("float32", "int8")  # of the network's computations
+
 
 def export(
     model: arguments.ModelArgument,
@@ -46,6 +48,11 @@ def export(
     for path in written_by(check_target(target), target):
         if path.exists() and not overwrite:
             raise ConfigError(f"{path} exists already. Choose another path, or add --overwrite to replace it.")
+    if precision not in PRECISIONS or (precision == "int8") != (calibration is not None):
+        raise ConfigError(
+            f"Expected --precision {' or '.join(PRECISIONS)}, and --calibration for int8 alone. Received: {precision}, "
+            f"--calibration {calibration}."
+        )
     train, validation = load(calibration) if calibration else (None, None)
     detector = centernet.load(model)
     dtype = "float16" if half else "float32"
