@@ -9,7 +9,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "centernet"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-MOST_FILES, MOST_LINES = 211, 30426  # may only fall; a new feature raises it by its own lines
+MOST_FILES, MOST_LINES = 211, 30427  # may only fall; a new feature raises it by its own lines
 MOST_AT_THE_TOP, MOST_IN_A_FOLDER = 16, 15
 MOST_LATE_IMPORTS = 25  # of our own modules, inside functions
 

@@ -35,8 +35,9 @@ class ExportedDetector(ExportedModel):
 
     def __repr__(self) -> str:
         """Name, classes, file and runtime."""
-        config, place = self.config, f"{self.path.name} ({self.precision}) on {self.runtime}"
-        return f"<ExportedDetector {config.name!r}: {len(config.classes)} classes, {place}>"
+        config, file = self.config, self.path.name
+        file += f" ({self.precision})" if self.precision != "float32" else ""
+        return f"<ExportedDetector {config.name!r}: {len(config.classes)} classes, {file} on {self.runtime}>"
 
     def __getattr__(self, name: str) -> Any:
         if name in KERAS_ONLY:
