@@ -103,7 +103,7 @@ class Network(keras.Model):
         preprocessing = self.config.preprocessing
         canvas = canvas or preprocessing.canvas(ops.convert_to_numpy(image_sizes))
         sizes = ops.convert_to_tensor(image_sizes, dtype="int32")
-        last = {name: stacks[-1] for name, stacks in maps.items()}
+        last = {name: ops.convert_to_tensor(stacks[-1]) for name, stacks in maps.items()}
         return self.family.decode(self.config, last, sizes, preprocessing.place(sizes, canvas), canvas, exact)
 
     def training_losses(

@@ -168,6 +168,11 @@ class TestObjects:
         crossed = (scene.boxes[:, [0]] < borders) & (scene.boxes[:, [2]] > borders)
         assert crossed.any(axis=1).sum() > 3
 
+    def test_boxes_below_the_minimum_score_vote(self, shapes, scene):
+        votes = TestTime(tiles=(256, 256), vote=True, suppression=SuppressionSettings())
+        every = shapes.detect(scene.image, test_time=votes, min_score=0)
+        equal(shapes.detect(scene.image, test_time=votes, min_score=0.5), every[every.scores >= 0.5])
+
     def test_keypoints_are_those_of_their_figure(self, found, scene):
         figure = scene.class_ids == 4
         assert figure.sum() > 3

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from goldens.reference import unit
@@ -14,6 +17,7 @@ from centernet.ops.peaks import best_peaks, best_peaks_per_channel, gather_at, s
 
 # One shape, because some backends compile for each; few different values, so that many are equal.
 SHAPE = (2, 5, 6, 3)
+each_kind = pytest.mark.parametrize("array", [ops.convert_to_tensor, np.array], ids=["tensor", "NumPy"])
 HEATMAPS = hnp.arrays(np.float32, SHAPE, elements=st.sampled_from(np.float32([0, 0.1, 0.25, 0.5, 0.9, 1])))
 
 
@@ -38,9 +42,9 @@ def to_numpy(peaks) -> list[np.ndarray]:
     return [ops.convert_to_numpy(field) for field in peaks]
 
 
-def check_best(heatmap: np.ndarray, k: int) -> None:
+def check_best(heatmap: np.ndarray, k: int, array: Callable[..., Any]) -> None:
     _, height, width, channels = heatmap.shape
-    found = to_numpy(best_peaks(ops.convert_to_tensor(heatmap), k))
+    found = to_numpy(best_peaks(array(heatmap), k))
     for image, peaks in enumerate(plain_peaks(heatmap)):
         best = plain_best(peaks.ravel(), k)
         rows, columns, of_channel = np.unravel_index(best, (height, width, channels))
@@ -48,30 +52,36 @@ def check_best(heatmap: np.ndarray, k: int) -> None:
             np.testing.assert_array_equal(got[image], wanted)
 
 
-def test_best_peaks_are_those_of_the_reference() -> None:
-    found = best_peaks(ops.convert_to_tensor(unit("peaks/feature_map")), 12)
+@each_kind
+def test_best_peaks_are_those_of_the_reference(array: Callable[..., Any]) -> None:
+    found = best_peaks(array(unit("peaks/feature_map")), 12)
     for name, got in zip(("scores", "y", "x", "channel"), to_numpy(found), strict=True):
         np.testing.assert_array_equal(got, unit(f"peaks/k12_pool3_global/{name}"))
 
 
-def test_best_peaks_per_channel_are_those_of_the_reference() -> None:
-    found = best_peaks_per_channel(ops.convert_to_tensor(unit("peaks/feature_map")), 4)
+@each_kind
+def test_best_peaks_per_channel_are_those_of_the_reference(array: Callable[..., Any]) -> None:
+    found = best_peaks_per_channel(array(unit("peaks/feature_map")), 4)
     for name, got in zip(("scores", "y", "x", "channel"), to_numpy(found), strict=True):
         assert got.shape == (2, 5, 4)
         np.testing.assert_array_equal(got.reshape(2, -1), unit(f"peaks/k4_pool3_perchannel/{name}"))
 
 
+@each_kind
 @settings(max_examples=40, deadline=None)
-@given(HEATMAPS, st.sampled_from([1, 7, 30]))
-def test_best_peaks_equal_a_full_sort_with_ties_in_order_of_position(heatmap: np.ndarray, k: int) -> None:
-    check_best(heatmap, k)
+@given(heatmap=HEATMAPS, k=st.sampled_from([1, 7, 30]))
+def test_best_peaks_equal_a_full_sort_with_ties_in_order_of_position(
+    array: Callable[..., Any], heatmap: np.ndarray, k: int
+) -> None:
+    check_best(heatmap, k, array)
 
 
+@each_kind
 @settings(max_examples=20, deadline=None)
-@given(HEATMAPS)
-def test_best_peaks_per_channel_equal_a_full_sort(heatmap: np.ndarray) -> None:
+@given(heatmap=HEATMAPS)
+def test_best_peaks_per_channel_equal_a_full_sort(array: Callable[..., Any], heatmap: np.ndarray) -> None:
     k = 4
-    found = to_numpy(best_peaks_per_channel(ops.convert_to_tensor(heatmap), k))
+    found = to_numpy(best_peaks_per_channel(array(heatmap), k))
     for image, peaks in enumerate(plain_peaks(heatmap)):
         for channel in range(SHAPE[3]):
             best = plain_best(peaks[..., channel].ravel(), k)
@@ -83,7 +93,7 @@ def test_best_peaks_per_channel_equal_a_full_sort(heatmap: np.ndarray) -> None:
 
 def test_best_peaks_of_a_real_size_equal_a_full_sort() -> None:
     heatmap = np.random.default_rng(0).random((1, 64, 64, 90), np.float32).round(3)  # rounded: many ties
-    check_best(heatmap, 100)
+    check_best(heatmap, 100, ops.convert_to_tensor)
 
 
 @settings(max_examples=20, deadline=None)
